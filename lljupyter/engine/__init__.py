@@ -1,0 +1,1 @@
+"""What it costs: evaluates points of a plane, progressively."""

@@ -1,0 +1,179 @@
+"""Reads the data once, so that every point of a landscape sees the same samples."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """One batch as the model takes it.
+
+    Attributes:
+        inputs: A tensor, or a list, tuple or dict of tensors, each with the samples along the first axis.
+        targets: What the loss function compares the outputs with, samples along the first axis.
+        n: Number of samples.
+    """
+
+    inputs: Any
+    targets: Any
+    n: int
+
+
+def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int | None = None) -> list[Batch]:
+    """Reads a loader once, from start to end, and keeps copies of its batches.
+
+    Whatever the loader draws at random (order, augmentation) is drawn here with a fixed seed, once. The global
+    generators of torch, NumPy and Python and the loader's own are left as they were. Called on the main thread:
+    a loader's worker processes must not be forked from the engine's.
+
+    Args:
+        loader: Yields pairs ``(inputs, targets)``. ``inputs`` is a tensor, a list or tuple of tensors (passed to
+            the model as positional arguments) or a dict of tensors (keyword arguments).
+        device: The device of the model. Batches may come from the CPU or from this device.
+        max_samples: Stop after this many samples; None reads all.
+
+    Returns:
+        The batches, on the CPU or on the device they came from. The last may be smaller than the others.
+
+    Raises:
+        TypeError: If the loader can't be iterated, or yields batches of another form.
+        ValueError: If it is empty, inputs and targets differ in length, ``max_samples`` is below 1, or a batch
+            lies on another accelerator than the model.
+    """
+    if max_samples is not None:
+        if isinstance(max_samples, bool) or not isinstance(max_samples, (int, np.integer)):
+            raise TypeError(f"expected max_samples as a whole number or None, got {max_samples!r}")
+        if max_samples < 1:
+            raise ValueError(f"expected max_samples of at least 1, got {max_samples}; None reads the whole loader")
+    if isinstance(loader, (Tensor, Mapping, str)) or not isinstance(loader, Iterable):
+        raise TypeError(
+            f"expected a loader that yields (inputs, targets) batches, got {type(loader).__name__}; "
+            "pass a DataLoader, or a list such as [(inputs, targets)]"
+        )
+    batches: list[Batch] = []
+    left = max_samples
+    with _fixed_randomness(loader):
+        for item in loader:
+            batch = _batch(item, device, len(batches))
+            if left is not None and batch.n > left:
+                batch = take(batch, left)
+            batches.append(Batch(_copied(batch.inputs), _copied(batch.targets), batch.n))
+            left = None if left is None else left - batch.n
+            if left == 0:
+                break
+    if not batches:
+        raise ValueError(
+            "expected a loader with at least one batch, got an empty one; "
+            "check its dataset and drop_last, or pass a list (a generator is used up after one pass)"
+        )
+    return batches
+
+
+def take(batch: Batch, n: int) -> Batch:
+    """Returns the first ``n`` samples of a batch, as views."""
+    return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(batch.targets, lambda t: t[:n]), n)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Returns a batch with all its tensors on a device; those that are there already are not copied."""
+
+    def move(tensor: Tensor) -> Tensor:
+        return tensor.to(device, non_blocking=True)
+
+    return Batch(_mapped(batch.inputs, move), _mapped(batch.targets, move), batch.n)
+
+
+def n_bytes(batches: Sequence[Batch]) -> int:
+    """Returns the memory that the tensors of some batches take, in bytes."""
+    tensors = [t for batch in batches for t in (*_tensors(batch.inputs), *_tensors(batch.targets))]
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _batch(item: Any, device: torch.device, index: int) -> Batch:
+    if isinstance(item, Mapping) or not isinstance(item, Sequence) or len(item) != 2:
+        got = f"{type(item).__name__}" + (f" of length {len(item)}" if isinstance(item, (Sequence, Mapping)) else "")
+        if isinstance(item, Mapping):
+            got = f"a dict with the keys {sorted(map(str, item))[:6]}"
+        raise TypeError(
+            f"expected batches of the form (inputs, targets), got {got} as batch {index}; wrap the loader, "
+            "for example [((a, b), y) for a, b, y in loader] for a model called as model(a, b)"
+        )
+    inputs, targets = item
+    found = _tensors(inputs)
+    if not found:
+        raise TypeError(
+            f"expected inputs as a tensor, or a tuple or dict of tensors, got {type(inputs).__name__} "
+            f"in batch {index}; convert them with torch.as_tensor"
+        )
+    for tensor in (*found, *_tensors(targets)):
+        if tensor.device != device and tensor.device.type != "cpu":
+            raise ValueError(
+                f"expected data on the model's device {device} or on the CPU, got a tensor on {tensor.device} in "
+                f"batch {index}; move one of them, or pass device={str(tensor.device)!r} to evaluate there"
+            )
+    lengths = {len(t) if t.dim() else 0 for t in (*found, *_tensors(targets))}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            f"expected inputs and targets with the same number of samples along the first axis, got "
+            f"{sorted(lengths)} in batch {index}; every tensor of a batch starts with the sample axis"
+        )
+    return Batch(inputs, targets, lengths.pop())
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, Mapping):
+        return [t for part in tree.values() for t in _tensors(part)]
+    if isinstance(tree, (list, tuple)):
+        return [t for part in tree for t in _tensors(part)]
+    return []
+
+
+def _mapped(tree: Any, function: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, Mapping):
+        return {key: _mapped(part, function) for key, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_mapped(part, function) for part in tree]
+    return tree
+
+
+def _copied(tree: Any) -> Any:
+    """A loader may hand out views of one buffer that it fills again for the next batch."""
+    return _mapped(tree, lambda t: t.detach().clone()) if _tensors(tree) else copy.deepcopy(tree)
+
+
+@contextmanager
+def _fixed_randomness(loader: Any) -> Iterator[None]:
+    """Seeds all generators a loader may draw from and puts every one back afterwards."""
+    own = {
+        id(generator): generator
+        for part in (loader, getattr(loader, "sampler", None))
+        if isinstance(generator := getattr(part, "generator", None), torch.Generator)
+    }
+    states = [generator.get_state() for generator in own.values()]
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 the user's global state
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(0)
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002
+            for generator in own.values():
+                generator.manual_seed(0)
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        for generator, state in zip(own.values(), states, strict=True):
+            generator.set_state(state)

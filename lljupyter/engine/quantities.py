@@ -1,0 +1,186 @@
+"""What is measured at a point: loss and accuracy, sample by sample, and their means with standard errors."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lljupyter.engine.batches import Batch
+
+IGNORE_INDEX = -100  # torch's: targets that cross-entropy leaves out
+LossFunction = Callable[[Any, Any], Any]
+# A measure maps (outputs, targets, n samples) to (totals, weights), both of shape (k,): k = n, or k = 1 for a batch
+# whose samples can't be told apart. The quantity is sum(totals) / sum(weights).
+Measure = Callable[[Any, Any, int], tuple[Tensor, Tensor]]
+
+
+def measures_for(loss_fn: LossFunction | None, device: torch.device) -> dict[str, Measure]:
+    """Chooses how loss and accuracy are measured.
+
+    Args:
+        loss_fn: None for cross-entropy on class indices; a torch loss module (of which a private copy without
+            reduction is used); or any callable ``loss_fn(outputs, targets)`` that returns the mean over the batch
+            or one value a sample.
+        device: Where the outputs will be; a loss module with weights of its own is copied there.
+
+    Returns:
+        ``{"loss": measure, "accuracy": measure}``.
+
+    Raises:
+        TypeError: If ``loss_fn`` can't be called.
+        ValueError: If it is a module with a reduction other than "mean", "batchmean" or "none".
+    """
+    if loss_fn is None:
+        return {"loss": _module_loss(nn.CrossEntropyLoss(), device), "accuracy": accuracy}
+    if isinstance(loss_fn, type) or not callable(loss_fn):
+        raise TypeError(
+            f"expected loss_fn as a callable (outputs, targets) -> loss, got {loss_fn!r}; "
+            "pass an instance such as torch.nn.CrossEntropyLoss()"
+        )
+    if isinstance(loss_fn, nn.Module) and isinstance(getattr(loss_fn, "reduction", None), str):
+        if loss_fn.reduction not in ("mean", "batchmean", "none"):
+            raise ValueError(
+                f"expected a loss with reduction 'mean' or 'none', got {loss_fn.reduction!r}, whose value depends "
+                f"on the batch size; pass {type(loss_fn).__name__}(reduction='mean')"
+            )
+        return {"loss": _module_loss(loss_fn, device), "accuracy": accuracy}
+    if isinstance(loss_fn, nn.Module):
+        loss_fn = copy.deepcopy(loss_fn).to(device).eval()
+    return {"loss": _callable_loss(loss_fn), "accuracy": accuracy}
+
+
+def _module_loss(loss_fn: nn.Module, device: torch.device) -> Measure:
+    private = copy.deepcopy(loss_fn).to(device).eval()
+    mean_over_rest = private.reduction != "batchmean"
+    private.reduction = "none"  # type: ignore[assignment]
+    classifies = isinstance(private, (nn.CrossEntropyLoss, nn.NLLLoss))
+
+    def measure(outputs: Any, targets: Any, n: int) -> tuple[Tensor, Tensor]:
+        if classifies and not targets.is_floating_point():
+            targets = targets.long()
+        values = private(outputs, targets)
+        if not isinstance(values, Tensor) or values.dim() == 0:
+            return _per_batch(values, n)
+        _check_length(values, n)
+        if classifies and not targets.is_floating_point():
+            # torch divides a class-weighted mean by the weights of the targets, not by their number.
+            by_class = private.weight
+            weight = by_class[targets.clamp(min=0)] if isinstance(by_class, Tensor) else torch.ones_like(values)
+            weight = weight * (targets != private.ignore_index)
+            return values.reshape(n, -1).sum(1), weight.reshape(n, -1).sum(1)
+        rows = values.reshape(n, -1)
+        return rows.mean(1) if mean_over_rest else rows.sum(1), torch.ones_like(rows[:, 0])
+
+    return measure
+
+
+def _callable_loss(loss_fn: LossFunction) -> Measure:
+    def measure(outputs: Any, targets: Any, n: int) -> tuple[Tensor, Tensor]:
+        values = loss_fn(outputs, targets)
+        if not isinstance(values, Tensor) or values.dim() == 0:
+            return _per_batch(values, n)
+        _check_length(values, n)
+        if values.dim() > 1:
+            raise ValueError(
+                f"expected a loss with one value a sample, shape ({n},), or the mean over the batch, "
+                f"got shape {tuple(values.shape)}; average over the other axes"
+            )
+        return values.detach(), torch.ones_like(values)
+
+    return measure
+
+
+def _per_batch(value: Any, n: int) -> tuple[Tensor, Tensor]:
+    if not isinstance(value, (Tensor, float, int, np.number)):
+        raise TypeError(
+            f"expected a loss as a tensor or a number, got {type(value).__name__}; "
+            "loss_fn(outputs, targets) returns the mean over the batch, or one value a sample"
+        )
+    total = torch.as_tensor(value).detach().reshape(1) * n
+    return total, torch.full_like(total, n)
+
+
+def _check_length(values: Tensor, n: int) -> None:
+    if len(values) != n:
+        raise ValueError(
+            f"expected a loss with one value a sample, shape ({n},), or the mean over the batch, "
+            f"got shape {tuple(values.shape)}; return a scalar or a vector of length {n}"
+        )
+
+
+def accuracy(outputs: Tensor, targets: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Counts the predictions whose largest score is at the target: ``(correct, counted)``, both of shape (n,)."""
+    counted = (targets != IGNORE_INDEX).reshape(n, -1)
+    correct = (outputs.argmax(1) == targets).reshape(n, -1) & counted
+    return correct.sum(1), counted.sum(1)
+
+
+def classifies(outputs: Any, targets: Any) -> bool:
+    """Says whether outputs are scores of classes, (n, C, ...), and targets their indices, (n, ...)."""
+    return (
+        isinstance(outputs, Tensor)
+        and isinstance(targets, Tensor)
+        and outputs.dim() >= 2
+        and not (targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool)
+        and targets.shape == outputs.shape[:1] + outputs.shape[2:]
+    )
+
+
+def check_classification(outputs: Any, batches: Sequence[Batch]) -> None:
+    """Checks that cross-entropy, the loss when none is given, fits what the model and the loader yield.
+
+    Args:
+        outputs: The outputs of the model on a few samples.
+        batches: All batches; the classes must be within the model's outputs.
+
+    Raises:
+        TypeError: If the outputs or the targets are of another kind.
+        ValueError: If the targets name classes that the model does not have.
+    """
+    targets = batches[0].targets
+    wanted = "pass loss_fn=..., a callable (outputs, targets) -> loss such as torch.nn.MSELoss()"
+    if not isinstance(outputs, Tensor):
+        raise TypeError(
+            f"expected a model that returns a tensor of class scores when no loss_fn is given, "
+            f"got {type(outputs).__name__}; {wanted}"
+        )
+    if not classifies(outputs, targets[: len(outputs)] if isinstance(targets, Tensor) else targets):
+        kind = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+        raise TypeError(
+            f"expected scores (n, classes) and class indices (n,) when no loss_fn is given, got outputs "
+            f"{tuple(outputs.shape)} and targets {kind}; {wanted}"
+        )
+    n_classes = outputs.shape[1]
+    for batch in batches:
+        wrong = batch.targets[(batch.targets < 0) | (batch.targets >= n_classes)]
+        wrong = wrong[wrong != IGNORE_INDEX]
+        if len(wrong):
+            raise ValueError(
+                f"expected targets from 0 to {n_classes - 1} for a model with {n_classes} outputs, "
+                f"got {int(wrong[0])}; {wanted}"
+            )
+
+
+def mean_and_stderr(totals: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Returns ``sum(totals) / sum(weights)`` and its standard error (that of a ratio estimator).
+
+    Args:
+        totals: Shape (k,), float64.
+        weights: Shape (k,), float64. With weights of 1 the standard error is ``std / sqrt(k)``.
+
+    Returns:
+        The mean and its standard error, NaN when ``k < 2``.
+    """
+    k, weight = len(totals), float(weights.sum())
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = float(np.sum(totals) / weight) if weight else math.nan
+        residuals = totals - mean * weights
+        spread = float(np.sqrt((residuals**2).sum() * k / (k - 1))) / weight if k > 1 and weight else math.nan
+    return mean, spread

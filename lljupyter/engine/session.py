@@ -1,0 +1,335 @@
+"""Computes surfaces progressively, coarse to fine, and publishes snapshots of them."""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.geometry.grid import coarse_to_fine
+from lljupyter.geometry.plane import Plane
+from lljupyter.surface.dataset import surface_dataset
+
+if TYPE_CHECKING:
+    import xarray
+
+Status = Literal["running", "paused", "stopped", "done", "error"]
+ENDED = ("stopped", "done", "error")
+
+# A chunk of points takes about this long: a command is answered within one, and 20 pictures a second are plenty
+# (browsers drop bursts of messages silently).
+CHUNK_SECONDS = 0.05
+# When the data are not on the device, a batch that was brought over serves this many points.
+STREAMED_CHUNK = 32
+
+
+class Request(NamedTuple):
+    """What to compute: the plane of a seed (None: the given directions) on a grid.
+
+    Attributes:
+        seed: Seed of the directions, or None.
+        alpha: Shape (n_alpha,), coordinates of the columns.
+        beta: Shape (n_beta,), coordinates of the rows.
+    """
+
+    seed: int | None
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+
+
+class Progress(NamedTuple):
+    """How far a session is. Seconds count computing time, not pauses; ``remaining`` is None before the first point."""
+
+    status: Status
+    n_done: int
+    n_points: int
+    elapsed: float
+    remaining: float | None
+    error: Exception | None
+
+
+class _Interrupted(Exception):
+    """The points in hand are not wanted any more."""
+
+
+class Session:
+    """Computes one surface after another, each from coarse to fine.
+
+    ``run`` works in the calling thread until there is nothing left to do; ``start`` leaves that to one engine thread.
+    All other methods may be called from any thread at any time and return at once (``wait`` excepted). Points that
+    were evaluated once are kept: the grid of another range takes over those that coincide, and a plane that was shown
+    before is there at once.
+
+    Args:
+        evaluator: Measures points.
+        plane_for: Returns the plane of a seed.
+        request: The first surface to compute.
+        recipe: Attributes for the Dataset.
+        on_update: Called with this session after every chunk that is worth drawing and after every change of
+            status, from the thread that caused it, one call at a time; the last state is always announced.
+
+    Attributes:
+        recipe: As given.
+        names: The quantities with their standard errors, in the order of the Dataset.
+        on_update: As given; may be replaced until the session runs.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        plane_for: Callable[[int | None], Plane],
+        request: Request,
+        recipe: dict[str, Any],
+        on_update: Callable[[Session], None] = lambda session: None,
+    ) -> None:
+        self.recipe = recipe
+        self.names = [name for quantity in evaluator.quantities for name in (quantity, f"{quantity}_stderr")]
+        self.on_update = on_update
+        self._evaluator = evaluator
+        self._plane_for = plane_for
+        self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
+        self._plane_seed: int | Literal["none yet"] | None = "none yet"
+        self._condition = threading.Condition()
+        self._publishing = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._status: Status = "running"
+        self._error: Exception | None = None
+        self._closed = False
+        self._paused_seconds = 0.0
+        self._begin(request)
+
+    # What may be called from any thread.
+
+    def request(self, request: Request) -> None:
+        """Computes another surface instead; what is known of it already is shown at once."""
+        with self._condition:
+            self._begin(request)
+            self._status, self._error = "running", None
+            self._condition.notify_all()
+        self.publish()
+
+    def pause(self) -> None:
+        """Halts before the next batch; nothing is lost."""
+        self._change("paused", when=("running",))
+
+    def resume(self) -> None:
+        """Goes on after a pause, a stop or an error."""
+        self._change("running", when=("paused", "stopped", "error"))
+
+    def stop(self) -> None:
+        """Ends this surface before the next batch; what was evaluated is kept."""
+        self._change("stopped", when=("running", "paused"))
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Ends the engine thread and waits for it, at most ``timeout`` seconds."""
+        with self._condition:
+            self._closed = True
+            if self._status not in ENDED:
+                self._status = "stopped"
+            self._condition.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Blocks until the surface is done or stopped.
+
+        Args:
+            timeout: Seconds to wait at most; None waits for ever.
+
+        Raises:
+            TimeoutError: If it takes longer; computing goes on.
+            Exception: What ended the computation, if an error did.
+        """
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._status in ENDED, timeout):
+                raise TimeoutError(
+                    f"expected the surface within {timeout:g} s, got {int(self._evaluated.sum())} of "
+                    f"{self._evaluated.size} points ({self._status}); wait again, or lower resolution or max_samples"
+                )
+            if self._status == "error" and self._error is not None:
+                raise self._error
+
+    def progress(self) -> Progress:
+        """Returns how far the session is."""
+        with self._condition:
+            n_done, n_points = int(self._evaluated.sum()), self._evaluated.size
+            pace = self._seconds / self._n_measured if self._n_measured else None
+            left = None if pace is None else pace * (n_points - n_done)
+            return Progress(self._status, n_done, n_points, self._seconds, left, self._error)
+
+    def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
+        """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""
+        with self._condition:
+            values = {name: array.copy() for name, array in self._values.items()}
+            return self._request, values, self._evaluated.copy()
+
+    def dataset(self) -> xarray.Dataset:
+        """Returns what is known now as a Dataset with the whole recipe."""
+        request, values, evaluated = self.arrays()
+        attributes = {**self.recipe, "center_on_grid": int(self.center_on_grid())}
+        if request.seed is not None:
+            attributes["seed"] = request.seed
+        return surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
+
+    def center(self) -> dict[str, float] | None:
+        """Returns the quantities at (0, 0), or None while they are not known."""
+        with self._condition:
+            values = self._known.get(self._request.seed, {}).get((0.0, 0.0))
+            return None if values is None else dict(zip(self.names, values, strict=True))
+
+    def center_on_grid(self) -> bool:
+        """Says whether the center, (0, 0), is a point of the grid."""
+        with self._condition:
+            return bool((self._request.alpha == 0).any() and (self._request.beta == 0).any())
+
+    def shows(self, request: Request) -> bool:
+        """Says whether a request asks for the surface that is already being computed."""
+        with self._condition:
+            now = self._request
+        same_grid = np.array_equal(now.alpha, request.alpha) and np.array_equal(now.beta, request.beta)
+        return now.seed == request.seed and same_grid
+
+    def publish(self) -> None:
+        """Announces the present state through ``on_update``."""
+        with self._publishing:
+            self._published = time.monotonic()
+            self.on_update(self)
+
+    # The engine.
+
+    def start(self) -> None:
+        """Starts the engine thread."""
+        # The context is copied because some kernels look up the running cell in it whenever a message is sent.
+        work = contextvars.copy_context().run
+        self._thread = threading.Thread(target=work, args=(self._serve,), name="lljupyter-engine", daemon=True)
+        _sessions.add(self)
+        self._thread.start()
+
+    def run(self) -> None:
+        """Computes in the calling thread until the surface is done, stopped or failed, or the session closed."""
+        while True:
+            with self._condition:
+                if self._closed or self._status in ENDED:
+                    return
+                request, points = self._request, self._next_chunk()
+                if not len(points):
+                    self._status = "done"
+                    self._condition.notify_all()
+            if not len(points):
+                self.publish()
+                return
+            try:
+                self._measure(request, points)
+            except _Interrupted:
+                continue
+            except Exception as error:
+                with self._condition:
+                    self._status, self._error = "error", error
+                    self._condition.notify_all()
+                self.publish()
+                return
+
+    def _serve(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._closed or self._status == "running")
+                if self._closed:
+                    return
+            self.run()
+
+    def _begin(self, request: Request) -> None:
+        shape = (len(request.beta), len(request.alpha))
+        self._request = request
+        self._values = {name: np.full(shape, np.nan) for name in self.names}
+        self._evaluated = np.zeros(shape, dtype=bool)
+        self._seconds, self._n_measured, self._published = 0.0, 0, 0.0
+        center = next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
+        known = self._known.setdefault(request.seed, {})
+        if center is not None:
+            known[0.0, 0.0] = center  # theta* belongs to every plane
+        passes = coarse_to_fine(request.alpha, request.beta)
+        coordinates = (request.alpha.tolist(), request.beta.tolist())
+        self._passes = []
+        for cells in passes:
+            left = []
+            for row, column in cells.tolist():
+                values = known.get((coordinates[0][column], coordinates[1][row]))
+                if values is None:
+                    left.append((row, column))
+                else:
+                    self._store(row, column, values)
+            if left:
+                self._passes.append(left)
+
+    def _store(self, row: int, column: int, values: list[float]) -> None:
+        for name, value in zip(self.names, values, strict=True):
+            self._values[name][row, column] = value
+        self._evaluated[row, column] = True
+
+    def _next_chunk(self) -> list[tuple[int, int]]:
+        if not self._passes:
+            return []
+        pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
+        n = max(1, int(CHUNK_SECONDS / max(pace, 1e-9)), 1 if self._evaluator.resident else STREAMED_CHUNK)
+        return self._passes[0][:n]
+
+    def _measure(self, request: Request, cells: list[tuple[int, int]]) -> None:
+        if self._plane_seed != request.seed:
+            self._evaluator.set_plane(self._plane_for(request.seed))
+            self._plane_seed = request.seed
+        self._paused_seconds = 0.0
+        started = time.monotonic()
+        points = np.array([(request.alpha[column], request.beta[row]) for row, column in cells])
+        measured = self._evaluator.evaluate(points, lambda: self._tick(request))
+        table = np.stack([measured[name] for name in self.names], axis=1).tolist()
+        seconds = time.monotonic() - started - self._paused_seconds
+        with self._condition:
+            known = self._known[request.seed]
+            known.update(zip(map(tuple, points.tolist()), table, strict=True))
+            if self._request is not request:
+                return
+            for (row, column), values in zip(cells, table, strict=True):
+                self._store(row, column, values)
+            self._seconds += seconds
+            self._n_measured += len(cells)
+            self._passes[0] = self._passes[0][len(cells) :]
+            pass_ended = not self._passes[0]
+            if pass_ended:
+                self._passes.pop(0)
+        if self._status == "running" and (pass_ended or time.monotonic() - self._published > CHUNK_SECONDS):
+            self.publish()
+
+    def _tick(self, request: Request) -> None:
+        with self._condition:
+            if self._status == "paused":
+                began = time.monotonic()
+                self._condition.wait_for(lambda: self._closed or self._status != "paused")
+                self._paused_seconds += time.monotonic() - began
+            if self._closed or self._status != "running" or self._request is not request:
+                raise _Interrupted
+
+    def _change(self, status: Status, when: tuple[Status, ...]) -> None:
+        with self._condition:
+            if self._closed or self._status not in when:
+                return
+            self._status, self._error = status, None
+            self._condition.notify_all()
+        self.publish()
+
+
+# A thread that is inside torch when the interpreter goes away aborts the process, so all engines are ended first.
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for session in list(_sessions):
+        session.close()

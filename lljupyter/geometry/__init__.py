@@ -1,0 +1,1 @@
+"""Where to look: pure functions on parameter dicts."""

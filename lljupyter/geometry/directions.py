@@ -1,0 +1,103 @@
+"""Random directions and their normalization (Li et al. 2018, section 4)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from lljupyter.geometry.parameters import Parameters, check_direction
+
+Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer"]
+Ignore = Literal["biasbn"]
+
+# The authors add this to a norm before dividing by it (their net_plotter.py).
+EPSILON = 1e-10
+
+
+def check_norm(norm: str | None, ignore: str | None) -> None:
+    """Checks the two options that say how a random direction is normalized.
+
+    Raises:
+        ValueError: If ``norm`` or ``ignore`` is none of the known values.
+    """
+    if norm is not None and norm not in get_args(Norm):
+        raise ValueError(f"expected norm as one of {[*get_args(Norm), None]}, got {norm!r}; the paper uses 'filter'")
+    if ignore is not None and ignore not in get_args(Ignore):
+        raise ValueError(f"expected ignore as 'biasbn' or None, got {ignore!r}; the paper uses 'biasbn'")
+
+
+def random_direction(parameters: Parameters, generator: torch.Generator | int) -> dict[str, Tensor]:
+    """Draws a Gaussian direction: every entry independent, mean 0, variance 1.
+
+    The numbers are drawn on the CPU in float32 from a generator of its own, so they depend on the seed and the
+    shapes only, not on the device or dtype of the parameters, and the global generator is not touched. With the
+    same seed they are the numbers that the authors' code draws.
+
+    Args:
+        parameters: ``{name: tensor}``; gives names, shapes, dtypes and devices. Not changed.
+        generator: A CPU generator, which is advanced, or a seed for a fresh one.
+
+    Returns:
+        ``{name: tensor}`` like ``parameters``.
+
+    Source:
+        Li et al. 2018, section 4.
+    """
+    if not isinstance(generator, torch.Generator):
+        generator = torch.Generator().manual_seed(int(generator))
+    drawn = {
+        name: torch.randn(theta.shape, generator=generator, dtype=torch.float32) for name, theta in parameters.items()
+    }
+    return {name: drawn[name].to(theta.device, theta.dtype) for name, theta in parameters.items()}
+
+
+def normalize_direction(
+    direction: Parameters,
+    parameters: Parameters,
+    norm: Norm | None = "filter",
+    ignore: Ignore | None = "biasbn",
+) -> dict[str, Tensor]:
+    """Scales a direction to the parameters, so that landscapes of different networks can be compared.
+
+    With ``norm="filter"``, ``d_ij <- d_ij / ||d_ij|| * ||theta_ij||``, where ``d_ij`` is the j-th filter of layer
+    i: one slice along the first axis (a feature map, or a neuron of a linear layer) and the norm is Frobenius.
+
+    Args:
+        direction: ``{name: tensor}``, not changed.
+        parameters: ``{name: tensor}`` with the same names and shapes, not changed.
+        norm: ``"filter"`` (the paper's), ``"layer"`` (the same with one norm a tensor), ``"weight"``
+            (``d * theta``), ``"dfilter"`` and ``"dlayer"`` (unit filters, unit tensors), or None for none.
+        ignore: ``"biasbn"`` does not move tensors with at most one axis (biases, BatchNorm); None moves them
+            by themselves, ``d = theta``, as the authors do.
+
+    Returns:
+        A new ``{name: tensor}``.
+
+    Raises:
+        ValueError: If an option is unknown, or names or shapes differ.
+
+    Source:
+        Li et al. 2018, section 4; the variants and the rule for one axis are those of the authors' code.
+    """
+    check_norm(norm, ignore)
+    check_direction(direction, parameters)
+    return {name: _normalize(direction[name], theta, norm, ignore) for name, theta in parameters.items()}
+
+
+def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None) -> Tensor:
+    if theta.dim() <= 1:
+        return torch.zeros_like(d) if ignore == "biasbn" else theta.detach().clone()
+    if norm is None:
+        return d.clone()
+    if norm == "weight":
+        return d * theta
+    axes = tuple(range(1, theta.dim())) if norm in ("filter", "dfilter") else tuple(range(theta.dim()))
+    length = _norms(d, axes) + EPSILON
+    return d * (_norms(theta, axes) / length) if norm in ("filter", "layer") else d / length
+
+
+def _norms(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
+    return norms

@@ -1,0 +1,160 @@
+"""The grid of a plane: its axes, the order from coarse to fine, and what is drawn where nothing is known yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
+    """Returns the coordinates of one axis of the grid.
+
+    Equal decimal numbers are equal floats on every axis, so that points of two ranges that coincide are found to
+    coincide: the coordinates are rounded to 14 significant digits of the range, and zero is exactly zero.
+
+    Args:
+        limits: ``(low, high)``, ends included. ``(x, x)`` with ``n == 1`` is the one point ``x``.
+        n: Number of points, at least 1. One point of a wider range is its middle.
+        label: Name of the axis in messages.
+
+    Returns:
+        Shape (n,), float64, ascending.
+
+    Raises:
+        TypeError: If ``limits`` is no pair of numbers or ``n`` no whole number.
+        ValueError: If ``n`` is below 1, or the range is reversed, not finite, or a single value with ``n > 1``.
+    """
+    try:
+        low, high = (float(value) for value in limits)
+    except (TypeError, ValueError):
+        raise TypeError(f"expected {label} as a pair (low, high) of numbers, got {limits!r}; try (-1, 1)") from None
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"expected a whole number of points along {label}, got {n!r}; try resolution=51")
+    if n < 1:
+        raise ValueError(f"expected a resolution of at least 1 along {label}, got {n}; the default is 51")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"expected a finite {label} range, got ({low}, {high}); try (-1, 1)")
+    if low > high:
+        raise ValueError(f"expected {label} as (low, high), got the reversed range ({low}, {high}); swap the ends")
+    if low == high and n > 1:
+        raise ValueError(
+            f"expected a {label} range with low < high for {n} points, got the single value {low}; "
+            f"widen the range, or pass a resolution of 1 along {label} for that one point"
+        )
+    scale = max(abs(low), abs(high)) or 1.0
+    values = np.linspace(low, high, n) if n > 1 else np.array([low + (high - low) / 2])
+    return np.round(values, 14 - math.ceil(math.log10(scale))) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
+    """Returns ``(n_alpha, n_beta)`` of a resolution given as one number or as that pair.
+
+    Raises:
+        TypeError: If it is neither. The counts themselves are checked by ``axis``.
+    """
+    if isinstance(resolution, (int, np.integer)) and not isinstance(resolution, bool):
+        return int(resolution), int(resolution)
+    if isinstance(resolution, (tuple, list)) and len(resolution) == 2:
+        return resolution[0], resolution[1]
+    raise TypeError(
+        f"expected resolution as a whole number or a pair (n_alpha, n_beta), got {resolution!r}; try resolution=51"
+    )
+
+
+def lattices(values: Floats) -> list[Ints]:
+    """Returns the nested lattices of an axis: its ends and its center first, then halved until complete.
+
+    Args:
+        values: Shape (n,), the coordinates of the axis. The center is the coordinate nearest to zero when zero
+            lies within the range, else the middle one.
+
+    Returns:
+        Index arrays, each ascending and a subset of the next; the last is ``arange(n)``.
+    """
+    n = len(values)
+    within = values[0] <= 0 <= values[-1]
+    center = int(np.argmin(np.abs(values))) if within else (n - 1) // 2
+    levels = [np.unique(np.array([0, center, n - 1]))]
+    while len(levels[-1]) < n:
+        last = levels[-1]
+        levels.append(np.unique(np.concatenate([last, (last[:-1] + last[1:]) // 2])))
+    return levels
+
+
+def _paired(alpha: Floats, beta: Floats) -> list[tuple[Ints, Ints]]:
+    """Lattices of both axes, level by level: ``(rows, columns)``; the shorter list repeats its last."""
+    columns, rows = lattices(alpha), lattices(beta)
+    depth = max(len(columns), len(rows))
+    return [(rows[min(k, len(rows) - 1)], columns[min(k, len(columns) - 1)]) for k in range(depth)]
+
+
+def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
+    """Orders the points of a grid into passes, each completing a lattice twice as fine as the one before.
+
+    Args:
+        alpha: Shape (n_alpha,), coordinates of the columns.
+        beta: Shape (n_beta,), coordinates of the rows.
+
+    Returns:
+        One array a pass, shape (k, 2), of ``(row, column)``; within a pass from the center outwards. Together they
+        hold every point exactly once.
+    """
+    done = np.zeros((len(beta), len(alpha)), dtype=bool)
+    rows0, columns0 = (int(np.argmin(np.abs(values))) for values in (beta, alpha))
+    passes = []
+    for rows, columns in _paired(alpha, beta):
+        due = np.zeros_like(done)
+        due[np.ix_(rows, columns)] = True
+        points = np.argwhere(due & ~done)
+        offsets = (points - [rows0, columns0]) / [len(beta), len(alpha)]
+        passes.append(points[np.argsort((offsets**2).sum(1), kind="stable")])
+        done |= due
+    return passes
+
+
+def fill(values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floats) -> Floats:
+    """Interpolates what is not evaluated yet, bilinearly between the points of the last lattice.
+
+    For drawing only: a result never holds interpolated values. What has no evaluated, finite neighbors stays NaN.
+
+    Args:
+        values: Shape (n_beta, n_alpha); entries that are not evaluated are ignored. Not changed.
+        evaluated: Shape (n_beta, n_alpha), bool.
+        alpha: Shape (n_alpha,), coordinates of the columns.
+        beta: Shape (n_beta,), coordinates of the rows.
+
+    Returns:
+        Shape (n_beta, n_alpha), a new array; evaluated entries are those of ``values``.
+    """
+    if evaluated.all():
+        return np.array(values)
+    filled: Floats | None = None
+    known = np.where(evaluated, values, np.nan)
+    rows0 = columns0 = np.empty(0, dtype=np.int64)
+    for rows, columns in _paired(alpha, beta):
+        lattice = np.ix_(rows, columns)
+        level = known[lattice]
+        if filled is not None:
+            guess = _between(_between(filled, rows0, rows).T, columns0, columns).T
+            level = np.where(evaluated[lattice], level, guess)
+        filled, rows0, columns0 = level, rows, columns
+    assert filled is not None
+    return filled
+
+
+def _between(values: Floats, old: Ints, new: Ints) -> Floats:
+    """Interpolates along the first axis from the lattice ``old`` to the lattice ``new`` that contains it."""
+    upper = np.searchsorted(old, new)
+    lower = np.where(old[upper] == new, upper, upper - 1)
+    weight = (new - old[lower]) / np.maximum(old[upper] - old[lower], 1)
+    weight = weight.reshape(-1, *[1] * (values.ndim - 1))
+    with np.errstate(invalid="ignore"):
+        blended = values[lower] * (1 - weight) + values[upper] * weight
+    exact: Floats = np.where((lower == upper).reshape(weight.shape), values[lower], blended)
+    return exact

@@ -1,0 +1,100 @@
+"""Parameter dicts: a model seen as ``{name: tensor}``, the form every function of the geometry works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import torch
+from torch import Tensor, nn
+
+Parameters = Mapping[str, Tensor]
+
+
+def parameters_of(model: nn.Module) -> dict[str, Tensor]:
+    """Returns the parameters of a model as detached tensors, in ``parameters()`` order.
+
+    Args:
+        model: Any module; it is not changed. Tied parameters appear once, under their first name.
+
+    Returns:
+        ``{name: tensor}``; the tensors share memory with the model.
+
+    Raises:
+        ValueError: If the model has no parameters, or some that are not initialized yet.
+    """
+    found = dict(model.named_parameters())
+    if not found:
+        raise ValueError(
+            f"expected a model with parameters, got {type(model).__name__} with none; "
+            "pass the module that holds the trained weights"
+        )
+    for name, parameter in found.items():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(
+                f"expected initialized parameters, got the lazy parameter {name!r}; "
+                "call the model once on a batch before looking at its landscape"
+            )
+        if parameter.device.type == "meta":
+            raise ValueError(
+                f"expected parameters with values, got {name!r} on the meta device; load the weights first"
+            )
+    return {name: parameter.detach() for name, parameter in found.items()}
+
+
+def check_direction(direction: Parameters, parameters: Parameters, label: str = "direction") -> None:
+    """Checks that a direction fits the parameters it is to be added to.
+
+    Args:
+        direction: ``{name: tensor}`` to check.
+        parameters: ``{name: tensor}`` it must fit: the same names and shapes.
+        label: What to call the direction in the message.
+
+    Raises:
+        TypeError: If the direction is no mapping of names to tensors.
+        ValueError: If names or shapes differ, or values are not finite.
+    """
+    if not isinstance(direction, Mapping):
+        raise TypeError(
+            f"expected {label} as a dict of parameter name to tensor, got {type(direction).__name__}; "
+            "build one with random_direction(parameters) or from model.named_parameters()"
+        )
+    missing = [name for name in parameters if name not in direction]
+    unknown = [name for name in direction if name not in parameters]
+    if missing or unknown:
+        raise ValueError(
+            f"expected {label} with the model's {len(parameters)} parameter names, got {len(direction)} names"
+            f" (missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}); "
+            "use zeros for parameters that are not to move"
+        )
+    for name, theta in parameters.items():
+        part = direction[name]
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"expected {label}[{name!r}] as a torch.Tensor, got {type(part).__name__}; use torch.as_tensor"
+            )
+        if part.shape != theta.shape:
+            raise ValueError(
+                f"expected {label}[{name!r}] of shape {tuple(theta.shape)}, got {tuple(part.shape)}; "
+                "a direction has the shapes of the parameters"
+            )
+        if not bool(torch.isfinite(part).all()):
+            raise ValueError(f"expected finite values in {label}[{name!r}], got inf or NaN; recompute that direction")
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Returns a hash of all parameters and buffers of a model: equal weights, equal fingerprint.
+
+    Args:
+        model: Any module with initialized parameters; it is not changed.
+
+    Returns:
+        32 hexadecimal digits (BLAKE2b over names, dtypes, shapes and bytes).
+    """
+    digest = blake2b(digest_size=16)
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    for name, tensor in tensors:
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The notebook side: the widget, its wire format and the extension."""

@@ -1,0 +1,1 @@
+"""What comes out: the result as an ``xarray.Dataset`` and what is made of it."""
