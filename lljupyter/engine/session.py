@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.threads import ThreadTrial
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import surface_dataset
@@ -100,6 +102,7 @@ class Session:
         self._condition = threading.Condition()
         self._publishing = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._trial = ThreadTrial(1)
         self._status: Status = "running"
         self._error: Exception | None = None
         self._closed = False
@@ -207,6 +210,7 @@ class Session:
 
     def start(self) -> None:
         """Starts the engine thread."""
+        self._trial = ThreadTrial(torch.get_num_threads())
         # The context is copied because some kernels look up the running cell in it whenever a message is sent.
         work = contextvars.copy_context().run
         self._thread = threading.Thread(target=work, args=(self._serve,), name="lljupyter-engine", daemon=True)
@@ -278,6 +282,8 @@ class Session:
         if not self._passes:
             return []
         pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
+        if self._trial.running:
+            return self._passes[0][:1]
         n = max(1, int(CHUNK_SECONDS / max(pace, 1e-9)), 1 if self._evaluator.resident else STREAMED_CHUNK)
         return self._passes[0][:n]
 
@@ -286,11 +292,13 @@ class Session:
             self._evaluator.set_plane(self._plane_for(request.seed))
             self._plane_seed = request.seed
         self._paused_seconds = 0.0
+        self._trial.begin()
         started = time.monotonic()
         points = np.array([(request.alpha[column], request.beta[row]) for row, column in cells])
         measured = self._evaluator.evaluate(points, lambda: self._tick(request))
         table = np.stack([measured[name] for name in self.names], axis=1).tolist()
         seconds = time.monotonic() - started - self._paused_seconds
+        self._trial.end(seconds)
         with self._condition:
             known = self._known[request.seed]
             known.update(zip(map(tuple, points.tolist()), table, strict=True))

@@ -1,0 +1,39 @@
+"""How many processor threads torch uses for one point, chosen by timing."""
+
+from __future__ import annotations
+
+import torch
+
+
+class ThreadTrial:
+    """Times one point with all threads and one with a single thread, and keeps the faster.
+
+    A thread pool beside that of the main thread makes OpenMP put its threads to sleep between operations, which costs
+    small models more than a second core gains (measured: 65 ms against 37 ms a point for a ResNet-8 on two cores),
+    while large ones still gain. ``torch.set_num_threads`` holds for the calling thread only.
+
+    Args:
+        n_threads: All threads there are; with 1 there is nothing to choose.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        # The first point pays for what torch sets up lazily, so it is not compared.
+        self._left = [n_threads, n_threads, 1] if n_threads > 1 else []
+        self._seconds: dict[int, float] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether the next point is one of the trial's."""
+        return bool(self._left)
+
+    def begin(self) -> None:
+        """Sets the number of threads that the next point is to be timed with."""
+        if self._left:
+            torch.set_num_threads(self._left[0])
+
+    def end(self, seconds: float) -> None:
+        """Takes the time of that point; after the last one, the faster number of threads stays set."""
+        if self._left:
+            self._seconds[self._left.pop(0)] = seconds
+            if not self._left:
+                torch.set_num_threads(min(self._seconds, key=lambda n: self._seconds[n]))
