@@ -16,6 +16,7 @@ from torch import nn
 from lljupyter.compute import check_seed, make_request, prepare
 from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
+from lljupyter.jupyter.cells import replace_previous
 from lljupyter.jupyter.wire import pack
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class LandscapeWidget(anywidget.AnyWidget):
                 widget._publish()
 
         self._session.on_update = on_update
+        replace_previous(self._session)
         self._session.start()
 
     @property

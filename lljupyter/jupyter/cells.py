@@ -1,0 +1,38 @@
+"""Ends what an earlier run of the same notebook cell left computing."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from IPython import get_ipython
+
+if TYPE_CHECKING:
+    from lljupyter.engine.session import Session
+
+# The sessions of a cell's last run: {cell id: (id of that run, sessions)}.
+_last_run: dict[str, tuple[str, weakref.WeakSet[Session]]] = {}
+
+
+def replace_previous(session: Session) -> None:
+    """Stops the sessions that an earlier run of the running cell started, and remembers this one.
+
+    A widget stays alive in the kernel after its cell was run again, out of sight; its engine would go on competing
+    with the new one. Where the front end does not say which cell is running, nothing is stopped.
+
+    Args:
+        session: The session that the running cell has just started.
+    """
+    shell = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = (parent.get("metadata") or {}).get("cellId")
+    run = (parent.get("header") or {}).get("msg_id")
+    if not cell or not run:
+        return
+    previous, sessions = _last_run.get(cell, (run, weakref.WeakSet()))
+    if previous != run:
+        for old in list(sessions):
+            old.stop()
+        sessions = weakref.WeakSet()
+    sessions.add(session)
+    _last_run[cell] = (run, sessions)
