@@ -160,7 +160,7 @@ def prepare(
         "n_samples": evaluator.n_samples,
         "device": str(evaluator.device),
         "lljupyter_version": __version__,
-        "torch_version": torch.__version__,
+        "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
     }
     session = Session(evaluator, plane_for, request, recipe)
     return Prepared(session, evaluator.title, given is None)

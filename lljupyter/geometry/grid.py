@@ -44,7 +44,7 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
         raise ValueError(f"expected {label} as (low, high), got the reversed range ({low}, {high}); swap the ends")
     if low == high and n > 1:
         raise ValueError(
-            f"expected a {label} range with low < high for {n} points, got the single value {low}; "
+            f"expected {label} as (low, high) with low < high for {n} points, got the single value {low}; "
             f"widen the range, or pass a resolution of 1 along {label} for that one point"
         )
     scale = max(abs(low), abs(high)) or 1.0
