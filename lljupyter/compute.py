@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 
 from lljupyter import __version__
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.points import Request
 from lljupyter.engine.quantities import LossFunction
-from lljupyter.engine.session import Request, Session
+from lljupyter.engine.session import Session
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.geometry.parameters import Parameters, check_direction, parameters_of

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.points import Cell, Points, Request
 from lljupyter.engine.threads import ThreadTrial
-from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import surface_dataset
 
@@ -31,20 +31,6 @@ ENDED = ("stopped", "done", "error")
 CHUNK_SECONDS = 0.05
 # When the data are not on the device, a batch that was brought over serves this many points.
 STREAMED_CHUNK = 32
-
-
-class Request(NamedTuple):
-    """What to compute: the plane of a seed (None: the given directions) on a grid.
-
-    Attributes:
-        seed: Seed of the directions, or None.
-        alpha: Shape (n_alpha,), coordinates of the columns.
-        beta: Shape (n_beta,), coordinates of the rows.
-    """
-
-    seed: int | None
-    alpha: NDArray[np.float64]
-    beta: NDArray[np.float64]
 
 
 class Progress(NamedTuple):
@@ -97,7 +83,7 @@ class Session:
         self.on_update = on_update
         self._evaluator = evaluator
         self._plane_for = plane_for
-        self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
+        self._points = Points(self.names, request)
         self._plane_seed: int | Literal["none yet"] | None = "none yet"
         self._condition = threading.Condition()
         self._publishing = threading.RLock()
@@ -106,15 +92,16 @@ class Session:
         self._status: Status = "running"
         self._error: Exception | None = None
         self._closed = False
-        self._paused_seconds = 0.0
-        self._begin(request)
+        self._paused_seconds = self._seconds = self._published = 0.0
+        self._n_measured = 0
 
     # What may be called from any thread.
 
     def request(self, request: Request) -> None:
         """Computes another surface instead; what is known of it already is shown at once."""
         with self._condition:
-            self._begin(request)
+            self._points.begin(request)
+            self._seconds, self._n_measured = 0.0, 0
             self._status, self._error = "running", None
             self._condition.notify_all()
         self.publish()
@@ -154,8 +141,8 @@ class Session:
         with self._condition:
             if not self._condition.wait_for(lambda: self._status in ENDED, timeout):
                 raise TimeoutError(
-                    f"expected the surface within {timeout:g} s, got {int(self._evaluated.sum())} of "
-                    f"{self._evaluated.size} points ({self._status}); wait again, or lower resolution or max_samples"
+                    f"expected the surface within {timeout:g} s, got {int(self._points.evaluated.sum())} of "
+                    f"{self._points.evaluated.size} points ({self._status}); wait again, or lower resolution or max_samples"
                 )
             if self._status == "error" and self._error is not None:
                 raise self._error
@@ -163,7 +150,7 @@ class Session:
     def progress(self) -> Progress:
         """Returns how far the session is."""
         with self._condition:
-            n_done, n_points = int(self._evaluated.sum()), self._evaluated.size
+            n_done, n_points = int(self._points.evaluated.sum()), self._points.evaluated.size
             pace = self._seconds / self._n_measured if self._n_measured else None
             left = None if pace is None else pace * (n_points - n_done)
             return Progress(self._status, n_done, n_points, self._seconds, left, self._error)
@@ -171,8 +158,8 @@ class Session:
     def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
         """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""
         with self._condition:
-            values = {name: array.copy() for name, array in self._values.items()}
-            return self._request, values, self._evaluated.copy()
+            values = {name: array.copy() for name, array in self._points.values.items()}
+            return self._points.request, values, self._points.evaluated.copy()
 
     def dataset(self) -> xarray.Dataset:
         """Returns what is known now as a Dataset with the whole recipe."""
@@ -185,20 +172,19 @@ class Session:
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""
         with self._condition:
-            values = self._known.get(self._request.seed, {}).get((0.0, 0.0))
+            values = self._points.center()
             return None if values is None else dict(zip(self.names, values, strict=True))
 
     def center_on_grid(self) -> bool:
         """Says whether the center, (0, 0), is a point of the grid."""
         with self._condition:
-            return bool((self._request.alpha == 0).any() and (self._request.beta == 0).any())
+            request = self._points.request
+        return bool((request.alpha == 0).any() and (request.beta == 0).any())
 
     def shows(self, request: Request) -> bool:
         """Says whether a request asks for the surface that is already being computed."""
         with self._condition:
-            now = self._request
-        same_grid = np.array_equal(now.alpha, request.alpha) and np.array_equal(now.beta, request.beta)
-        return now.seed == request.seed and same_grid
+            return self._points.request.same_as(request)
 
     def publish(self) -> None:
         """Announces the present state through ``on_update``."""
@@ -223,15 +209,15 @@ class Session:
             with self._condition:
                 if self._closed or self._status in ENDED:
                     return
-                request, points = self._request, self._next_chunk()
-                if not len(points):
+                request, cells = self._points.request, self._next_chunk()
+                if not cells:
                     self._status = "done"
                     self._condition.notify_all()
-            if not len(points):
+            if not cells:
                 self.publish()
                 return
             try:
-                self._measure(request, points)
+                self._measure(request, cells)
             except _Interrupted:
                 continue
             except Exception as error:
@@ -249,45 +235,14 @@ class Session:
                     return
             self.run()
 
-    def _begin(self, request: Request) -> None:
-        shape = (len(request.beta), len(request.alpha))
-        self._request = request
-        self._values = {name: np.full(shape, np.nan) for name in self.names}
-        self._evaluated = np.zeros(shape, dtype=bool)
-        self._seconds, self._n_measured, self._published = 0.0, 0, 0.0
-        center = next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
-        known = self._known.setdefault(request.seed, {})
-        if center is not None:
-            known[0.0, 0.0] = center  # theta* belongs to every plane
-        passes = coarse_to_fine(request.alpha, request.beta)
-        coordinates = (request.alpha.tolist(), request.beta.tolist())
-        self._passes = []
-        for cells in passes:
-            left = []
-            for row, column in cells.tolist():
-                values = known.get((coordinates[0][column], coordinates[1][row]))
-                if values is None:
-                    left.append((row, column))
-                else:
-                    self._store(row, column, values)
-            if left:
-                self._passes.append(left)
-
-    def _store(self, row: int, column: int, values: list[float]) -> None:
-        for name, value in zip(self.names, values, strict=True):
-            self._values[name][row, column] = value
-        self._evaluated[row, column] = True
-
-    def _next_chunk(self) -> list[tuple[int, int]]:
-        if not self._passes:
-            return []
-        pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
+    def _next_chunk(self) -> list[Cell]:
         if self._trial.running:
-            return self._passes[0][:1]
-        n = max(1, int(CHUNK_SECONDS / max(pace, 1e-9)), 1 if self._evaluator.resident else STREAMED_CHUNK)
-        return self._passes[0][:n]
+            return self._points.next(1)
+        pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
+        fitting = int(CHUNK_SECONDS / max(pace, 1e-9))
+        return self._points.next(max(fitting, 1 if self._evaluator.resident else STREAMED_CHUNK))
 
-    def _measure(self, request: Request, cells: list[tuple[int, int]]) -> None:
+    def _measure(self, request: Request, cells: list[Cell]) -> None:
         if self._plane_seed != request.seed:
             self._evaluator.set_plane(self._plane_for(request.seed))
             self._plane_seed = request.seed
@@ -300,18 +255,10 @@ class Session:
         seconds = time.monotonic() - started - self._paused_seconds
         self._trial.end(seconds)
         with self._condition:
-            known = self._known[request.seed]
-            known.update(zip(map(tuple, points.tolist()), table, strict=True))
-            if self._request is not request:
-                return
-            for (row, column), values in zip(cells, table, strict=True):
-                self._store(row, column, values)
-            self._seconds += seconds
-            self._n_measured += len(cells)
-            self._passes[0] = self._passes[0][len(cells) :]
-            pass_ended = not self._passes[0]
-            if pass_ended:
-                self._passes.pop(0)
+            pass_ended = self._points.take(request, cells, points.tolist(), table)
+            if self._points.request is request:
+                self._seconds += seconds
+                self._n_measured += len(cells)
         if self._status == "running" and (pass_ended or time.monotonic() - self._published > CHUNK_SECONDS):
             self.publish()
 
@@ -321,7 +268,7 @@ class Session:
                 began = time.monotonic()
                 self._condition.wait_for(lambda: self._closed or self._status != "paused")
                 self._paused_seconds += time.monotonic() - began
-            if self._closed or self._status != "running" or self._request is not request:
+            if self._closed or self._status != "running" or self._points.request is not request:
                 raise _Interrupted
 
     def _change(self, status: Status, when: tuple[Status, ...]) -> None:

@@ -1,0 +1,112 @@
+"""The points of a surface: which are known, which are left, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lljupyter.geometry.grid import coarse_to_fine
+
+Cell = tuple[int, int]  # row (beta), column (alpha)
+
+
+class Request(NamedTuple):
+    """What to compute: the plane of a seed (None: the given directions) on a grid.
+
+    Attributes:
+        seed: Seed of the directions, or None.
+        alpha: Shape (n_alpha,), coordinates of the columns.
+        beta: Shape (n_beta,), coordinates of the rows.
+    """
+
+    seed: int | None
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+
+    def same_as(self, other: Request) -> bool:
+        """Says whether two requests ask for the same surface."""
+        same_grid = np.array_equal(self.alpha, other.alpha) and np.array_equal(self.beta, other.beta)
+        return self.seed == other.seed and same_grid
+
+
+class Points:
+    """All points that were evaluated, of every plane, and the surface at hand. Not thread-safe.
+
+    Args:
+        names: The values of a point, in this order everywhere.
+        request: The first surface.
+
+    Attributes:
+        request: The surface at hand.
+        values: ``{name: array}`` of it, each of shape (n_beta, n_alpha), NaN where not evaluated.
+        evaluated: Shape (n_beta, n_alpha), bool.
+    """
+
+    def __init__(self, names: Sequence[str], request: Request) -> None:
+        self.names = list(names)
+        self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
+        self.begin(request)
+
+    def begin(self, request: Request) -> None:
+        """Turns to another surface; points that are known already are taken over."""
+        shape = (len(request.beta), len(request.alpha))
+        self.request = request
+        self.values = {name: np.full(shape, np.nan) for name in self.names}
+        self.evaluated = np.zeros(shape, dtype=bool)
+        known = self._known.setdefault(request.seed, {})
+        if (center := self.center()) is not None:
+            known[0.0, 0.0] = center
+        alpha, beta = request.alpha.tolist(), request.beta.tolist()
+        self._passes: list[list[Cell]] = []
+        for cells in coarse_to_fine(request.alpha, request.beta):
+            left = []
+            for row, column in cells.tolist():
+                values = known.get((alpha[column], beta[row]))
+                if values is None:
+                    left.append((row, column))
+                else:
+                    self._store(row, column, values)
+            if left:
+                self._passes.append(left)
+
+    def center(self) -> list[float] | None:
+        """Returns the values at (0, 0), which belongs to every plane, or None while they are not known."""
+        return next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
+
+    def next(self, n: int) -> list[Cell]:
+        """Returns the next cells of the pass at hand, at most ``n``; none when the surface is complete."""
+        return self._passes[0][:n] if self._passes else []
+
+    def take(
+        self, request: Request, cells: list[Cell], coordinates: list[list[float]], table: list[list[float]]
+    ) -> bool:
+        """Keeps the values of the cells that ``next`` returned last.
+
+        Args:
+            request: The surface that the cells belong to; if it is not at hand any more, the points are kept for later.
+            cells: Their rows and columns.
+            coordinates: Their ``[alpha, beta]``.
+            table: Their values, in the order of ``names``.
+
+        Returns:
+            Whether this completed a pass.
+        """
+        known = self._known[request.seed]
+        known.update(((alpha, beta), values) for (alpha, beta), values in zip(coordinates, table, strict=True))
+        if request is not self.request:
+            return False
+        for (row, column), values in zip(cells, table, strict=True):
+            self._store(row, column, values)
+        del self._passes[0][: len(cells)]
+        if not self._passes[0]:
+            del self._passes[0]
+            return True
+        return False
+
+    def _store(self, row: int, column: int, values: list[float]) -> None:
+        for name, value in zip(self.names, values, strict=True):
+            self.values[name][row, column] = value
+        self.evaluated[row, column] = True
