@@ -80,26 +80,24 @@ class Points:
         """Returns the next cells of the pass at hand, at most ``n``; none when the surface is complete."""
         return self._passes[0][:n] if self._passes else []
 
-    def take(
-        self, request: Request, cells: list[Cell], coordinates: list[list[float]], table: list[list[float]]
-    ) -> bool:
+    def take(self, request: Request, cells: list[Cell], table: list[list[float]]) -> bool:
         """Keeps the values of the cells that ``next`` returned last.
 
         Args:
-            request: The surface that the cells belong to; if it is not at hand any more, the points are kept for later.
+            request: The surface that they belong to; if it is not at hand any more, the points are kept for later.
             cells: Their rows and columns.
-            coordinates: Their ``[alpha, beta]``.
             table: Their values, in the order of ``names``.
 
         Returns:
             Whether this completed a pass.
         """
         known = self._known[request.seed]
-        known.update(((alpha, beta), values) for (alpha, beta), values in zip(coordinates, table, strict=True))
+        for (row, column), values in zip(cells, table, strict=True):
+            known[float(request.alpha[column]), float(request.beta[row])] = values
+            if request is self.request:
+                self._store(row, column, values)
         if request is not self.request:
             return False
-        for (row, column), values in zip(cells, table, strict=True):
-            self._store(row, column, values)
         del self._passes[0][: len(cells)]
         if not self._passes[0]:
             del self._passes[0]

@@ -140,9 +140,10 @@ class Session:
         """
         with self._condition:
             if not self._condition.wait_for(lambda: self._status in ENDED, timeout):
+                evaluated = self._points.evaluated
                 raise TimeoutError(
-                    f"expected the surface within {timeout:g} s, got {int(self._points.evaluated.sum())} of "
-                    f"{self._points.evaluated.size} points ({self._status}); wait again, or lower resolution or max_samples"
+                    f"expected the surface within {timeout:g} s, got {int(evaluated.sum())} of {evaluated.size} points "
+                    f"({self._status}); wait again, or lower resolution or max_samples"
                 )
             if self._status == "error" and self._error is not None:
                 raise self._error
@@ -222,6 +223,8 @@ class Session:
                 continue
             except Exception as error:
                 with self._condition:
+                    if self._points.request is not request:
+                        continue  # it happened on a plane that is not wanted any more
                     self._status, self._error = "error", error
                     self._condition.notify_all()
                 self.publish()
@@ -255,7 +258,7 @@ class Session:
         seconds = time.monotonic() - started - self._paused_seconds
         self._trial.end(seconds)
         with self._condition:
-            pass_ended = self._points.take(request, cells, points.tolist(), table)
+            pass_ended = self._points.take(request, cells, table)
             if self._points.request is request:
                 self._seconds += seconds
                 self._n_measured += len(cells)
