@@ -1,0 +1,61 @@
+// Builds ../lljupyter/jupyter/static/widget.js.
+//
+// The first line of the bundle names the sources it was built from:
+//     /* lljupyter viewer, sources sha256:<hex> */
+// The hash is the SHA-256 over all files under js/src and js/package-lock.json, sorted by their path relative to js/ (POSIX
+// slashes, compared as UTF-8 bytes); each file adds: path in UTF-8, a NUL byte, its content, a NUL byte. A test recomputes it,
+// so that a bundle that was not rebuilt is found on machines without node as well.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const outfile = join(here, "../lljupyter/jupyter/static/widget.js");
+
+function sources(folder) {
+  return readdirSync(join(here, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = posix.join(folder, entry.name);
+    return entry.isDirectory() ? sources(path) : [path];
+  });
+}
+
+function sourcesHash() {
+  const paths = [...sources("src"), "package-lock.json"].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(path).update("\0").update(readFileSync(join(here, path))).update("\0");
+  return hash.digest("hex");
+}
+
+mkdirSync(dirname(outfile), { recursive: true });
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: ["src/widget.ts"],
+  outfile,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  loader: { ".css": "text" },
+  define: { "define.amd": "false" },
+  banner: { js: `/* lljupyter viewer, sources sha256:${sourcesHash()} */` },
+  metafile: true,
+  logLevel: "warning",
+  plugins: [
+    {
+      name: "minified-css",
+      setup(builder) {
+        builder.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+          const css = await build({ entryPoints: [path], minify: true, write: false, target: "es2022" });
+          return { contents: css.outputFiles[0].text.trim(), loader: "text" };
+        });
+      },
+    },
+  ],
+});
+const [output] = Object.values(result.metafile.outputs);
+console.log(`widget.js ${(output.bytes / 1000).toFixed(1)} kB`);

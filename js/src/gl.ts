@@ -1,0 +1,79 @@
+// One WebGL2 context for all viewers of a page. Browsers drop the oldest context past about 16, and every widget loads its
+// own copy of this module, so the context lives on globalThis; each view copies its picture into a 2D canvas of its own.
+
+export interface SharedGL {
+  canvas: OffscreenCanvas | HTMLCanvasElement;
+  gl: WebGL2RenderingContext;
+  /** Linked programs by their source, so that copies of this module of different versions get along. */
+  programs: Map<string, WebGLProgram>;
+}
+
+const KEY = Symbol.for("lljupyter.gl.v1");
+const LOST = "lljupyter-gl-lost";
+type Holder = { [KEY]?: SharedGL };
+
+function create(): SharedGL | null {
+  const offscreen = typeof OffscreenCanvas === "function";
+  const canvas = offscreen ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
+  let gl: WebGL2RenderingContext | null = null;
+  try {
+    gl = canvas.getContext("webgl2", { alpha: true, antialias: true, powerPreference: "default" }) as WebGL2RenderingContext | null;
+  } catch {
+    // Some browsers throw instead of returning null; either way there is no 3D here.
+  }
+  if (!gl || gl.isContextLost()) return null;
+  const shared: SharedGL = { canvas, gl, programs: new Map() };
+  canvas.addEventListener("webglcontextlost", (event) => {
+    event.preventDefault();
+    const holder = globalThis as Holder;
+    if (holder[KEY] === shared) delete holder[KEY];
+    globalThis.dispatchEvent(new Event(LOST));
+  });
+  return shared;
+}
+
+/** The page's context, made on first use and again after it was lost; null where WebGL2 is missing. */
+export function sharedGL(): SharedGL | null {
+  const holder = globalThis as Holder;
+  const held = holder[KEY];
+  if (held && !held.gl.isContextLost()) return held;
+  const made = create();
+  if (made) holder[KEY] = made;
+  return made;
+}
+
+/** Calls back whenever the context was lost: draw again, on a new one. */
+export function onContextLost(callback: () => void, signal: AbortSignal): void {
+  globalThis.addEventListener(LOST, callback, { signal });
+}
+
+function compile(gl: WebGL2RenderingContext, type: number, source: string): WebGLShader {
+  const shader = gl.createShader(type) as WebGLShader;
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  return shader;
+}
+
+export function getProgram(shared: SharedGL, vertex: string, fragment: string): WebGLProgram {
+  const known = shared.programs.get(vertex + fragment);
+  if (known) return known;
+  const { gl } = shared;
+  const program = gl.createProgram() as WebGLProgram;
+  gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, vertex));
+  gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, fragment));
+  gl.linkProgram(program);
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
+    throw new Error(`lljupyter: shader did not link: ${gl.getProgramInfoLog(program)}`);
+  }
+  shared.programs.set(vertex + fragment, program);
+  return program;
+}
+
+/** Makes the shared canvas at least this large; shrinks it when it is far too large. */
+export function reserve(shared: SharedGL, width: number, height: number): void {
+  const { canvas } = shared;
+  const wasteful = canvas.width * canvas.height > 4 * width * height;
+  if (canvas.width >= width && canvas.height >= height && !wasteful) return;
+  canvas.width = wasteful ? width : Math.max(width, canvas.width);
+  canvas.height = wasteful ? height : Math.max(height, canvas.height);
+}

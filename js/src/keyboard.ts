@@ -1,0 +1,60 @@
+// Keys of the viewer. They work while the viewer has the focus and no text field or list is being used.
+
+export interface Keys {
+  orbit(dx: number, dy: number): void;
+  pan(dx: number, dy: number): void;
+  zoom(factor: number): void;
+  reset(): void;
+  step(dColumn: number, dRow: number): void;
+  isSpatial(): boolean;
+  toggleView(): void;
+  toggleScale(): void;
+  togglePause(): void;
+  fullScreen(): void;
+  escape(): void;
+}
+
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+function handle(event: KeyboardEvent, keys: Keys): boolean {
+  const arrow = ARROWS[event.key];
+  if (arrow) {
+    const [dx, dy] = arrow;
+    if (!keys.isSpatial()) keys.step(dx, -dy);
+    else if (event.shiftKey) keys.pan(dx * 24, dy * 24);
+    else keys.orbit(dx * 12, dy * 12);
+    return true;
+  }
+  const actions: Record<string, () => void> = {
+    "+": () => keys.zoom(1.15),
+    "=": () => keys.zoom(1.15),
+    "-": () => keys.zoom(1 / 1.15),
+    r: () => keys.reset(),
+    c: () => keys.toggleView(),
+    l: () => keys.toggleScale(),
+    p: () => keys.togglePause(),
+    f: () => keys.fullScreen(),
+    escape: () => keys.escape(),
+  };
+  const action = actions[event.key.toLowerCase()];
+  action?.();
+  return action !== undefined;
+}
+
+export function watchKeys(root: HTMLElement, keys: Keys, signal: AbortSignal): void {
+  root.addEventListener(
+    "keydown",
+    (event) => {
+      const target = event.target as HTMLElement;
+      const typing = target.matches("input, select, textarea");
+      if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
+      if (handle(event, keys)) event.preventDefault();
+    },
+    { signal },
+  );
+}

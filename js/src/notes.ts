@@ -1,0 +1,38 @@
+// What the viewer says about the picture beside the numbers: chips over it, or a sentence instead of it.
+
+import type { Field } from "./field.ts";
+import { formatValue } from "./format.ts";
+import type { Meta } from "./wire.ts";
+
+/** The sentence shown while there is nothing to draw; null when there is. */
+export function emptyText(meta: Meta | null, field: Field | null): string | null {
+  if (field && field.nFinite > 0) return null;
+  if (!field || field.evaluated.every((e) => e === 0)) {
+    if (meta?.status === "error") return "Nothing was computed";
+    if (meta?.status === "stopped") return "Stopped before the first point";
+    if (meta?.status === "paused") return "Paused before the first point";
+    return "Evaluating the first points…";
+  }
+  if (field.scale === "log" && Number.isFinite(field.min)) return "No positive values: nothing to draw on a log scale";
+  return "No finite value so far";
+}
+
+interface Situation {
+  meta: Meta | null;
+  field: Field | null;
+  stale: boolean;
+  silent: boolean;
+}
+
+export function noteTexts({ meta, field, stale, silent }: Situation): string[] {
+  const texts: string[] = [];
+  if (silent) texts.push("No answer from the kernel (busy or stopped)");
+  if (stale) texts.push(meta?.status === "running" || meta?.status === "done" ? "Computing the new plane…" : "This is the previous plane");
+  if (field?.cut) {
+    const { at, share, max } = field.cut;
+    const percent = share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`;
+    const name = field.quantity;
+    texts.push(`Cut at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
+  }
+  return texts;
+}

@@ -1,0 +1,69 @@
+// Ticks and contour levels on a linear or a log10 scale. Positions are in scaled units, labels in the original ones.
+
+import { ticks } from "d3-array";
+import { formatNumber, tickLabels } from "./format.ts";
+import type { ScaleName } from "./wire.ts";
+
+export interface Tick {
+  at: number;
+  label: string;
+}
+
+export function linearTicks(lo: number, hi: number, count: number, percent = false): Tick[] {
+  if (lo === hi) return [{ at: lo, label: formatNumber(lo * (percent ? 100 : 1), 3) + (percent ? " %" : "") }];
+  const at = ticks(lo, hi, count);
+  const labels = tickLabels(at, percent);
+  return at.map((value, i) => ({ at: value, label: labels[i] }));
+}
+
+/** Powers of ten between lo and hi (log10 units), every `stride`-th, with the given mantissas. */
+function decades(lo: number, hi: number, stride: number, mantissas: number[]): number[] {
+  const found: number[] = [];
+  for (let power = Math.floor(lo / stride) * stride; power <= hi; power += stride) {
+    for (const mantissa of mantissas) {
+      const at = power + Math.log10(mantissa);
+      if (at >= lo - 1e-9 && at <= hi + 1e-9) found.push(at);
+    }
+  }
+  return found;
+}
+
+/** The densest of the usual series that has about `count` positions; below a decade, evenly spaced values. */
+function logPositions(lo: number, hi: number, count: number): number[] {
+  const span = hi - lo;
+  if (span < 0.9) return ticks(10 ** lo, 10 ** hi, count).map(Math.log10).filter(Number.isFinite);
+  for (const mantissas of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3]]) {
+    if (span * mantissas.length <= count) return decades(lo, hi, 1, mantissas);
+  }
+  return decades(lo, hi, Math.max(1, Math.ceil(span / count)), [1]);
+}
+
+/** Ticks of a value axis. lo and hi are in scaled units. */
+export function valueTicks(lo: number, hi: number, scale: ScaleName, count: number, percent = false): Tick[] {
+  if (scale === "linear") return linearTicks(lo, hi, count, percent);
+  const suffix = percent ? " %" : "";
+  const unit = percent ? 100 : 1;
+  return logPositions(lo, hi, count).map((at) => ({ at, label: formatNumber(10 ** at * unit, 3) + suffix }));
+}
+
+/** Contour levels strictly inside (lo, hi), in scaled units. */
+export function contourLevels(lo: number, hi: number, scale: ScaleName, ): number[] {
+  const at = scale === "linear" ? ticks(lo, hi, 12) : logPositions(lo, hi, 16);
+  const margin = (hi - lo) * 1e-6;
+  return at.filter((v) => v > lo + margin && v < hi - margin);
+}
+
+/**
+ * Maps a value to its level coordinate: the i-th level is at i, linear in between and beyond. Iso-lines are then where the
+ * coordinate is an integer, whatever the levels are.
+ */
+export function levelCoordinate(levels: number[]): (value: number) => number {
+  const n = levels.length;
+  if (n === 0) return () => 0.5;
+  if (n === 1) return (v) => (v >= levels[0] ? 0.01 : -0.01) + (v - levels[0]);
+  return (v) => {
+    let i = 0;
+    while (i < n - 2 && v >= levels[i + 1]) i++;
+    return i + (v - levels[i]) / (levels[i + 1] - levels[i]);
+  };
+}

@@ -1,0 +1,110 @@
+// What travels between Python and the viewer: two traits down (frame, meta), control traits both ways, commands up.
+
+export type Range = [number, number];
+export type Status = "running" | "paused" | "stopped" | "done" | "error";
+export type ViewName = "surface" | "contour";
+export type ScaleName = "linear" | "log";
+
+/** The JSON beside a frame. It describes what the frame shows, which may lag behind the controls. */
+export interface Meta {
+  version: 1;
+  sequence: number;
+  status: Status;
+  shape: [nBeta: number, nAlpha: number];
+  alpha: Range;
+  beta: Range;
+  seed: number | null;
+  layers: string[];
+  n_done: number;
+  n_points: number;
+  elapsed_s: number;
+  remaining_s: number | null;
+  center: Record<string, number | null> | null;
+  center_on_grid: boolean;
+  title: string;
+  subtitle: string;
+  error: string | null;
+}
+
+/** The traits a person may change, here or in Python. */
+export interface Controls {
+  alpha: Range;
+  beta: Range;
+  seed: number;
+  resolution: [nAlpha: number, nBeta: number];
+  view: ViewName;
+  scale: ScaleName;
+  quantity: string;
+}
+
+export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" };
+
+/** A decoded frame: one array a layer, row = beta, column = alpha. */
+export interface Snapshot {
+  nAlpha: number;
+  nBeta: number;
+  layers: Map<string, Float32Array>;
+}
+
+const STATUSES: readonly string[] = ["running", "paused", "stopped", "done", "error"];
+
+const isRange = (value: unknown): value is Range =>
+  Array.isArray(value) && value.length === 2 && value.every((v) => Number.isFinite(v));
+
+const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
+
+/** Returns the meta if it is one this viewer can read, else null (an empty object before the first frame). */
+export function parseMeta(json: unknown): Meta | null {
+  if (typeof json !== "object" || json === null) return null;
+  const meta = json as Partial<Meta>;
+  const readable =
+    meta.version === 1 &&
+    typeof meta.status === "string" &&
+    STATUSES.includes(meta.status) &&
+    Array.isArray(meta.shape) &&
+    meta.shape.length === 2 &&
+    meta.shape.every(isCount) &&
+    isRange(meta.alpha) &&
+    isRange(meta.beta) &&
+    Array.isArray(meta.layers);
+  return readable ? (meta as Meta) : null;
+}
+
+/**
+ * Splits the bytes of a frame into its layers: float32 little-endian, C order, shape (n_layers, n_beta, n_alpha).
+ * Returns null when there is no frame yet or its length does not belong to this meta.
+ */
+export function decodeFrame(frame: DataView | null, meta: Meta): Snapshot | null {
+  const [nBeta, nAlpha] = meta.shape;
+  const size = nBeta * nAlpha;
+  if (!frame || frame.byteLength === 0 || frame.byteLength !== 4 * size * meta.layers.length) return null;
+  // A host need not align the buffer to four bytes; a copy always is.
+  const aligned = frame.byteOffset % 4 === 0;
+  const buffer = aligned ? frame.buffer : frame.buffer.slice(frame.byteOffset, frame.byteOffset + frame.byteLength);
+  const all = new Float32Array(buffer, aligned ? frame.byteOffset : 0, size * meta.layers.length);
+  return {
+    nAlpha,
+    nBeta,
+    layers: new Map(meta.layers.map((name, i) => [name, all.subarray(i * size, (i + 1) * size)])),
+  };
+}
+
+const near = (a: Range, b: Range): boolean => {
+  const width = Math.max(Math.abs(a[1] - a[0]), 1e-12);
+  return Math.abs(a[0] - b[0]) <= 1e-6 * width && Math.abs(a[1] - b[1]) <= 1e-6 * width;
+};
+
+/** True when two metas describe frames of the same points and layers. */
+export const isSamePlane = (a: Meta, b: Meta): boolean =>
+  near(a.alpha, b.alpha) && near(a.beta, b.beta) && a.seed === b.seed && `${a.shape} ${a.layers}` === `${b.shape} ${b.layers}`;
+
+/** True when the picture belongs to an earlier choice of ranges, seed or resolution. */
+export function isStale(meta: Meta, controls: Controls): boolean {
+  return !(
+    near(meta.alpha, controls.alpha) &&
+    near(meta.beta, controls.beta) &&
+    (meta.seed === null || meta.seed === controls.seed) &&
+    meta.shape[1] === controls.resolution[0] &&
+    meta.shape[0] === controls.resolution[1]
+  );
+}

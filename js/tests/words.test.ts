@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { interpolateViridis } from "d3-scale-chromatic";
+import { formatDuration, formatNumber, formatRemaining, formatValue, tickLabels } from "../src/format.ts";
+import { noteTexts, emptyText } from "../src/notes.ts";
+import { colorTable, cssColor } from "../src/palette.ts";
+import { progressText } from "../src/progress.ts";
+import { boundFor, editRange } from "../src/range.ts";
+import { describePoint, describePicture, pointState } from "../src/readout.ts";
+import { parseSeed } from "../src/seed.ts";
+import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../src/ticks.ts";
+import type { Snapshot } from "../src/wire.ts";
+import { fieldOf, makeMeta } from "./make.ts";
+
+test("numbers are short and keep their meaning", () => {
+  const cases: [number, string][] = [[0, "0"], [1, "1"], [0.02134, "0.02134"], [2.30259, "2.303"], [13876, "13876"], [1e6, "10⁶"], [1.234e-7, "1.234×10⁻⁷"], [-0.5, "−0.5"], [NaN, "NaN"], [Infinity, "∞"]];
+  for (const [value, text] of cases) assert.equal(formatNumber(value), text);
+  assert.equal(formatValue(0.98765, "accuracy"), "98.8 %");
+});
+
+test("durations are words", () => {
+  assert.deepEqual([0.2, 3.21, 45, 89, 240, 7500].map(formatDuration), ["less than 1 s", "3.2 s", "45 s", "89 s", "4 min", "2 h 5 min"]);
+  assert.equal(formatRemaining(11.4), "about 12 s left");
+  assert.equal(formatRemaining(null), "");
+});
+
+test("progress is told for every status", () => {
+  const meta = makeMeta(51, 51, { n_done: 123, remaining_s: 12 });
+  assert.equal(progressText(meta), "123 of 2601 points · about 12 s left");
+  assert.equal(progressText({ ...meta, status: "paused" }), "Paused · 123 of 2601 points");
+  assert.equal(progressText({ ...meta, status: "stopped" }), "Stopped · 123 of 2601 points");
+  assert.equal(progressText({ ...meta, status: "error" }), "Ended by an error · 123 of 2601 points");
+  assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2 }), "2601 points in 3.2 s");
+  assert.equal(progressText(null), "Waiting for the kernel");
+});
+
+test("ticks of a log axis are labelled in original units", () => {
+  assert.deepEqual(valueTicks(-2, 3, "log", 6).map((t) => t.label), ["0.01", "0.1", "1", "10", "100", "1000"]);
+  assert.deepEqual(valueTicks(0, 1, "log", 5).map((t) => t.label), ["1", "2", "5", "10"]);
+  assert.ok(valueTicks(0.3, 0.31, "log", 5).length >= 2);
+  assert.deepEqual(linearTicks(0, 1, 5, true).map((t) => t.label), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]);
+  assert.deepEqual(tickLabels([-0.5, 0, 0.5]), ["−0.5", "0.0", "0.5"]);
+  assert.equal(linearTicks(0.3, 0.3, 5).length, 1);
+});
+
+test("contour levels lie inside the range and the level coordinate counts them", () => {
+  for (const [lo, hi, scale] of [[0, 5.5, "linear"], [-2, 1, "log"], [-12, 30, "log"], [0.1, 0.2, "log"]] as const) {
+    const levels = contourLevels(lo, hi, scale);
+    assert.ok(levels.length >= 3 && levels.length <= 20, `${levels.length} levels`);
+    assert.ok(levels.every((v, i) => v > lo && v < hi && (i === 0 || v > levels[i - 1])));
+    const coordinate = levelCoordinate(levels);
+    levels.forEach((v, i) => assert.ok(Math.abs(coordinate(v) - i) < 1e-9));
+    assert.ok(coordinate(lo) < 0 && coordinate(hi) > levels.length - 1);
+  }
+});
+
+test("an edited range is always finite with lo < hi", () => {
+  assert.deepEqual(editRange([-1, 1], 0, -0.5, false), [-0.5, 1]);
+  assert.deepEqual(editRange([-1, 1], 0, 2, false), [2, 4]);
+  assert.deepEqual(editRange([-1, 1], 1, -3, false), [-5, -3]);
+  assert.deepEqual(editRange([0, 0], 1, 0.3, true), [0.3, 0.3]);
+  for (const bad of [NaN, Infinity, -Infinity, 1e9]) assert.equal(editRange([-1, 1], 1, bad, false), null);
+  for (let i = 0; i < 500; i++) {
+    const value = (Math.random() - 0.5) * 10 ** (6 * Math.random() - 3);
+    const edited = editRange([-1, 1], i % 2 ? 0 : 1, value, false);
+    assert.ok(edited && edited[0] < edited[1] && Number.isFinite(edited[0] + edited[1]));
+  }
+  assert.equal(boundFor([-1, 1]), 2);
+  for (const range of [[-3, 1], [0, 99], [-1000, 5]] as [number, number][]) assert.ok(boundFor(range) > Math.max(...range.map(Math.abs)));
+});
+
+test("seeds are whole numbers from zero", () => {
+  assert.deepEqual(["0", "7", "100", "-1", "1.5", "", "x", "1e99"].map(parseSeed), [0, 7, 100, null, null, null, null, null]);
+});
+
+test("the readout names place, values with their errors, and what they are", () => {
+  const snapshot: Snapshot = {
+    nAlpha: 2,
+    nBeta: 2,
+    layers: new Map([
+      ["loss", Float32Array.of(1.5, 2, NaN, NaN)],
+      ["loss_stderr", Float32Array.of(0.25, NaN, NaN, NaN)],
+      ["accuracy", Float32Array.of(0.5, 0.25, 0, NaN)],
+      ["evaluated", Float32Array.of(1, 0, 1, 0)],
+    ]),
+  };
+  const f = fieldOf(2, 2, (r, c) => [1.5, 2, NaN, NaN][2 * r + c]);
+  assert.equal(describePoint(snapshot, f, { row: 0, column: 0 }), "alpha −1 · beta −1 · loss 1.5 ± 0.25 · accuracy 50.0 % · evaluated");
+  assert.deepEqual([0, 1, 2, 3].map((i) => pointState(snapshot, "loss", i)), ["evaluated", "interpolated", "not finite", "not computed yet"]);
+  assert.match(describePicture(f, "surface"), /^Loss surface, 2 by 2 points, alpha from −1 to 1, .* from 1.5 to 2$/);
+});
+
+test("notes say what the picture leaves out", () => {
+  const field = fieldOf(21, 21, (r, c) => (r === 0 ? 1e9 : r + c));
+  const [note] = noteTexts({ meta: makeMeta(21, 21), field, stale: false, silent: false });
+  assert.match(note, /^Cut at .* values are higher, up to 10⁹$/);
+  assert.equal(emptyText(null, null), "Evaluating the first points…");
+  assert.equal(emptyText(makeMeta(21, 21), field), null);
+  assert.match(emptyText(null, fieldOf(3, 3, () => -1, { scale: "log" })) ?? "", /log scale/);
+});
+
+test("the color table is viridis", () => {
+  const table = colorTable();
+  const numbers = (color: string): number[] =>
+    color.startsWith("#") ? [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16)) : (color.match(/\d+/g) ?? []).map(Number);
+  for (let i = 0; i < 256; i++) assert.deepEqual([...table.slice(4 * i, 4 * i + 3)], numbers(interpolateViridis(i / 255)));
+  assert.equal(cssColor(table, -1), cssColor(table, 0));
+});
