@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lljupyter import zoo
     from lljupyter.compute import loss_surface
     from lljupyter.geometry.directions import normalize_direction, random_direction
     from lljupyter.geometry.plane import Plane
@@ -26,6 +27,7 @@ _HOMES = {
     "normalize_direction": "lljupyter.geometry.directions",
     "random_direction": "lljupyter.geometry.directions",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
+    "zoo": "lljupyter.zoo",
 }
 
 __all__ = [
@@ -37,13 +39,15 @@ __all__ = [
     "normalize_direction",
     "random_direction",
     "unload_ipython_extension",
+    "zoo",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lljupyter' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return home if name == "zoo" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

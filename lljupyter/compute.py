@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from tqdm.auto import tqdm
 
 from lljupyter import __version__
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.model import unwrapped
 from lljupyter.engine.points import Request
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.engine.session import Session
@@ -110,16 +112,14 @@ def loss_surface(
 
 
 class Prepared(NamedTuple):
-    """A session that is ready to run, and what was found out about the model.
+    """A session that is ready to run.
 
     Attributes:
         session: Not started yet.
-        title: The name of the model's class.
         seeded: Whether the directions come from a seed, so that another seed can be asked for.
     """
 
     session: Session
-    title: str
     seeded: bool
 
 
@@ -140,6 +140,7 @@ def prepare(
     max_samples: int | None = None,
 ) -> Prepared:
     """Checks all arguments of a surface and builds the session that computes it; see ``loss_surface``."""
+    unwrapped(model)
     check_norm(norm, ignore)
     given = _checked_directions(directions, model)
     request = make_request(check_seed(seed) if given is None else None, resolution, alpha, beta)
@@ -164,7 +165,7 @@ def prepare(
         "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
     }
     session = Session(evaluator, plane_for, request, recipe)
-    return Prepared(session, evaluator.title, given is None)
+    return Prepared(session, given is None)
 
 
 def make_request(seed: int | None, resolution: int | Sequence[int], alpha: Range, beta: Range) -> Request:
@@ -180,9 +181,12 @@ def check_seed(seed: int) -> int:
         TypeError: If it is no whole number.
         ValueError: If it is negative or above 2**53, the largest that a browser can hold exactly.
     """
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        value = None
+    if value is None or isinstance(seed, bool):
         raise TypeError(f"expected seed as a whole number, got {seed!r}; try seed=0")
-    value = int(seed)
     if not 0 <= value <= 2**53:
         raise ValueError(f"expected a seed from 0 to 2**53, got {value}; try seed=0")
     return value
@@ -196,10 +200,9 @@ def _checked_directions(directions: Directions | None, model: nn.Module) -> Dire
             f"expected directions as a pair (delta, eta) of parameter dicts, got {type(directions).__name__}; "
             "None draws them from seed"
         )
-    if isinstance(model, nn.Module):
-        parameters = parameters_of(getattr(model, "_orig_mod", model))
-        for label, direction in zip(("delta", "eta"), directions, strict=True):
-            check_direction(direction, parameters, label)
+    parameters = parameters_of(unwrapped(model))
+    for label, direction in zip(("delta", "eta"), directions, strict=True):
+        check_direction(direction, parameters, label)
     # Copies: the caller may go on working with the tensors while the surface is computed.
     delta, eta = ({name: part.detach().clone() for name, part in d.items()} for d in directions)
     return delta, eta

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lljupyter.engine.randomness import fixed_randomness
+
+# Batches are kept; a loader that yields more than this share of the memory, or for ever, is refused.
+HOST_BUDGET = 0.5
 
 
 class Batch(NamedTuple):
@@ -45,8 +51,8 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
 
     Raises:
         TypeError: If the loader can't be iterated, or yields batches of another form.
-        ValueError: If it is empty, inputs and targets differ in length, ``max_samples`` is below 1, or a batch
-            lies on another accelerator than the model.
+        ValueError: If it is empty or does not fit the memory, inputs and targets differ in length, ``max_samples`` is
+            below 1, or a batch lies on another accelerator than the model.
     """
     if max_samples is not None:
         if isinstance(max_samples, bool) or not isinstance(max_samples, (int, np.integer)):
@@ -59,13 +65,19 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
             "pass a DataLoader, or a list such as [(inputs, targets)]"
         )
     batches: list[Batch] = []
-    left = max_samples
-    with _fixed_randomness(loader):
-        for item in loader:
+    left, room = max_samples, _host_budget()
+    with fixed_randomness(_generators_of(loader)):
+        for item in _with_own_workers(loader):
             batch = _batch(item, device, len(batches))
             if left is not None and batch.n > left:
                 batch = take(batch, left)
             batches.append(Batch(_copied(batch.inputs), _copied(batch.targets), batch.n))
+            room -= n_bytes(batches[-1:])
+            if room < 0:
+                raise ValueError(
+                    f"expected data that fit {HOST_BUDGET:.0%} of this machine's memory, got more after "
+                    f"{sum(batch.n for batch in batches):,} samples; pass max_samples=... to use the first of them"
+                )
             left = None if left is None else left - batch.n
             if left == 0:
                 break
@@ -78,8 +90,11 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
 
 
 def take(batch: Batch, n: int) -> Batch:
-    """Returns the first ``n`` samples of a batch, as views."""
-    return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(batch.targets, lambda t: t[:n]), n)
+    """Returns the first ``n`` samples of a batch, tensors as views."""
+    targets = batch.targets
+    if not _tensors(targets) and hasattr(targets, "__getitem__") and hasattr(targets, "__len__"):
+        targets = targets[:n] if len(targets) == batch.n else targets
+    return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(targets, lambda t: t[:n]), n)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -91,10 +106,10 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return Batch(_mapped(batch.inputs, move), _mapped(batch.targets, move), batch.n)
 
 
-def n_bytes(batches: Sequence[Batch]) -> int:
-    """Returns the memory that the tensors of some batches take, in bytes."""
+def n_bytes(batches: Sequence[Batch], elsewhere: torch.device | None = None) -> int:
+    """Returns the memory that the tensors of some batches take, in bytes; those on ``elsewhere`` are not counted."""
     tensors = [t for batch in batches for t in (*_tensors(batch.inputs), *_tensors(batch.targets))]
-    return sum(t.numel() * t.element_size() for t in tensors)
+    return sum(t.numel() * t.element_size() for t in tensors if t.device != elsewhere)
 
 
 def _batch(item: Any, device: torch.device, index: int) -> Batch:
@@ -153,27 +168,25 @@ def _copied(tree: Any) -> Any:
     return _mapped(tree, lambda t: t.detach().clone()) if _tensors(tree) else copy.deepcopy(tree)
 
 
-@contextmanager
-def _fixed_randomness(loader: Any) -> Iterator[None]:
-    """Seeds all generators a loader may draw from and puts every one back afterwards."""
-    own = {
-        id(generator): generator
-        for part in (loader, getattr(loader, "sampler", None))
-        if isinstance(generator := getattr(part, "generator", None), torch.Generator)
-    }
-    states = [generator.get_state() for generator in own.values()]
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 the user's global state
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+def _host_budget() -> float:
     try:
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(0)
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002
-            for generator in own.values():
-                generator.manual_seed(0)
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        for generator, state in zip(own.values(), states, strict=True):
-            generator.set_state(state)
+        return HOST_BUDGET * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not known on this system
+        return math.inf
+
+
+def _with_own_workers(loader: Iterable[Any]) -> Iterable[Any]:
+    """A loader's persistent workers hold random states that belong to the user's next epoch."""
+    if not isinstance(loader, DataLoader) or not loader.persistent_workers:
+        return loader
+    private = copy.copy(loader)
+    vars(private).update(_iterator=None, persistent_workers=False)
+    return private
+
+
+def _generators_of(loader: Any) -> list[torch.Generator]:
+    """The generators that a DataLoader draws its order from."""
+    samplers = [getattr(loader, "sampler", None), batches := getattr(loader, "batch_sampler", None)]
+    parts = [loader, *samplers, getattr(batches, "sampler", None)]
+    found = [getattr(part, "generator", None) for part in parts]
+    return [generator for generator in found if isinstance(generator, torch.Generator)]

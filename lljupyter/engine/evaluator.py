@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lljupyter.engine.batches import Batch, n_bytes, read_batches, take, to_device
+from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy, unwrapped
 from lljupyter.engine.quantities import (
     LossFunction,
     check_classification,
+    check_quantities,
     classifies,
     mean_and_stderr,
     measures_for,
 )
+from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.geometry.parameters import fingerprint, parameters_of
 from lljupyter.geometry.plane import Plane
 
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5
-QUANTITIES = ("loss", "accuracy")
 
 
 class Evaluator:
@@ -33,7 +35,8 @@ class Evaluator:
 
     The model that is passed in is read once and never touched again: not its parameters, buffers, mode or gradients.
     Evaluation is in evaluation mode, without gradients and autocast, in the model's own precision. The parameters
-    of a point, ``theta + alpha * delta + beta * eta``, are set in place: four copies of the parameters in all.
+    of a point, ``theta + alpha * delta + beta * eta``, are set in place: four copies of the parameters
+    beside yours (theta*, delta, eta, and the one that is evaluated). Hooks of the model run as in any call.
 
     Args:
         model: A trained module, all on one device.
@@ -45,7 +48,7 @@ class Evaluator:
 
     Raises:
         TypeError: If model, loader or loss_fn is of another kind.
-        ValueError: If something does not fit together; nothing was computed then but the outputs of two samples.
+        ValueError: If something does not fit together; nothing was computed then but the outputs of a few samples.
     """
 
     def __init__(
@@ -58,39 +61,39 @@ class Evaluator:
         device: torch.device | str | None = None,
         max_samples: int | None = None,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(
-                f"expected a torch.nn.Module as the model, got {type(model).__name__}; call it as (model, loader)"
-            )
-        model = getattr(model, "_orig_mod", model)  # torch.compile wraps the module
+        check_quantities(quantities)
+        model = unwrapped(model)
         parameters = parameters_of(model)
-        home = _single_device(model)
-        self.device = home if device is None else _device(device)
+        home = device_of(model)
+        self.device = home if device is None else available_device(device)
         self.measures = measures_for(loss_fn, self.device)
         batches = read_batches(loader, self.device, max_samples)
         self.n_samples = sum(batch.n for batch in batches)
         self.title = type(model).__name__
         self.loss_name = "cross-entropy" if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__)
         self.fingerprint = fingerprint(model)
-        self.model = _private_copy(model, self.device)
-        self.center = {name: self.model.get_parameter(name).clone() for name in parameters}
+        with plain_evaluation(self.device):
+            self.model = private_copy(model, self.device)
+            self.center = {name: self.model.get_parameter(name).clone() for name in parameters}
         # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
-        self.resident = n_bytes(batches) <= _budget(self.device)
+        self.resident = n_bytes(batches, self.device) <= _budget(self.device)
         self.batches = [to_device(batch, self.device) for batch in batches] if self.resident else batches
         self.quantities = self._probe(loss_fn, quantities)
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
+    def leave_plane(self) -> None:
+        """Frees the directions, so that those of the next plane find room."""
+        self._moving = []
+
     def set_plane(self, plane: Plane) -> None:
         """Chooses the plane that the next points belong to; its center is that of this evaluator."""
-        with torch.no_grad():
+        self.leave_plane()
+        with plain_evaluation(self.device):
             for name, theta in self.center.items():
-                self.model.get_parameter(name).copy_(theta)
-        self._moving = [
-            (self.model.get_parameter(name), theta, delta, eta)
-            for name, theta in self.center.items()
-            for delta, eta in [(plane.delta[name].to(theta), plane.eta[name].to(theta))]
-            if bool(delta.any()) or bool(eta.any())
-        ]
+                parameter, delta, eta = self.model.get_parameter(name), plane.delta[name], plane.eta[name]
+                parameter.copy_(theta)
+                if bool(delta.any()) or bool(eta.any()):
+                    self._moving.append((parameter, theta, delta.to(theta), eta.to(theta)))
 
     def evaluate(
         self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None
@@ -118,7 +121,7 @@ class Evaluator:
             else ((i, batch) for batch in brought for i in each)
         )
         at = -1
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+        with plain_evaluation(self.device):
             for i, batch in order:
                 tick()
                 alpha, beta = (float(value) for value in points[i])
@@ -126,7 +129,9 @@ class Evaluator:
                     if i != at:
                         self._move(alpha, beta)
                         at = i
-                    outputs = _call(self.model, batch.inputs)
+                    # A model that draws random numbers all the same draws the same ones at every point.
+                    with fixed_randomness() if self._draws else nullcontext():
+                        outputs = call(self.model, batch.inputs)
                     for name in self.quantities:
                         parts[name][i].append(self.measures[name](outputs, batch.targets, batch.n))
                 except Exception as error:
@@ -148,15 +153,14 @@ class Evaluator:
             parameter.add_(eta, alpha=beta).add_(theta)
 
     def _probe(self, loss_fn: LossFunction | None, wanted: Sequence[str] | None) -> list[str]:
-        """Runs two samples through model and loss, so that what does not fit is said before anything is computed."""
-        unknown = [name for name in wanted or [] if name not in QUANTITIES]
-        if isinstance(wanted, str) or unknown or (wanted is not None and not wanted):
-            raise ValueError(f"expected quantities as some of {list(QUANTITIES)}, got {wanted!r}; None takes all")
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            batch, outputs = self._first_outputs()
-            if loss_fn is None:
-                check_classification(outputs, self.batches)
-            self.measures["loss"](outputs, batch.targets, batch.n)
+        """Runs a few samples through model and loss, so that what does not fit is said before anything is computed."""
+        with fixed_randomness(), plain_evaluation(self.device):
+            seeded = torch.default_generator.get_state()
+            for n in (3, 2):  # two sizes: a loss of a fixed length fits one of them only
+                batch, outputs = self._first_outputs(n)
+                check_classification(loss_fn, outputs, self.batches)
+                self._try_loss(outputs, batch)
+            self._draws = not torch.equal(seeded, torch.default_generator.get_state())
         found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
         if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
             raise ValueError(
@@ -165,12 +169,12 @@ class Evaluator:
             )
         return [name for name in found if wanted is None or name in wanted]
 
-    def _first_outputs(self) -> tuple[Batch, Any]:
+    def _first_outputs(self, n: int) -> tuple[Batch, Any]:
         whole = self.batches[0]
-        for batch in (take(whole, min(2, whole.n)), whole):  # a model may insist on the full batch size
+        for batch in (take(whole, min(n, whole.n)), whole):  # a model may insist on the full batch size
             try:
                 batch = to_device(batch, self.device)
-                return batch, _call(self.model, batch.inputs)
+                return batch, call(self.model, batch.inputs)
             except Exception as error:
                 failure = error
         raise ValueError(
@@ -178,46 +182,21 @@ class Evaluator:
             "try model(inputs) on one batch of the loader, and check shapes and dtypes"
         ) from failure
 
-
-def _call(model: nn.Module, inputs: Any) -> Any:
-    if isinstance(inputs, dict):
-        return model(**inputs)
-    return model(*inputs) if isinstance(inputs, (list, tuple)) else model(inputs)
+    def _try_loss(self, outputs: Any, batch: Batch) -> None:
+        try:
+            self.measures["loss"](outputs, batch.targets, batch.n)
+        except Exception as error:
+            if str(error).startswith("expected a loss"):
+                raise
+            raise ValueError(
+                f"expected a loss_fn that takes the model's outputs and the loader's targets, got "
+                f"{type(error).__name__}: {error}; try loss_fn(model(inputs), targets) on one batch of the loader"
+            ) from error
 
 
 def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:
     gathered: NDArray[np.float64] = torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().double().numpy()
     return gathered
-
-
-def _private_copy(model: nn.Module, device: torch.device) -> nn.Module:
-    try:
-        private = copy.deepcopy(model)
-    except Exception as error:
-        raise ValueError(
-            f"expected a model that copy.deepcopy can copy, got {type(error).__name__}: {error}; remove tensors kept "
-            "as attributes from earlier forward passes, or load the weights into a fresh instance"
-        ) from error
-    for parameter in private.parameters():
-        parameter.requires_grad_(False)
-    return private.to(device).eval()
-
-
-def _single_device(model: nn.Module) -> torch.device:
-    devices = sorted({str(t.device) for t in (*model.parameters(), *model.buffers())})
-    if len(devices) != 1:
-        raise ValueError(
-            f"expected a model on one device, got parameters and buffers on {devices}; move it with model.to(device)"
-        )
-    return torch.device(devices[0])
-
-
-def _device(device: torch.device | str) -> torch.device:
-    try:
-        chosen = torch.device(device)
-        return torch.empty(0, device=chosen).device  # "cuda" becomes "cuda:0"; a missing device raises here
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"expected an available device, got {device!r} ({error}); try device='cpu'") from error
 
 
 def _budget(device: torch.device) -> float:

@@ -50,8 +50,8 @@ class Points:
         self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
         self.begin(request)
 
-    def begin(self, request: Request) -> None:
-        """Turns to another surface; points that are known already are taken over."""
+    def begin(self, request: Request, passes: list[NDArray[np.int64]] | None = None) -> None:
+        """Turns to another surface, in the passes of ``coarse_to_fine``; points that are known are taken over."""
         shape = (len(request.beta), len(request.alpha))
         self.request = request
         self.values = {name: np.full(shape, np.nan) for name in self.names}
@@ -61,7 +61,7 @@ class Points:
             known[0.0, 0.0] = center
         alpha, beta = request.alpha.tolist(), request.beta.tolist()
         self._passes: list[list[Cell]] = []
-        for cells in coarse_to_fine(request.alpha, request.beta):
+        for cells in passes or coarse_to_fine(request.alpha, request.beta):
             left = []
             for row, column in cells.tolist():
                 values = known.get((alpha[column], beta[row]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ def measures_for(loss_fn: LossFunction | None, device: torch.device) -> dict[str
                 f"expected a loss with reduction 'mean' or 'none', got {loss_fn.reduction!r}, whose value depends "
                 f"on the batch size; pass {type(loss_fn).__name__}(reduction='mean')"
             )
-        return {"loss": _module_loss(loss_fn, device), "accuracy": accuracy}
+        ignored = getattr(loss_fn, "ignore_index", IGNORE_INDEX)
+        return {"loss": _module_loss(loss_fn, device), "accuracy": partial(accuracy, ignore_index=ignored)}
     if isinstance(loss_fn, nn.Module):
         loss_fn = copy.deepcopy(loss_fn).to(device).eval()
     return {"loss": _callable_loss(loss_fn), "accuracy": accuracy}
@@ -66,16 +68,17 @@ def _module_loss(loss_fn: nn.Module, device: torch.device) -> Measure:
         if classifies and not targets.is_floating_point():
             targets = targets.long()
         values = private(outputs, targets)
-        if not isinstance(values, Tensor) or values.dim() == 0:
+        if _is_mean(values, n):
             return _per_batch(values, n)
         _check_length(values, n)
         if classifies and not targets.is_floating_point():
             # torch divides a class-weighted mean by the weights of the targets, not by their number.
             by_class = private.weight
-            weight = by_class[targets.clamp(min=0)] if isinstance(by_class, Tensor) else torch.ones_like(values)
-            weight = weight * (targets != private.ignore_index)
-            return values.reshape(n, -1).sum(1), weight.reshape(n, -1).sum(1)
-        rows = values.reshape(n, -1)
+            counted = targets != private.ignore_index
+            weight = by_class[targets.where(counted, 0)] if isinstance(by_class, Tensor) else torch.ones_like(values)
+            weight = _wide(weight) * counted
+            return _wide(values).reshape(n, -1).sum(1), weight.reshape(n, -1).sum(1)
+        rows = _wide(values).reshape(n, -1)
         return rows.mean(1) if mean_over_rest else rows.sum(1), torch.ones_like(rows[:, 0])
 
     return measure
@@ -84,7 +87,7 @@ def _module_loss(loss_fn: nn.Module, device: torch.device) -> Measure:
 def _callable_loss(loss_fn: LossFunction) -> Measure:
     def measure(outputs: Any, targets: Any, n: int) -> tuple[Tensor, Tensor]:
         values = loss_fn(outputs, targets)
-        if not isinstance(values, Tensor) or values.dim() == 0:
+        if _is_mean(values, n):
             return _per_batch(values, n)
         _check_length(values, n)
         if values.dim() > 1:
@@ -97,17 +100,30 @@ def _callable_loss(loss_fn: LossFunction) -> Measure:
     return measure
 
 
+def _is_mean(values: Any, n: int) -> bool:
+    return not isinstance(values, Tensor) or values.dim() == 0 or (values.numel() == 1 and n > 1)
+
+
 def _per_batch(value: Any, n: int) -> tuple[Tensor, Tensor]:
-    if not isinstance(value, (Tensor, float, int, np.number)):
+    if not isinstance(value, (Tensor, float, int, np.number)) or (isinstance(value, Tensor) and value.is_complex()):
         raise TypeError(
-            f"expected a loss as a tensor or a number, got {type(value).__name__}; "
+            f"expected a loss as a real tensor or number, got {getattr(value, 'dtype', type(value).__name__)}; "
             "loss_fn(outputs, targets) returns the mean over the batch, or one value a sample"
         )
-    total = torch.as_tensor(value).detach().reshape(1) * n
+    if not isinstance(value, Tensor):
+        value = torch.tensor(float(value), dtype=torch.float64, device="cpu")
+    total = _wide(value.detach()).reshape(1) * n
     return total, torch.full_like(total, n)
 
 
+def _wide(values: Tensor) -> Tensor:
+    """Half precision overflows in sums."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def _check_length(values: Tensor, n: int) -> None:
+    if values.is_complex():
+        raise TypeError(f"expected a loss as a real tensor or number, got {values.dtype}; take its absolute value")
     if len(values) != n:
         raise ValueError(
             f"expected a loss with one value a sample, shape ({n},), or the mean over the batch, "
@@ -115,28 +131,51 @@ def _check_length(values: Tensor, n: int) -> None:
         )
 
 
-def accuracy(outputs: Tensor, targets: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def accuracy(outputs: Tensor, targets: Tensor, n: int, ignore_index: int = IGNORE_INDEX) -> tuple[Tensor, Tensor]:
     """Counts the predictions whose largest score is at the target: ``(correct, counted)``, both of shape (n,)."""
-    counted = (targets != IGNORE_INDEX).reshape(n, -1)
+    targets = targets.long()  # a byte of 156 would be taken for -100
+    counted = (targets != ignore_index).reshape(n, -1)
     correct = (outputs.argmax(1) == targets).reshape(n, -1) & counted
     return correct.sum(1), counted.sum(1)
 
 
 def classifies(outputs: Any, targets: Any) -> bool:
-    """Says whether outputs are scores of classes, (n, C, ...), and targets their indices, (n, ...)."""
+    """Says whether outputs are scores of two classes or more, (n, C, ...), and targets their indices, (n, ...)."""
     return (
         isinstance(outputs, Tensor)
-        and isinstance(targets, Tensor)
         and outputs.dim() >= 2
-        and not (targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool)
+        and outputs.shape[1] >= 2
+        and _indices(targets)
         and targets.shape == outputs.shape[:1] + outputs.shape[2:]
     )
 
 
-def check_classification(outputs: Any, batches: Sequence[Batch]) -> None:
-    """Checks that cross-entropy, the loss when none is given, fits what the model and the loader yield.
+def _indices(targets: Any) -> bool:
+    return isinstance(targets, Tensor) and targets.dtype in (
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+    )
+
+
+def check_quantities(wanted: Sequence[str] | None) -> None:
+    """Checks the names of the quantities to measure.
+
+    Raises:
+        ValueError: If one is unknown, or there are none.
+    """
+    known = ("loss", "accuracy")
+    if wanted is not None and (isinstance(wanted, str) or not wanted or any(name not in known for name in wanted)):
+        raise ValueError(f"expected quantities as some of {list(known)}, got {wanted!r}; None takes all")
+
+
+def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Sequence[Batch]) -> None:
+    """Checks that cross-entropy, where it is the loss, fits what the model and the loader yield.
 
     Args:
+        loss_fn: None for cross-entropy. Losses of other kinds are not checked.
         outputs: The outputs of the model on a few samples.
         batches: All batches; the classes must be within the model's outputs.
 
@@ -146,21 +185,24 @@ def check_classification(outputs: Any, batches: Sequence[Batch]) -> None:
     """
     targets = batches[0].targets
     wanted = "pass loss_fn=..., a callable (outputs, targets) -> loss such as torch.nn.MSELoss()"
-    if not isinstance(outputs, Tensor):
+    if loss_fn is None and not isinstance(outputs, Tensor):
         raise TypeError(
             f"expected a model that returns a tensor of class scores when no loss_fn is given, "
             f"got {type(outputs).__name__}; {wanted}"
         )
-    if not classifies(outputs, targets[: len(outputs)] if isinstance(targets, Tensor) else targets):
+    fits = _indices(targets) and classifies(outputs, targets[: len(outputs)])
+    if loss_fn is None and not fits:
         kind = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
         raise TypeError(
             f"expected scores (n, classes) and class indices (n,) when no loss_fn is given, got outputs "
             f"{tuple(outputs.shape)} and targets {kind}; {wanted}"
         )
-    n_classes = outputs.shape[1]
+    if not fits or not (loss_fn is None or isinstance(loss_fn, (nn.CrossEntropyLoss, nn.NLLLoss))):
+        return
+    n_classes, ignored = outputs.shape[1], getattr(loss_fn, "ignore_index", IGNORE_INDEX)
     for batch in batches:
-        wrong = batch.targets[(batch.targets < 0) | (batch.targets >= n_classes)]
-        wrong = wrong[wrong != IGNORE_INDEX]
+        classes = batch.targets.long()
+        wrong = classes[((classes < 0) | (classes >= n_classes)) & (classes != ignored)]
         if len(wrong):
             raise ValueError(
                 f"expected targets from 0 to {n_classes - 1} for a model with {n_classes} outputs, "
@@ -173,7 +215,8 @@ def mean_and_stderr(totals: NDArray[np.float64], weights: NDArray[np.float64]) -
 
     Args:
         totals: Shape (k,), float64.
-        weights: Shape (k,), float64. With weights of 1 the standard error is ``std / sqrt(k)``.
+        weights: Shape (k,), float64. With weights of 1 the standard error is ``std / sqrt(k)``. Where k counts batches,
+            because the loss is known as their mean only, it is a rough estimate below about ten of them.
 
     Returns:
         The mean and its standard error, NaN when ``k < 2``.

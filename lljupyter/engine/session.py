@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextvars
+import logging
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -17,11 +19,14 @@ from numpy.typing import NDArray
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.points import Cell, Points, Request
 from lljupyter.engine.threads import ThreadTrial
+from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import surface_dataset
 
 if TYPE_CHECKING:
     import xarray
+
+logger = logging.getLogger(__name__)
 
 Status = Literal["running", "paused", "stopped", "done", "error"]
 ENDED = ("stopped", "done", "error")
@@ -66,6 +71,7 @@ class Session:
 
     Attributes:
         recipe: As given.
+        quantities: What is measured.
         names: The quantities with their standard errors, in the order of the Dataset.
         on_update: As given; may be replaced until the session runs.
     """
@@ -79,10 +85,10 @@ class Session:
         on_update: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self.recipe = recipe
-        self.names = [name for quantity in evaluator.quantities for name in (quantity, f"{quantity}_stderr")]
+        self.quantities = list(evaluator.quantities)
+        self.names = [name for quantity in self.quantities for name in (quantity, f"{quantity}_stderr")]
         self.on_update = on_update
-        self._evaluator = evaluator
-        self._plane_for = plane_for
+        self._work: tuple[Evaluator, Callable[[int | None], Plane]] | None = (evaluator, plane_for)
         self._points = Points(self.names, request)
         self._plane_seed: int | Literal["none yet"] | None = "none yet"
         self._condition = threading.Condition()
@@ -91,7 +97,7 @@ class Session:
         self._trial = ThreadTrial(1)
         self._status: Status = "running"
         self._error: Exception | None = None
-        self._closed = False
+        self._closed = self._busy = False
         self._paused_seconds = self._seconds = self._published = 0.0
         self._n_measured = 0
 
@@ -99,8 +105,11 @@ class Session:
 
     def request(self, request: Request) -> None:
         """Computes another surface instead; what is known of it already is shown at once."""
+        passes = coarse_to_fine(request.alpha, request.beta)
         with self._condition:
-            self._points.begin(request)
+            if self._closed:
+                raise RuntimeError("expected an open session, got a closed one; make a new widget to compute again")
+            self._points.begin(request, passes)
             self._seconds, self._n_measured = 0.0, 0
             self._status, self._error = "running", None
             self._condition.notify_all()
@@ -119,13 +128,15 @@ class Session:
         self._change("stopped", when=("running", "paused"))
 
     def close(self, timeout: float = 5.0) -> None:
-        """Ends the engine thread and waits for it, at most ``timeout`` seconds."""
+        """Ends the engine thread, waits for it at most ``timeout`` seconds, and frees the model and the data."""
         with self._condition:
             self._closed = True
             if self._status not in ENDED:
                 self._status = "stopped"
             self._condition.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            self._work = None
+        elif self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
     def wait(self, timeout: float | None = None) -> None:
@@ -138,8 +149,9 @@ class Session:
             TimeoutError: If it takes longer; computing goes on.
             Exception: What ended the computation, if an error did.
         """
+        own = threading.current_thread() is self._thread
         with self._condition:
-            if not self._condition.wait_for(lambda: self._status in ENDED, timeout):
+            if not self._condition.wait_for(lambda: self._status in ENDED and (own or not self._busy), timeout):
                 evaluated = self._points.evaluated
                 raise TimeoutError(
                     f"expected the surface within {timeout:g} s, got {int(evaluated.sum())} of {evaluated.size} points "
@@ -191,7 +203,10 @@ class Session:
         """Announces the present state through ``on_update``."""
         with self._publishing:
             self._published = time.monotonic()
-            self.on_update(self)
+            try:
+                self.on_update(self)
+            except Exception:  # whoever looks on must not end the computation
+                logger.exception("on_update raised; the surface is computed all the same")
 
     # The engine.
 
@@ -211,6 +226,7 @@ class Session:
                 if self._closed or self._status in ENDED:
                     return
                 request, cells = self._points.request, self._next_chunk()
+                self._busy = bool(cells)
                 if not cells:
                     self._status = "done"
                     self._condition.notify_all()
@@ -222,38 +238,60 @@ class Session:
             except _Interrupted:
                 continue
             except Exception as error:
+                if self._fail(error, request):
+                    return
+            finally:
                 with self._condition:
-                    if self._points.request is not request:
-                        continue  # it happened on a plane that is not wanted any more
-                    self._status, self._error = "error", error
+                    self._busy = False
                     self._condition.notify_all()
-                self.publish()
-                return
 
     def _serve(self) -> None:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._closed or self._status == "running")
                 if self._closed:
+                    self._work = None
                     return
-            self.run()
+            try:
+                self.run()
+            except BaseException as error:  # a model that calls sys.exit must not leave wait() hanging
+                self._fail(RuntimeError(f"the engine was ended by {type(error).__name__}: {error}"), None)
+
+    def _fail(self, error: Exception, request: Request | None) -> bool:
+        """Ends the surface with an error, unless that happened on one which is not wanted any more."""
+        cause: BaseException | None = error
+        while cause is not None:  # the frames of the failed forward pass hold its activations
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__cause__
+        with self._condition:
+            if request is not None and self._points.request is not request:
+                return False
+            self._status, self._error = "error", error
+            self._condition.notify_all()
+        self.publish()
+        return True
 
     def _next_chunk(self) -> list[Cell]:
         if self._trial.running:
             return self._points.next(1)
         pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
         fitting = int(CHUNK_SECONDS / max(pace, 1e-9))
-        return self._points.next(max(fitting, 1 if self._evaluator.resident else STREAMED_CHUNK))
+        streamed = self._work is not None and not self._work[0].resident
+        return self._points.next(max(fitting, STREAMED_CHUNK if streamed else 1))
 
     def _measure(self, request: Request, cells: list[Cell]) -> None:
+        if self._work is None:
+            raise _Interrupted
+        evaluator, plane_for = self._work
         if self._plane_seed != request.seed:
-            self._evaluator.set_plane(self._plane_for(request.seed))
+            evaluator.leave_plane()
+            evaluator.set_plane(plane_for(request.seed))
             self._plane_seed = request.seed
         self._paused_seconds = 0.0
         self._trial.begin()
         started = time.monotonic()
         points = np.array([(request.alpha[column], request.beta[row]) for row, column in cells])
-        measured = self._evaluator.evaluate(points, lambda: self._tick(request))
+        measured = evaluator.evaluate(points, lambda: self._tick(request))
         table = np.stack([measured[name] for name in self.names], axis=1).tolist()
         seconds = time.monotonic() - started - self._paused_seconds
         self._trial.end(seconds)
@@ -262,7 +300,8 @@ class Session:
             if self._points.request is request:
                 self._seconds += seconds
                 self._n_measured += len(cells)
-        if self._status == "running" and (pass_ended or time.monotonic() - self._published > CHUNK_SECONDS):
+            last_for_now = pass_ended or self._status != "running"
+        if last_for_now or time.monotonic() - self._published > CHUNK_SECONDS:
             self.publish()
 
     def _tick(self, request: Request) -> None:
@@ -289,5 +328,8 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    for session in list(_sessions):
+    sessions = list(_sessions)
+    for session in sessions:
+        session.close(timeout=0)
+    for session in sessions:
         session.close()

@@ -46,11 +46,14 @@ def random_direction(parameters: Parameters, generator: torch.Generator | int) -
         Li et al. 2018, section 4.
     """
     if not isinstance(generator, torch.Generator):
-        generator = torch.Generator().manual_seed(int(generator))
-    drawn = {
-        name: torch.randn(theta.shape, generator=generator, dtype=torch.float32) for name, theta in parameters.items()
-    }
-    return {name: drawn[name].to(theta.device, theta.dtype) for name, theta in parameters.items()}
+        generator = torch.Generator("cpu").manual_seed(int(generator))
+    return {name: _drawn(theta, generator) for name, theta in parameters.items()}
+
+
+def _drawn(theta: Tensor, generator: torch.Generator) -> Tensor:
+    kind = torch.complex64 if theta.is_complex() else torch.float32
+    noise = torch.randn(theta.shape, generator=generator, dtype=kind, device="cpu")
+    return noise.to(theta.device, theta.dtype)
 
 
 def normalize_direction(
@@ -83,12 +86,21 @@ def normalize_direction(
     """
     check_norm(norm, ignore)
     check_direction(direction, parameters)
-    return {name: _normalize(direction[name], theta, norm, ignore) for name, theta in parameters.items()}
+    return {
+        name: _normalize(_wide(direction[name]), _wide(theta), norm, ignore).to(theta.dtype)
+        for name, theta in parameters.items()
+    }
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Norms overflow, and EPSILON vanishes, in half precision."""
+    tensor = tensor.detach()
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None) -> Tensor:
     if theta.dim() <= 1:
-        return torch.zeros_like(d) if ignore == "biasbn" else theta.detach().clone()
+        return torch.zeros_like(d) if ignore == "biasbn" else theta.clone()
     if norm is None:
         return d.clone()
     if norm == "weight":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ Ints = NDArray[np.int64]
 def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
     """Returns the coordinates of one axis of the grid.
 
-    Equal decimal numbers are equal floats on every axis, so that points of two ranges that coincide are found to
-    coincide: the coordinates are rounded to 14 significant digits of the range, and zero is exactly zero.
+    Coordinates are computed as fractions of the decimal numbers that were typed and rounded once, so that points of
+    two ranges that coincide are equal floats, and zero is exactly zero.
 
     Args:
         limits: ``(low, high)``, ends included. ``(x, x)`` with ``n == 1`` is the one point ``x``.
@@ -31,7 +32,7 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
         ValueError: If ``n`` is below 1, or the range is reversed, not finite, or a single value with ``n > 1``.
     """
     try:
-        low, high = (float(value) for value in limits)
+        low, high = map(float, () if isinstance(limits, str) else limits)  # type: ignore[unreachable]
     except (TypeError, ValueError):
         raise TypeError(f"expected {label} as a pair (low, high) of numbers, got {limits!r}; try (-1, 1)") from None
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
@@ -47,9 +48,15 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
             f"expected {label} as (low, high) with low < high for {n} points, got the single value {low}; "
             f"widen the range, or pass a resolution of 1 along {label} for that one point"
         )
-    scale = max(abs(low), abs(high)) or 1.0
-    values = np.linspace(low, high, n) if n > 1 else np.array([low + (high - low) / 2])
-    return np.round(values, 14 - math.ceil(math.log10(scale))) + 0.0  # + 0.0 turns -0.0 into 0.0
+    start, span = Fraction(repr(low)), Fraction(repr(high)) - Fraction(repr(low))
+    steps = [Fraction(i, n - 1) for i in range(n)] if n > 1 else [Fraction(1, 2)]
+    values = np.array([float(start + span * step) for step in steps])
+    if len(np.unique(values)) < n:
+        raise ValueError(
+            f"expected {label} wide enough for {n} points, got ({low}, {high}), where some are the same number; "
+            "widen the range or lower the resolution"
+        )
+    return values
 
 
 def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
@@ -78,13 +85,16 @@ def lattices(values: Floats) -> list[Ints]:
         Index arrays, each ascending and a subset of the next; the last is ``arange(n)``.
     """
     n = len(values)
-    within = values[0] <= 0 <= values[-1]
-    center = int(np.argmin(np.abs(values))) if within else (n - 1) // 2
-    levels = [np.unique(np.array([0, center, n - 1]))]
+    levels = [np.unique(np.array([0, _center(values), n - 1]))]
     while len(levels[-1]) < n:
         last = levels[-1]
         levels.append(np.unique(np.concatenate([last, (last[:-1] + last[1:]) // 2])))
     return levels
+
+
+def _center(values: Floats) -> int:
+    within = values[0] <= 0 <= values[-1]
+    return int(np.argmin(np.abs(values))) if within else (len(values) - 1) // 2
 
 
 def _paired(alpha: Floats, beta: Floats) -> list[tuple[Ints, Ints]]:
@@ -106,13 +116,13 @@ def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
         hold every point exactly once.
     """
     done = np.zeros((len(beta), len(alpha)), dtype=bool)
-    rows0, columns0 = (int(np.argmin(np.abs(values))) for values in (beta, alpha))
+    center = [_center(beta), _center(alpha)]
     passes = []
     for rows, columns in _paired(alpha, beta):
         due = np.zeros_like(done)
         due[np.ix_(rows, columns)] = True
         points = np.argwhere(due & ~done)
-        offsets = (points - [rows0, columns0]) / [len(beta), len(alpha)]
+        offsets = (points - center) / [len(beta), len(alpha)]
         passes.append(points[np.argsort((offsets**2).sum(1), kind="stable")])
         done |= due
     return passes

@@ -14,6 +14,8 @@ Parameters = Mapping[str, Tensor]
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     """Returns the parameters of a model as detached tensors, in ``parameters()`` order.
 
+    Parameters that are integers or bytes (of quantized layers, say) can't be moved and are left out.
+
     Args:
         model: Any module; it is not changed. Tied parameters appear once, under their first name.
 
@@ -39,7 +41,17 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
             raise ValueError(
                 f"expected parameters with values, got {name!r} on the meta device; load the weights first"
             )
-    return {name: parameter.detach() for name, parameter in found.items()}
+    moving = {name: parameter.detach() for name, parameter in found.items() if _is_number(parameter)}
+    if not moving:
+        raise ValueError(
+            f"expected a model with floating-point parameters, got {type(model).__name__} with "
+            f"{sorted({str(parameter.dtype) for parameter in found.values()})}; pass the model before quantization"
+        )
+    return moving
+
+
+def _is_number(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def check_direction(direction: Parameters, parameters: Parameters, label: str = "direction") -> None:

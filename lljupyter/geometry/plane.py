@@ -53,7 +53,7 @@ def random_plane(
     Source:
         Li et al. 2018, section 4; order of the draws as in the authors' code.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     delta, eta = (
         normalize_direction(random_direction(parameters, generator), parameters, norm, ignore) for _ in range(2)
     )

@@ -15,10 +15,11 @@ _last_run: dict[str, tuple[str, weakref.WeakSet[Session]]] = {}
 
 
 def replace_previous(session: Session) -> None:
-    """Stops the sessions that an earlier run of the running cell started, and remembers this one.
+    """Closes the sessions that an earlier run of the running cell started, and remembers this one.
 
     A widget stays alive in the kernel after its cell was run again, out of sight; its engine would go on competing
-    with the new one. Where the front end does not say which cell is running, nothing is stopped.
+    with the new one, and its copies of model and data would fill the memory. What it has
+    computed is kept. Where the front end does not say which cell is running, nothing is closed.
 
     Args:
         session: The session that the running cell has just started.
@@ -32,7 +33,7 @@ def replace_previous(session: Session) -> None:
     previous, sessions = _last_run.get(cell, (run, weakref.WeakSet()))
     if previous != run:
         for old in list(sessions):
-            old.stop()
+            old.close(timeout=0)
         sessions = weakref.WeakSet()
     sessions.add(session)
     _last_run[cell] = (run, sessions)

@@ -8,7 +8,9 @@ from typing import Any
 def LandscapeWidget(model: Any, loader: Any, **options: Any) -> Any:
     """Shows the loss landscape of a model while it is computed: ``LandscapeWidget(model, loader)``.
 
-    This is ``lljupyter.LandscapeWidget``, imported when it is first called; see there for the options.
+    This is ``lljupyter.LandscapeWidget``, imported when it is first called. Its options: ``loss_fn``, ``quantities``,
+    ``directions``, ``norm``, ``ignore``, ``seed``, ``resolution``, ``alpha``, ``beta``, ``device``, ``max_samples``,
+    ``view``, ``scale``, ``quantity``; ``help(lljupyter.loss_surface)`` explains them.
     """
     from lljupyter.jupyter.widget import LandscapeWidget
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterable
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +12,40 @@ import anywidget
 import traitlets
 from torch import nn
 
-from lljupyter.compute import check_seed, make_request, prepare
+from lljupyter.compute import check_seed, loss_surface, make_request, prepare
 from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
-from lljupyter.jupyter.wire import pack
+from lljupyter.jupyter.wire import Command, pack
 
 if TYPE_CHECKING:
     import xarray
 
 CONTROLS = ("alpha", "beta", "seed", "resolution")
+VIEWS = ("surface", "contour")
+SCALES = ("linear", "log")
+
+
+class _Refused(traitlets.TraitError, ValueError, TypeError):
+    """A setting that was refused; only a TraitError makes traitlets put the old value back."""
 
 
 class LandscapeWidget(anywidget.AnyWidget):
     """Shows the loss landscape of a model while it is computed, from coarse to fine, in a thread of its own.
 
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
-    free for other cells. The model is not changed in any way.
+    free for other cells. The model is not changed in any way. Running the cell again ends what its earlier run was
+    computing.
 
     Args:
         model: A trained module.
         loader: Yields ``(inputs, targets)`` batches.
-        **options: Those of ``loss_surface`` (``loss_fn``, ``quantities``, ``directions``, ``norm``, ``ignore``,
-            ``seed``, ``resolution``, ``alpha``, ``beta``, ``device``, ``max_samples``), and ``view``
-            ("surface" or "contour"), ``scale`` ("linear" or "log") and ``quantity`` (what is drawn, "loss").
+        **options: Those of ``loss_surface`` but for ``progress``, and ``view`` ("surface" or "contour"), ``scale``
+            ("linear" or "log") and ``quantity`` (what is drawn, "loss").
 
     Attributes:
-        alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane.
+        alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane, also after a
+            pause or a stop.
         beta: Range along eta.
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
@@ -56,7 +62,8 @@ class LandscapeWidget(anywidget.AnyWidget):
         >>> w.wait().loss.min()  # doctest: +SKIP
     """
 
-    _esm = Path(__file__).parent / "static" / "widget.js"
+    # As a text: given a path, anywidget keeps every widget alive for the sake of reloading the file.
+    _esm = (Path(__file__).parent / "static" / "widget.js").read_text(encoding="utf-8")
 
     frame = traitlets.Bytes(b"").tag(sync=True)
     meta = traitlets.Dict({}).tag(sync=True)
@@ -64,21 +71,28 @@ class LandscapeWidget(anywidget.AnyWidget):
     beta = traitlets.Any((-1.0, 1.0)).tag(sync=True)
     seed = traitlets.Any(0).tag(sync=True)
     resolution = traitlets.Any((51, 51)).tag(sync=True)
-    view = traitlets.Enum(["surface", "contour"], "surface").tag(sync=True)
-    scale = traitlets.Enum(["linear", "log"], "linear").tag(sync=True)
+    view = traitlets.Enum(VIEWS, "surface").tag(sync=True)
+    scale = traitlets.Enum(SCALES, "linear").tag(sync=True)
     quantity = traitlets.Unicode("loss").tag(sync=True)
 
+    _session: Session | None = None
+
     def __init__(self, model: nn.Module, loader: Iterable[Any], **options: Any) -> None:
-        shown = {name: options.pop(name) for name in ("view", "scale", "quantity") if name in options}
-        known = [name for name in signature(prepare).parameters if name not in ("model", "loader", "on_update")]
-        if unknown := [name for name in options if name not in known]:
-            raise TypeError(f"expected options among {[*known, 'view', 'scale', 'quantity']}, got {unknown[0]!r}")
-        prepared = prepare(model, loader, **options)
-        self._session = prepared.session
-        self._seeded = prepared.seeded
+        _check_names(options)
+        shown: dict[str, Any] = {name: options.pop(name) for name in ("view", "scale", "quantity") if name in options}
+        for name, allowed in (("view", VIEWS), ("scale", SCALES)):
+            if shown.get(name, allowed[0]) not in allowed:
+                raise ValueError(f"expected {name} as one of {list(allowed)}, got {shown[name]!r}; try {allowed[0]!r}")
+        self._session, self._seeded = prepare(model, loader, **options)
         self._sequence = 0
-        self._sending = threading.Lock()
-        controls = {name: options[name] for name in CONTROLS if name in options and (name != "seed" or self._seeded)}
+        names = self._session.names
+        if shown.setdefault("quantity", names[0]) not in names:
+            raise ValueError(f"expected quantity as one of {names}, got {shown['quantity']!r}; try {names[0]!r}")
+        request = self._session.arrays()[0]
+        controls: dict[str, Any] = {name: tuple(map(float, options[name])) for name in CONTROLS[:2] if name in options}
+        controls["resolution"] = (len(request.alpha), len(request.beta))
+        if self._seeded:
+            controls["seed"] = request.seed
         super().__init__(**controls, **shown)
         self._answer_while_cells_run()
         self.on_msg(LandscapeWidget._on_command)
@@ -87,19 +101,24 @@ class LandscapeWidget(anywidget.AnyWidget):
 
         def on_update(session: Session) -> None:
             if (widget := this()) is not None:
-                widget._publish()
+                widget._show(session)
 
         self._session.on_update = on_update
         replace_previous(self._session)
         self._session.start()
 
     @property
+    def _engine(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    @property
     def surface(self) -> xarray.Dataset:
         """The surface as far as it is known, see ``loss_surface``. A copy, at any moment."""
-        return self._session.dataset()
+        return self._engine.dataset()
 
     def wait(self, timeout: float | None = None) -> xarray.Dataset:
-        """Blocks until the surface is done or stopped, and returns it.
+        """Blocks until the surface is done or stopped, and returns it. A pause is waited for, too.
 
         Args:
             timeout: Seconds to wait at most; None waits for ever.
@@ -108,86 +127,88 @@ class LandscapeWidget(anywidget.AnyWidget):
             TimeoutError: If it takes longer; computing goes on.
             RuntimeError: If the model failed at a point; the message names it.
         """
-        self._session.wait(timeout)
-        self._publish()  # so that the last frame is on its way before anything that follows
+        self._engine.wait(timeout)
+        self._engine.publish()  # so that the last frame is on its way before anything that follows
         return self.surface
 
     def pause(self) -> None:
         """Halts before the next batch; nothing is lost."""
-        self._session.pause()
+        self._engine.pause()
 
     def resume(self) -> None:
         """Goes on after a pause, a stop or an error."""
-        self._session.resume()
+        self._engine.resume()
 
     def stop(self) -> None:
         """Ends the computation before the next batch; what was evaluated is kept and shown."""
-        self._session.stop()
+        self._engine.stop()
 
     def close(self) -> None:
-        """Ends the computation and takes the widget off the page."""
-        self._session.close()
+        """Ends the computation, frees the copy of the model and the data, and takes the widget off the page."""
+        if self._session is not None:
+            self._session.close()
         super().close()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Takes settings from the browser; what is refused goes back to the value that was kept."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as error:
+            self.log.debug("a setting from the browser was refused: %s", error)
+            self.send_state([name for name in sync_data if name in self.keys])
 
     def __repr__(self) -> str:
         """The same in every session, so that stored notebooks can be compared."""
         n_alpha, n_beta = self.resolution
-        return f"LandscapeWidget({self._session.recipe['model']}, {n_alpha} x {n_beta})"
+        return f"LandscapeWidget({self._engine.recipe['model']}, {n_alpha} x {n_beta})"
 
-    @traitlets.validate("alpha", "beta")
-    def _valid_range(self, proposal: Any) -> tuple[float, float]:
-        name = proposal["trait"].name
-        n = self.resolution[0 if name == "alpha" else 1]
-        axis(proposal["value"], n, name)
-        low, high = proposal["value"]
-        return float(low), float(high)
+    @traitlets.validate("alpha", "beta", "resolution", "seed", "quantity")
+    def _valid_setting(self, proposal: Any) -> Any:
+        try:
+            return self._checked(proposal["trait"].name, proposal["value"])
+        except (TypeError, ValueError) as error:
+            raise _Refused(str(error)) from error
 
-    @traitlets.validate("resolution")
-    def _valid_resolution(self, proposal: Any) -> tuple[int, int]:
-        n_alpha, n_beta = resolution_pair(proposal["value"])
-        axis(self.alpha, n_alpha, "alpha")
-        axis(self.beta, n_beta, "beta")
-        return n_alpha, n_beta
-
-    @traitlets.validate("seed")
-    def _valid_seed(self, proposal: Any) -> int:
-        if not self._seeded:
+    def _checked(self, name: str, value: Any) -> Any:
+        if name in ("alpha", "beta"):
+            axis(value, resolution_pair(self.resolution)[name == "beta"], name)
+            return tuple(map(float, value))
+        if name == "resolution":
+            n_alpha, n_beta = resolution_pair(value)
+            return len(axis(self.alpha, n_alpha, "alpha")), len(axis(self.beta, n_beta, "beta"))
+        if name == "quantity":
+            if value not in self._engine.names:
+                raise ValueError(f"expected quantity as one of {self._engine.names}, got {value!r}; try 'loss'")
+            return value
+        if not self._seeded and value != self.seed:
             raise ValueError("expected random directions to change their seed, got given ones; pass directions=None")
-        return check_seed(proposal["value"])
-
-    @traitlets.validate("quantity")
-    def _valid_quantity(self, proposal: Any) -> str:
-        names: list[str] = self._session.names
-        if proposal["value"] not in names:
-            raise ValueError(f"expected quantity as one of {names}, got {proposal['value']!r}")
-        return str(proposal["value"])
+        return check_seed(value)
 
     def _on_control(self, change: Any) -> None:
         # May run on the main thread or on a subshell's; the engine picks the request up before its next batch.
         request = make_request(self.seed if self._seeded else None, self.resolution, self.alpha, self.beta)
-        if not self._session.shows(request):
-            self._session.request(request)
+        if not self._engine.shows(request):
+            self._engine.request(request)
 
-    def _on_command(self, content: Any, buffers: Any) -> None:
-        commands: dict[Any, Any] = {
-            "pause": self.pause,
-            "resume": self.resume,
-            "stop": self.stop,
-            "pull": self._publish,
-        }
-        command = commands.get(content.get("type")) if isinstance(content, dict) else None
-        if command is not None:
-            command()
+    def _on_command(self, content: Command, buffers: Any) -> None:
+        command = content.get("type") if isinstance(content, dict) else None
+        if command == "pause":
+            self.pause()
+        elif command == "resume":
+            self.resume()
+        elif command == "stop":
+            self.stop()
+        elif command == "pull":
+            self._engine.publish()
 
-    def _publish(self) -> None:
-        with self._sending:
-            self._sequence += 1
-            frame, meta = pack(self._session, self._sequence)
-            try:
-                with self.hold_sync():
-                    self.frame, self.meta = frame, dict(meta)
-            except Exception as error:  # a kernel that is shutting down, or a comm that closed
-                self.log.debug("a frame could not be sent: %s", error)
+    def _show(self, session: Session) -> None:
+        self._sequence += 1
+        frame, meta = pack(session, self._sequence)
+        try:
+            with self.hold_sync():
+                self.frame, self.meta = frame, dict(meta)
+        except Exception as error:  # a kernel that is shutting down, or a comm that closed
+            self.log.debug("a frame could not be sent: %s", error)
 
     def _answer_while_cells_run(self) -> None:
         """Lets the sliders work during a long cell.
@@ -197,3 +218,20 @@ class LandscapeWidget(anywidget.AnyWidget):
         """
         if self.comm is not None and hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    known = [name for name in signature(LandscapeWidget).parameters if name not in ("model", "loader")]
+    if unknown := [name for name in options if name not in known]:
+        raise TypeError(f"expected options among {known}, got {unknown[0]!r}; help(LandscapeWidget) explains them")
+
+
+def _signature() -> Any:
+    """The options by name, for completion and help."""
+    own = [("view", "surface"), ("scale", "linear"), ("quantity", "loss")]
+    shared = [p for p in signature(loss_surface).parameters.values() if p.name != "progress"]
+    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation="str") for name, default in own]
+    return signature(loss_surface).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
+
+
+LandscapeWidget.__signature__ = _signature()

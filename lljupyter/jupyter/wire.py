@@ -68,7 +68,8 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
     with np.errstate(over="ignore"):
         frame = np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later
     recipe = session.recipe
-    how = f"{recipe['norm']}-normalized" if "norm" in recipe else "given directions"
+    norm = recipe.get("norm")
+    how = "given directions" if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
     meta: Meta = {
         "version": VERSION,
         "sequence": sequence,
@@ -82,7 +83,7 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "n_points": progress.n_points,
         "elapsed_s": round(progress.elapsed, 3),
         "remaining_s": None if progress.remaining is None else round(progress.remaining, 3),
-        "center": None if center is None else {name: _finite(value) for name, value in center.items()},
+        "center": None if center is None else {name: _finite(center[name]) for name in session.quantities},
         "center_on_grid": session.center_on_grid(),
         "title": recipe["model"],
         "subtitle": f"{recipe['loss_fn']} on {recipe['n_samples']:,} samples, {how}",

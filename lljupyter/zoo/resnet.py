@@ -25,8 +25,8 @@ def resnet(depth: int, num_classes: int = 10) -> ResNet:
     Source:
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, section 4.2.
     """
-    if depth < 8 or (depth - 2) % 6:
-        raise ValueError(f"expected a depth of 6n + 2, such as 20, 32, 44, 56 or 110, got {depth}")
+    if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
+        raise ValueError(f"expected a depth of 6n + 2, such as 20, 32, 44, 56 or 110, got {depth!r}; try resnet(20)")
     if num_classes < 1:
         raise ValueError(f"expected at least 1 class, got num_classes={num_classes}; CIFAR-10 has 10")
     return ResNet((depth - 2) // 6, num_classes)

@@ -1,0 +1,98 @@
+"""The model as it is evaluated: a private copy, so that the user's is never touched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Returns the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
+
+    Raises:
+        TypeError: If it is no ``torch.nn.Module``.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"expected a torch.nn.Module as the model, got {type(model).__name__}; call it as (model, loader)"
+        )
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return unwrapped(model.module)
+    compiled = getattr(model, "_orig_mod", None)
+    return compiled if isinstance(compiled, nn.Module) else model
+
+
+def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
+    """Returns a copy in evaluation mode whose parameters need no gradient.
+
+    Args:
+        model: Not changed.
+        device: Where the copy lives.
+
+    Raises:
+        ValueError: If it can't be copied.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("expected an eager module, got one compiled by torch.jit; pass the module it was made from")
+    # Weights that an old-style weight_norm or pruning computed are no leaves, which deepcopy refuses; their hooks
+    # compute them again at every call.
+    attributes = [value for module in model.modules() for value in vars(module).values()]
+    memo = {id(t): t.detach().clone() for t in attributes if isinstance(t, torch.Tensor) and not t.is_leaf}
+    try:
+        private = copy.deepcopy(model, memo)
+    except Exception as error:
+        raise ValueError(
+            f"expected a model that copy.deepcopy can copy, got {type(error).__name__}: {error}; remove tensors kept "
+            "as attributes from earlier forward passes, or load the weights into a fresh instance"
+        ) from error
+    for parameter in private.parameters():
+        parameter.requires_grad_(False)
+    return private.to(device).eval()
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Returns the one device that all parameters and buffers of a model are on.
+
+    Raises:
+        ValueError: If there is more than one.
+    """
+    devices = sorted({str(t.device) for t in (*model.parameters(), *model.buffers())})
+    if len(devices) != 1:
+        raise ValueError(
+            f"expected a model on one device, got parameters and buffers on {devices}; move it with model.to(device)"
+        )
+    return torch.device(devices[0])
+
+
+def available_device(device: torch.device | str) -> torch.device:
+    """Returns a device as its tensors name it ("cuda" becomes "cuda:0").
+
+    Raises:
+        ValueError: If there is none of that name, or it can't compute.
+    """
+    try:
+        chosen = torch.empty(0, device=torch.device(device)).device  # a missing device raises here
+        if chosen.type == "meta":
+            raise RuntimeError("it holds no values")
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"expected an available device, got {device!r} ({error}); try device='cpu'") from error
+    return chosen
+
+
+def call(model: nn.Module, inputs: Any) -> Any:
+    """Calls a model with the inputs of a batch: a tensor, several in a list or tuple, or keywords in a dict."""
+    if isinstance(inputs, dict):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, (list, tuple)) else model(inputs)
+
+
+@contextmanager
+def plain_evaluation(device: torch.device) -> Iterator[None]:
+    """Evaluates without gradients, whatever is set around it: no autocast, no inference mode."""
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        yield
