@@ -1,0 +1,136 @@
+"""Frames and metas. ``python tests/test_wire.py`` writes tests/golden/wire.json anew, which js/tests reads as well."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+
+import numpy as np
+import pytest
+from reference import TESTS, FakeEvaluator, fake_session, make_request
+
+from lljupyter.jupyter.wire import VERSION, Meta, pack
+
+GOLDEN = TESTS / "golden" / "wire.json"
+NONE = None  # NaN
+
+# Alpha -2 .. 2, beta -0.5 .. 0.5; the loss is alpha + 10 beta at columns 0, 2, 4, but for a NaN at (alpha, beta) =
+# (2, -0.5). The columns between are not evaluated; they are the means of their neighbors.
+EXPECTED = {
+    "loss": [[-7.0, -6.0, -5.0, NONE, NONE], [-2.0, -1.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 7.0]],
+    "evaluated": [[1, 0, 1, 0, 1]] * 3,
+}
+EXPECTED["loss_stderr"] = [[None if v is None else v / 8 for v in row] for row in EXPECTED["loss"]]
+EXPECTED["accuracy"] = [[None if v is None else v / 4 for v in row] for row in EXPECTED["loss"]]
+EXPECTED["accuracy_stderr"] = [[None if v is None else v / 32 for v in row] for row in EXPECTED["loss"]]
+
+
+def half_done():
+    evaluator = FakeEvaluator(
+        lambda seed, a, b: math.nan if (a, b) == (2, -0.5) else a + 10 * b, quantities=("loss", "accuracy")
+    )
+    session = fake_session(evaluator, make_request(7, 5, 3, (-2, 2), (-0.5, 0.5)))
+    session.on_update = lambda s: s.stop() if s.progress().n_done == 9 else None
+    session.run()
+    assert session.progress().n_done == 9
+    return session
+
+
+def golden() -> dict:
+    frame, meta = pack(half_done(), 3)
+    meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
+    return {"meta": meta, "frame_base64": base64.b64encode(frame).decode(), "expected": EXPECTED}
+
+
+def decoded(frame: bytes, meta: Meta) -> dict[str, np.ndarray]:
+    array = np.frombuffer(frame, "<f4").reshape(len(meta["layers"]), *meta["shape"])
+    return dict(zip(meta["layers"], array, strict=True))
+
+
+def test_the_golden_file_is_what_is_sent_today():
+    assert json.loads(GOLDEN.read_text()) == json.loads(json.dumps(golden(), allow_nan=False))
+
+
+def test_the_golden_frame_decodes_to_what_is_expected():
+    content = json.loads(GOLDEN.read_text())
+    layers = decoded(base64.b64decode(content["frame_base64"]), content["meta"])
+    assert set(layers) == set(content["expected"])
+    for name, rows in content["expected"].items():
+        np.testing.assert_array_equal(layers[name], np.array(rows, dtype=np.float32))
+
+
+def test_meta_has_the_fields_it_promises():
+    _, meta = pack(half_done(), 3)
+    assert set(meta) == set(Meta.__annotations__)
+    assert (meta["version"], meta["sequence"], meta["status"]) == (VERSION, 3, "stopped")
+    assert meta["shape"] == (3, 5)
+    assert (meta["alpha"], meta["beta"], meta["seed"]) == ((-2, 2), (-0.5, 0.5), 7)
+    assert (meta["n_done"], meta["n_points"], meta["error"]) == (9, 15, None)
+    assert meta["center"] == {"loss": 0.0, "accuracy": 0.0}
+    assert meta["center_on_grid"] is True
+    assert (meta["title"], meta["subtitle"]) == ("Net", "cross-entropy on 1,200 samples, filter-normalized")
+
+
+def test_before_the_first_point():
+    frame, meta = pack(fake_session(), 0)
+    json.dumps(meta, allow_nan=False)
+    assert (meta["center"], meta["remaining_s"], meta["n_done"]) == (None, None, 0)
+    layers = decoded(frame, meta)
+    assert np.isnan(layers["loss"]).all()
+    assert not layers["evaluated"].any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_do_not_fit_are_holes():
+    values = {0.0: 1e300, 1.0: -math.inf, -1.0: math.nan}
+    session = fake_session(FakeEvaluator(lambda seed, a, b: values[a]), make_request(0, 3, 3))
+    session.run()
+    frame, meta = pack(session, 0)
+    json.dumps(meta, allow_nan=False)
+    layers = decoded(frame, meta)
+    assert layers["loss"][0].tolist()[1:] == [math.inf, -math.inf]
+    assert math.isnan(layers["loss"][0][0])
+    assert layers["evaluated"].all()
+    assert meta["center"]["loss"] == 1e300
+
+
+def test_a_center_that_is_not_finite_is_null():
+    session = fake_session(FakeEvaluator(lambda seed, a, b: math.inf))
+    session.run()
+    _, meta = pack(session, 0)
+    json.dumps(meta, allow_nan=False)
+    assert meta["center"]["loss"] is None
+
+
+def test_an_error_is_a_text():
+    def before(a, b):
+        raise ArithmeticError("too far")
+
+    session = fake_session(FakeEvaluator(before=before))
+    session.run()
+    _, meta = pack(session, 0)
+    assert (meta["status"], meta["error"]) == ("error", "too far")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "how"),
+    [({"norm": "layer"}, "layer-normalized"), ({}, "given directions"), ({"norm": "none"}, "not normalized")],
+)
+def test_the_subtitle_says_how_directions_were_made(recipe, how):
+    session = fake_session()
+    session.recipe = {"model": "Net", "loss_fn": "MSELoss", "n_samples": 5, **recipe}
+    assert pack(session, 0)[1]["subtitle"] == f"MSELoss on 5 samples, {how}"
+
+
+def test_a_frame_is_a_copy():
+    session = half_done()
+    frame, _ = pack(session, 0)
+    assert isinstance(frame, bytes)
+    session.request(make_request(8))
+    assert frame == pack(half_done(), 0)[0]
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(json.dumps(golden(), indent=1, allow_nan=False) + "\n")
