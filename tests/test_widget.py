@@ -237,6 +237,18 @@ def test_bad_settings_that_arrive_in_a_bundle_are_undone(make, name, value, mess
     assert widget.wait(PATIENCE).attrs["seed"] == 6
 
 
+def test_the_browser_is_told_which_setting_was_kept(make):
+    widget = make()
+    widget.wait(PATIENCE)
+    SENT.clear()
+    widget.comm.receive({"method": "update", "state": {"alpha": [1, -1], "seed": 5}, "buffer_paths": []})
+    told = {}
+    for message, _ in SENT:
+        told |= message.get("state", {})
+    assert tuple(told["alpha"]) == widget.alpha == (-1, 1)
+    assert told["seed"] == widget.seed
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
