@@ -117,10 +117,12 @@ class Prepared(NamedTuple):
     Attributes:
         session: Not started yet.
         seeded: Whether the directions come from a seed, so that another seed can be asked for.
+        draws: Whether the model draws random numbers, for which it borrows the global generators.
     """
 
     session: Session
     seeded: bool
+    draws: bool
 
 
 def prepare(
@@ -165,7 +167,7 @@ def prepare(
         "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
     }
     session = Session(evaluator, plane_for, request, recipe)
-    return Prepared(session, given is None)
+    return Prepared(session, given is None, evaluator.draws)
 
 
 def make_request(seed: int | None, resolution: int | Sequence[int], alpha: Range, beta: Range) -> Request:

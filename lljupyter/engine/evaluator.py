@@ -38,6 +38,10 @@ class Evaluator:
     of a point, ``theta + alpha * delta + beta * eta``, are set in place: four copies of the parameters
     beside yours (theta*, delta, eta, and the one that is evaluated). Hooks of the model run as in any call.
 
+    Attributes:
+        draws: Whether the model draws random numbers although it is in evaluation mode. It then draws the same ones
+            at every point, and the global generators are put back after each batch.
+
     Args:
         model: A trained module, all on one device.
         loader: See ``read_batches``.
@@ -130,7 +134,7 @@ class Evaluator:
                         self._move(alpha, beta)
                         at = i
                     # A model that draws random numbers all the same draws the same ones at every point.
-                    with fixed_randomness() if self._draws else nullcontext():
+                    with fixed_randomness() if self.draws else nullcontext():
                         outputs = call(self.model, batch.inputs)
                     for name in self.quantities:
                         parts[name][i].append(self.measures[name](outputs, batch.targets, batch.n))
@@ -160,7 +164,7 @@ class Evaluator:
                 batch, outputs = self._first_outputs(n)
                 check_classification(loss_fn, outputs, self.batches)
                 self._try_loss(outputs, batch)
-            self._draws = not torch.equal(seeded, torch.default_generator.get_state())
+            self.draws = not torch.equal(seeded, torch.default_generator.get_state())
         found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
         if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
             raise ValueError(

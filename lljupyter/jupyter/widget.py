@@ -83,7 +83,13 @@ class LandscapeWidget(anywidget.AnyWidget):
         for name, allowed in (("view", VIEWS), ("scale", SCALES)):
             if shown.get(name, allowed[0]) not in allowed:
                 raise ValueError(f"expected {name} as one of {list(allowed)}, got {shown[name]!r}; try {allowed[0]!r}")
-        self._session, self._seeded = prepare(model, loader, **options)
+        self._session, self._seeded, draws = prepare(model, loader, **options)
+        if draws:
+            raise ValueError(
+                "expected a model that draws no random numbers in evaluation mode, got one that does (dropout with "
+                "training=True, say), which would disturb those of your other cells while it is computed; "
+                "use loss_surface, which is blocking"
+            )
         self._sequence = 0
         names = self._session.names
         if shown.setdefault("quantity", names[0]) not in names:
