@@ -1,0 +1,118 @@
+"""Browser, server and pages for the browser tests.
+
+They need Chromium, named by LLJUPYTER_CHROMIUM or found on the PATH. Without it they are skipped; where CI is "true",
+they fail.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab import Notebook, Server
+    from playwright.sync_api import Browser, Page, Playwright
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+FAILED = pytest.StashKey[bool]()
+SIZE = {"width": 1280, "height": 1100}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One JupyterLab for all tests."""
+    import lab
+
+    with lab.serve(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """Playwright, for one module only: while it runs there is an event loop in the main thread."""
+    try:
+        from lab import find_chromium
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing = "Playwright is not installed: pip install lljupyter[test]"
+    else:
+        missing = "" if find_chromium() else "no Chromium on the PATH; name one in LLJUPYTER_CHROMIUM"
+    if missing:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The browser, with WebGL."""
+    import lab
+
+    browser = lab.launch(playwright)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_notebook(server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    """Opens a notebook in a context of its own: ``open_notebook(browser, name)``, closed after the test."""
+    contexts = []
+
+    def open_notebook(browser: Browser, name: str) -> Notebook:
+        import lab
+
+        contexts.append(browser.new_context(viewport=SIZE))
+        return lab.Notebook(contexts[-1].new_page(), server, name)
+
+    yield open_notebook
+    for context in contexts:
+        _photograph(request, context.pages[0])
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def _pages() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def bench(
+    _pages: dict[str, Any], chromium: Browser, server: Server, request: pytest.FixtureRequest
+) -> Iterator[Notebook]:
+    """A notebook with a small model, ``model``, and its ``loader``; shared by a module until a test fails on it."""
+    import lab
+
+    if "bench" not in _pages:
+        name = f"{request.module.__name__}.ipynb"
+        lab.write_bench(server.folder / name)
+        page = chromium.new_context(viewport=SIZE).new_page()
+        _pages["bench"] = lab.Notebook(page, server, name)
+        _pages["bench"].run(0)
+    notebook = _pages["bench"]
+    yield notebook
+    failed = _photograph(request, notebook.page)
+    if not failed:
+        notebook.clear()
+    else:
+        _pages.pop("bench").page.context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def _photograph(request: pytest.FixtureRequest, page: Page) -> bool:
+    """Saves a picture of the page if the test failed, and says whether it did."""
+    failed = request.node.stash.get(FAILED, True)
+    if failed:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"failed-{request.node.name}.png")
+    return failed
