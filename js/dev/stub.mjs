@@ -48,6 +48,8 @@ const traits = {
   view: option("view", "surface"),
   scale: option("scale", "linear"),
   quantity: option("quantity", "loss"),
+  // Any trait as JSON: ?traits={"show_points":true,"color":"accuracy"}
+  ...JSON.parse(option("traits", "{}")),
   frame: new DataView(new ArrayBuffer(0)),
   meta: {},
 };
@@ -132,7 +134,7 @@ here.style.width = option("width", "") ? `${option("width")}px` : "";
 if (which === "error") {
   publish(2, "error", { error: "RuntimeError at alpha = 0.52, beta = -0.24: mat1 and mat2 shapes cannot be multiplied (64x512 and 256x10)" });
 } else if (which === "paused") publish(2, "paused");
-else if (which !== "empty" && option("stream", "0") === "0") publish(which === "silent" ? 2 : 1, which === "silent" ? "running" : "done");
+else if (which !== "empty" && option("stream", "0") === "0") publish(which === "silent" ? 2 : Number(option("step", "1")), which === "silent" ? "running" : "done");
 window.cleanup = widget.render({ model, el: here });
 
 if (option("stream", "0") !== "0") {

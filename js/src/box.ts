@@ -115,18 +115,20 @@ export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Project
   const ticks = axisTicks(scene);
   const [toX, toY] = [along(f.alpha, hx), along(f.beta, hy)];
   const middle = p.project(0, 0, (FLOOR + HEIGHT) / 2).slice(0, 2) as Screen;
-  const floorMiddle = p.project(0, 0, FLOOR).slice(0, 2) as Screen;
-  const front: Point = [-backX * hx, -backY * hy, FLOOR];
+  // From above, the upper edges of the box lie outside of the lower ones.
+  const z = camera.elevation > 1.2 ? HEIGHT : FLOOR;
+  const floorMiddle = p.project(0, 0, z).slice(0, 2) as Screen;
+  const front: Point = [-backX * hx, -backY * hy, z];
   drawEdge(ctx, scene, p, {
-    from: [-hx, front[1], FLOOR],
-    to: [hx, front[1], FLOOR],
-    ticks: ticks.x.map((t) => ({ point: [toX(t.at), front[1], FLOOR], label: t.label })),
+    from: [-hx, front[1], z],
+    to: [hx, front[1], z],
+    ticks: ticks.x.map((t) => ({ point: [toX(t.at), front[1], z], label: t.label })),
     name: "alpha",
   }, floorMiddle, 30);
   drawEdge(ctx, scene, p, {
-    from: [front[0], -hy, FLOOR],
-    to: [front[0], hy, FLOOR],
-    ticks: ticks.y.map((t) => ({ point: [front[0], toY(t.at), FLOOR], label: t.label })),
+    from: [front[0], -hy, z],
+    to: [front[0], hy, z],
+    ticks: ticks.y.map((t) => ({ point: [front[0], toY(t.at), z], label: t.label })),
     name: "beta",
   }, floorMiddle, 30);
   if (camera.elevation > 1.35) return;

@@ -5,14 +5,9 @@ import * as mat4 from "gl-matrix/mat4";
 import * as vec3 from "gl-matrix/vec3";
 import * as vec4 from "gl-matrix/vec4";
 import { FLOOR, HEIGHT } from "./mesh.ts";
+import type { CameraState } from "./wire.ts";
 
-export interface Camera {
-  azimuth: number;
-  elevation: number;
-  zoom: number;
-  /** Shift of the picture in shares of its size. */
-  pan: [number, number];
-}
+export type Camera = CameraState;
 
 export interface Projection {
   matrix: Mat4;
@@ -28,9 +23,40 @@ const TARGET: Vec3 = [0, 0, (HEIGHT + FLOOR) / 2];
 
 export const initialCamera = (): Camera => ({ azimuth: -1.02, elevation: 0.5, zoom: 1, pan: [0, 0] });
 
+const STEEPEST = Math.PI / 2 - 0.001;
+
+export interface Preset {
+  name: string;
+  title: string;
+  azimuth: number;
+  elevation: number;
+}
+
+/** The preset views, chosen by button or by the keys 1 to 4. */
+export const PRESETS: Preset[] = [
+  { name: "Corner", title: "From a corner (1)", azimuth: -1.02, elevation: 0.5 },
+  { name: "Top", title: "From above (2)", azimuth: -Math.PI / 2, elevation: STEEPEST },
+  { name: "Front", title: "From the front, alpha to the right (3)", azimuth: -Math.PI / 2, elevation: 0.12 },
+  { name: "Side", title: "From the side, beta to the right (4)", azimuth: 0, elevation: 0.12 },
+];
+
+/** The camera a trait asks for; whatever it leaves out is as usual. */
+export function cameraFrom(state: Partial<CameraState>): Camera {
+  const camera = { ...initialCamera(), ...state };
+  return { ...camera, pan: [...camera.pan] };
+}
+
+/** The camera as a trait: rounded, so that equal views are equal, and empty for the usual view. */
+export function cameraState(c: Camera): CameraState | Record<string, never> {
+  const round = (v: number): number => Math.round(v * 1e4) / 1e4;
+  const turn = 2 * Math.PI;
+  const state = { azimuth: round(c.azimuth - turn * Math.round(c.azimuth / turn)), elevation: round(c.elevation), zoom: round(c.zoom), pan: c.pan.map(round) as [number, number] };
+  return JSON.stringify(state) === JSON.stringify(initialCamera()) ? {} : state;
+}
+
 export function orbit(c: Camera, dAzimuth: number, dElevation: number): void {
   c.azimuth += dAzimuth;
-  c.elevation = Math.max(0, Math.min(Math.PI / 2 - 0.001, c.elevation + dElevation));
+  c.elevation = Math.max(0, Math.min(STEEPEST, c.elevation + dElevation));
 }
 
 export function zoomBy(c: Camera, factor: number): void {

@@ -1,6 +1,6 @@
 // The color bar: upright on the right of wide pictures, lying below narrow ones.
 
-import { unit } from "./field.ts";
+import { unit, type Channel } from "./channel.ts";
 import { quantityName } from "./format.ts";
 import { drawText, fontOf, type Scene } from "./plot.ts";
 import { TABLE_SIZE } from "./palette.ts";
@@ -25,7 +25,7 @@ export interface BarPlace {
   length: number;
 }
 
-function upright(ctx: CanvasRenderingContext2D, { field: f, theme, table, width }: Scene, { x, y, length }: BarPlace): void {
+function upright(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width }: Scene, { x, y, length }: BarPlace): void {
   // A veil under the bar, for when the picture was zoomed behind it.
   ctx.globalAlpha = 0.82;
   ctx.fillStyle = theme.background;
@@ -56,7 +56,7 @@ function upright(ctx: CanvasRenderingContext2D, { field: f, theme, table, width 
   drawText(ctx, theme, name, Math.min(x, width - 6 - ctx.measureText(name).width), y - 20, { align: "left", weight: 600 });
 }
 
-function lying(ctx: CanvasRenderingContext2D, { field: f, theme, table, width, height }: Scene): void {
+function lying(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width, height }: Scene): void {
   const [x, length, y] = [18, width - 36, height - 26];
   ctx.fillStyle = gradient(ctx, table, x, 0, x + length, 0);
   ctx.fillRect(x, y, length, 8);
@@ -75,6 +75,6 @@ function lying(ctx: CanvasRenderingContext2D, { field: f, theme, table, width, h
 /** Upright at the given place where the picture is wide enough, else along its lower edge. */
 export function drawColorBar(ctx: CanvasRenderingContext2D, scene: Scene, place: BarPlace): void {
   ctx.lineWidth = 1;
-  if (barRoom(scene.width).right > 0) upright(ctx, scene, place);
-  else lying(ctx, scene);
+  if (barRoom(scene.width).right > 0) upright(ctx, scene.field.color, scene, place);
+  else lying(ctx, scene.field.color, scene);
 }

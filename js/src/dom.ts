@@ -36,3 +36,6 @@ export function setText(element: Element, text: string): void {
 export function toggle(element: HTMLElement, shown: boolean): void {
   element.hidden = !shown;
 }
+
+/** True when the person asked the system for less motion. */
+export const prefersStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;

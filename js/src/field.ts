@@ -1,39 +1,21 @@
-// One quantity of a snapshot, scaled and ready to draw: heights, display range, ticks, levels.
+// What a picture shows: one quantity as height with its grid and levels, and the layer that colors it.
 
-import { quantileSorted } from "d3-array";
+import { makeChannel, type Channel } from "./channel.ts";
 import { isPercent } from "./format.ts";
 import { contourLevels } from "./ticks.ts";
-import type { Range, ScaleName, Snapshot } from "./wire.ts";
+import type { Levels, Range, ScaleName, Snapshot } from "./wire.ts";
 
-/** Values above `at` are not drawn: `share` of all finite ones, the largest is `max`. */
-export interface Cut {
-  at: number;
-  share: number;
-  max: number;
-}
+export { scaleValue, unit, type Cut } from "./channel.ts";
 
-export interface Field {
-  quantity: string;
-  percent: boolean;
-  scale: ScaleName;
+export interface Field extends Channel {
   nAlpha: number;
   nBeta: number;
   alpha: Range;
   beta: Range;
-  /** Original values, row = beta, column = alpha. */
-  values: Float32Array;
   evaluated: Float32Array;
-  /** Scaled values (log10 on a log scale); NaN is a hole. */
-  z: Float32Array;
-  /** Display range in scaled units, lo < hi. */
-  lo: number;
-  hi: number;
-  /** Smallest and largest finite value in original units; NaN when there is none. */
-  min: number;
-  max: number;
-  cut: Cut | null;
   levels: number[];
-  nFinite: number;
+  /** What colors the picture; the height itself unless another layer was chosen. */
+  color: Channel;
 }
 
 export interface GridPoint {
@@ -47,66 +29,45 @@ export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): num
 export const betaAt = (f: Pick<Field, "beta" | "nBeta">, row: number): number =>
   f.nBeta > 1 ? f.beta[0] + ((f.beta[1] - f.beta[0]) * row) / (f.nBeta - 1) : f.beta[0];
 
-/** The scaled value as a share of the display range, 0..1 inside it. */
-export const unit = (f: Field, z: number): number => (z - f.lo) / (f.hi - f.lo);
-
-export const scaleValue = (value: number, scale: ScaleName): number =>
-  scale === "linear" ? (Number.isFinite(value) ? value : NaN) : value > 0 && Number.isFinite(value) ? Math.log10(value) : NaN;
-
-/**
- * Where to cut a linear scale. A minimum with a few gigantic values around it would otherwise be a flat line; so when the top
- * tenth is more than CUT_RATIO times as high as all the rest, the picture ends at CUT_SHARE.
- */
-const CUT_RATIO = 6;
-const CUT_SHARE = 0.9;
-
-function findCut(sorted: Float32Array): Cut | null {
-  const n = sorted.length;
-  if (n < 20) return null;
-  const [min, max] = [sorted[0], sorted[n - 1]];
-  const at = quantileSorted(sorted as unknown as number[], CUT_SHARE) as number;
-  if (!(at > min) || max - min <= CUT_RATIO * (at - min)) return null;
-  return { at, share: sorted.filter((v) => v > at).length / n, max };
+/** How a field is made of a snapshot. */
+export interface Choice {
+  quantity: string;
+  scale: ScaleName;
+  color?: string | null;
+  clip?: number | null;
+  limits?: Range | null;
+  levels?: Levels;
+  /** Ranges in scaled units that several pictures have in common, by `rangeKey`. */
+  common?: (key: string) => Range | null;
 }
 
-function padded(lo: number, hi: number): Range {
-  // float32 has about seven digits: anything flatter than that is flat.
-  const flat = Math.max(Math.abs(lo), Math.abs(hi)) * 1e-6;
-  if (hi - lo > flat && hi - lo > 1e-30) return [lo, hi];
-  const pad = Math.max(Math.abs(lo) * 0.05, 1e-6);
-  return [lo - pad, hi + pad];
-}
+/** Pictures share a range when they show the same quantity on the same scale. */
+export const rangeKey = (c: Pick<Channel, "quantity" | "scale">): string => `${c.quantity} ${c.scale}`;
+
+/** A layer that only colors is on the scale of the height where that makes sense: shares are always linear. */
+const colorScale = (quantity: string, scale: ScaleName): ScaleName => (isPercent(quantity) ? "linear" : scale);
 
 /** Builds the field of one quantity. Quantities the snapshot lacks fall back to its first layer. */
-export function makeField(s: Snapshot, alpha: Range, beta: Range, quantity: string, scale: ScaleName): Field {
-  const name = s.layers.has(quantity) ? quantity : (s.layers.keys().next().value as string);
+export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice): Field {
+  const { scale, clip, limits, levels = "auto", common = () => null } = choice;
+  const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
+  const name = known(choice.quantity) ? choice.quantity : (s.layers.keys().next().value as string);
   const values = s.layers.get(name) as Float32Array;
-  const evaluated = s.layers.get("evaluated") ?? new Float32Array(values.length).fill(1);
-  const z = values.map((v) => scaleValue(v, scale));
-  const sorted = z.filter((v) => !Number.isNaN(v)).sort();
-  const finite = values.filter((v) => Number.isFinite(v)).sort();
-  const nFinite = sorted.length;
-  const cut = scale === "linear" ? findCut(sorted) : null;
-  const [lo, hi] = nFinite ? padded(sorted[0], cut ? cut.at : sorted[nFinite - 1]) : [0, 1];
-  const isFlat = nFinite === 0 || lo < sorted[0];
+  const height = makeChannel(name, values, scale, { clip: clip ?? null, limits: limits ?? null, common: common(rangeKey({ quantity: name, scale })) });
+  let color: Channel = height;
+  if (known(choice.color) && choice.color !== name) {
+    const colored = { quantity: choice.color, scale: colorScale(choice.color, scale) };
+    color = makeChannel(colored.quantity, s.layers.get(colored.quantity) as Float32Array, colored.scale, { common: common(rangeKey(colored)) });
+  }
   return {
-    quantity: name,
-    percent: isPercent(name),
-    scale,
+    ...height,
     nAlpha: s.nAlpha,
     nBeta: s.nBeta,
     alpha,
     beta,
-    values,
-    evaluated,
-    z,
-    lo,
-    hi,
-    min: finite.length ? finite[0] : NaN,
-    max: finite.length ? finite[finite.length - 1] : NaN,
-    cut,
-    levels: isFlat ? [] : contourLevels(lo, hi, scale),
-    nFinite,
+    evaluated: s.layers.get("evaluated") ?? new Float32Array(values.length).fill(1),
+    levels: height.flat ? [] : contourLevels(height.lo, height.hi, scale, levels),
+    color,
   };
 }
 
@@ -116,6 +77,13 @@ export function locate(f: Field, alpha: number, beta: number): { column: number;
   const row = f.nBeta > 1 ? ((beta - f.beta[0]) / (f.beta[1] - f.beta[0])) * (f.nBeta - 1) : beta === f.beta[0] ? 0 : -1;
   const inside = column >= -1e-9 && row >= -1e-9 && column <= f.nAlpha - 1 + 1e-9 && row <= f.nBeta - 1 + 1e-9;
   return inside ? { column: Math.max(0, column), row: Math.max(0, row) } : null;
+}
+
+/** The grid point with the smallest evaluated value; null when there is none. */
+export function lowest(f: Field): GridPoint | null {
+  let at = -1;
+  for (let i = 0; i < f.z.length; i++) if (f.evaluated[i] !== 0 && (at < 0 ? !Number.isNaN(f.z[i]) : f.z[i] < f.z[at])) at = i;
+  return at < 0 ? null : { row: Math.floor(at / f.nAlpha), column: at % f.nAlpha };
 }
 
 /** Bilinear scaled value at fractional grid coordinates; the nearest grid point's value beside a hole. */

@@ -6,23 +6,33 @@ export interface SharedGL {
   gl: WebGL2RenderingContext;
   /** Linked programs by their source, so that copies of this module of different versions get along. */
   programs: Map<string, WebGLProgram>;
+  /** True where the processor does the work of the graphics card: nothing is animated there. */
+  slow?: boolean;
+  /** Where smooth pictures are drawn first, with several samples a pixel. */
+  smooth?: { framebuffer: WebGLFramebuffer; buffers: WebGLRenderbuffer[]; size: string };
 }
 
-const KEY = Symbol.for("lljupyter.gl.v1");
+const KEY = Symbol.for("lljupyter.gl.v2");
 const LOST = "lljupyter-gl-lost";
 type Holder = { [KEY]?: SharedGL };
+
+function isSoftware(gl: WebGL2RenderingContext): boolean {
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
 
 function create(): SharedGL | null {
   const offscreen = typeof OffscreenCanvas === "function";
   const canvas = offscreen ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
   let gl: WebGL2RenderingContext | null = null;
   try {
-    gl = canvas.getContext("webgl2", { alpha: true, antialias: true, powerPreference: "default" }) as WebGL2RenderingContext | null;
+    gl = canvas.getContext("webgl2", { alpha: true, antialias: false, powerPreference: "default" }) as WebGL2RenderingContext | null;
   } catch {
     // Some browsers throw instead of returning null; either way there is no 3D here.
   }
   if (!gl || gl.isContextLost()) return null;
-  const shared: SharedGL = { canvas, gl, programs: new Map() };
+  const shared: SharedGL = { canvas, gl, programs: new Map(), slow: isSoftware(gl) };
   canvas.addEventListener("webglcontextlost", (event) => {
     event.preventDefault();
     const holder = globalThis as Holder;
@@ -76,4 +86,26 @@ export function reserve(shared: SharedGL, width: number, height: number): void {
   if (canvas.width >= width && canvas.height >= height && !wasteful) return;
   canvas.width = wasteful ? width : Math.max(width, canvas.width);
   canvas.height = wasteful ? height : Math.max(height, canvas.height);
+}
+
+/** Draws with smooth edges: into a buffer of several samples a pixel, which is then resolved into the canvas. */
+export function drawSmooth(shared: SharedGL, width: number, height: number, draw: () => void): void {
+  const { gl } = shared;
+  const size = `${width} ${height}`;
+  if (shared.smooth?.size !== size) {
+    const made = shared.smooth ?? { framebuffer: gl.createFramebuffer() as WebGLFramebuffer, buffers: [0, 1].map(() => gl.createRenderbuffer() as WebGLRenderbuffer), size };
+    gl.bindFramebuffer(gl.FRAMEBUFFER, made.framebuffer);
+    const samples = Math.min(4, gl.getParameter(gl.MAX_SAMPLES) as number);
+    [[gl.RGBA8, gl.COLOR_ATTACHMENT0], [gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT]].forEach(([format, attachment], i) => {
+      gl.bindRenderbuffer(gl.RENDERBUFFER, made.buffers[i]);
+      gl.renderbufferStorageMultisample(gl.RENDERBUFFER, samples, format, width, height);
+      gl.framebufferRenderbuffer(gl.FRAMEBUFFER, attachment, gl.RENDERBUFFER, made.buffers[i]);
+    });
+    shared.smooth = { ...made, size };
+  }
+  gl.bindFramebuffer(gl.FRAMEBUFFER, shared.smooth.framebuffer);
+  draw();
+  gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+  gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, null);
 }

@@ -6,6 +6,7 @@ export interface Keys {
   zoom(factor: number): void;
   reset(): void;
   step(dColumn: number, dRow: number): void;
+  preset(index: number): void;
   isSpatial(): boolean;
   toggleView(): void;
   toggleScale(): void;
@@ -40,6 +41,10 @@ function handle(event: KeyboardEvent, keys: Keys): boolean {
     p: () => keys.togglePause(),
     f: () => keys.fullScreen(),
     escape: () => keys.escape(),
+    1: () => keys.preset(0),
+    2: () => keys.preset(1),
+    3: () => keys.preset(2),
+    4: () => keys.preset(3),
   };
   const action = actions[event.key.toLowerCase()];
   action?.();
@@ -51,7 +56,9 @@ export function watchKeys(root: HTMLElement, keys: Keys, signal: AbortSignal): v
     "keydown",
     (event) => {
       const target = event.target as HTMLElement;
-      const typing = target.matches("input, select, textarea");
+      const typing = target.matches("input:not([type=checkbox]), select, textarea");
+      // Inside JupyterLab the browser's own change event on Enter may not come.
+      if (event.key === "Enter" && target.matches("input[type=number]")) target.dispatchEvent(new Event("change", { bubbles: true }));
       if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
       if (handle(event, keys)) event.preventDefault();
     },

@@ -1,81 +1,66 @@
-// The picture of a grid with a single row or column: the quantity along the axis that varies, or a single point.
+// The picture of a grid with a single row or column: loss and accuracy along the axis that varies, or a single point.
 
-import { unit, type Field, type GridPoint } from "./field.ts";
-import { formatNumber, formatValue, quantityName } from "./format.ts";
+import { makeChannel, type Channel } from "./channel.ts";
+import { chartX, chartY, drawChart, type Chart, type Series, type ValueAxis } from "./chart.ts";
+import type { Field, GridPoint } from "./field.ts";
+import { formatNumber, formatValue, isPercent, quantityName } from "./format.ts";
 import { centerMark, drawText, hoverMark, polyline, type Plot, type Scene } from "./plot.ts";
-import { cssColor } from "./palette.ts";
-import { linearTicks, valueTicks } from "./ticks.ts";
-
-interface Frame {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
+import type { Theme } from "./theme.ts";
+import type { Snapshot } from "./wire.ts";
 
 const isAlongAlpha = (f: Field): boolean => f.nAlpha > 1;
 const count = (f: Field): number => Math.max(f.nAlpha, f.nBeta);
 
-/** The value range leaves a margin, so that the extremes do not lie on the frame. */
-const toY = (frame: Frame, f: Field, z: number): number => frame.y + frame.height * (1 - (0.06 + 0.88 * unit(f, z)));
-const toX = (frame: Frame, f: Field, i: number): number => frame.x + (frame.width * i) / Math.max(count(f) - 1, 1);
+/** Blue and orange of Okabe and Ito (2008), for color-blind eyes; lighter on dark ground. */
+const inks = (theme: Theme): [string, string] => (theme.dark ? ["#56b4e9", "#e69f00"] : ["#0066a3", "#b34700"]);
 
-function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, frame: Frame): void {
-  const [lo, hi] = isAlongAlpha(f) ? f.alpha : f.beta;
-  ctx.lineWidth = 1;
-  for (const { at, label } of linearTicks(lo, hi, Math.max(2, Math.min(9, frame.width / 80)))) {
-    const x = frame.x + (frame.width * (at - lo)) / (hi - lo);
-    ctx.strokeStyle = theme.grid;
-    polyline(ctx, [[x, frame.y], [x, frame.y + frame.height]]);
-    ctx.stroke();
-    drawText(ctx, theme, label, x, frame.y + frame.height + 14);
-  }
-  for (const { at, label } of valueTicks(f.lo, f.hi, f.scale, Math.max(2, frame.height / 75), f.percent)) {
-    const y = toY(frame, f, at);
-    ctx.strokeStyle = theme.grid;
-    polyline(ctx, [[frame.x, y], [frame.x + frame.width, y]]);
-    ctx.stroke();
-    drawText(ctx, theme, label, frame.x - 8, y, { align: "right" });
-  }
-  ctx.strokeStyle = theme.muted;
-  ctx.strokeRect(frame.x - 0.5, frame.y - 0.5, frame.width + 1, frame.height + 1);
-  const fixed = isAlongAlpha(f) ? `beta = ${formatNumber(f.beta[0])}` : `alpha = ${formatNumber(f.alpha[0])}`;
-  const name = isAlongAlpha(f) ? "alpha" : "beta";
-  drawText(ctx, theme, `${name}   (one line: ${fixed})`, frame.x + frame.width / 2, frame.y + frame.height + 33, { weight: 600 });
-  drawText(ctx, theme, quantityName(f.quantity), frame.x - 58, frame.y + frame.height / 2, { weight: 600, angle: -Math.PI / 2 });
+/** What is drawn on the second axis: the layer that was chosen to color, else accuracy beside loss and loss beside accuracy. */
+export function secondQuantity(snapshot: Snapshot, f: Field): string | null {
+  if (f.color.quantity !== f.quantity) return f.color.quantity;
+  const other = f.quantity === "loss" ? "accuracy" : f.quantity === "accuracy" ? "loss" : null;
+  return other !== null && snapshot.layers.has(other) ? other : null;
 }
 
-function drawCurve(ctx: CanvasRenderingContext2D, { field: f, theme, table }: Scene, frame: Frame): void {
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(frame.x, frame.y, frame.width, frame.height);
-  ctx.clip();
-  ctx.lineWidth = 2;
-  ctx.lineJoin = "round";
-  ctx.strokeStyle = cssColor(table, theme.dark ? 0.72 : 0.3);
-  ctx.beginPath();
-  let down = false;
-  for (let i = 0; i < count(f); i++) {
-    const z = f.z[i];
-    if (Number.isNaN(z)) down = false;
-    else {
-      const [x, y] = [toX(frame, f, i), toY(frame, f, z)];
-      if (down) ctx.lineTo(x, y);
-      else ctx.moveTo(x, y);
-      down = true;
-    }
-  }
-  ctx.stroke();
-  ctx.fillStyle = ctx.strokeStyle;
-  if (count(f) <= 120) {
-    for (let i = 0; i < count(f); i++) {
-      if (Number.isNaN(f.z[i]) || f.evaluated[i] === 0) continue;
-      ctx.beginPath();
-      ctx.arc(toX(frame, f, i), toY(frame, f, f.z[i]), 2.5, 0, 2 * Math.PI);
-      ctx.fill();
-    }
-  }
-  ctx.restore();
+const axisOf = (c: Channel, color: string): ValueAxis => ({
+  lo: c.lo,
+  hi: c.hi,
+  scale: c.scale,
+  percent: c.percent,
+  name: quantityName(c.quantity),
+  color,
+});
+
+/** The curve of a channel, with its standard error as a band where it is known. */
+function seriesOf(c: Channel, side: "left" | "right", color: string, snapshot: Snapshot, evaluated: Float32Array): Series {
+  const series: Series = { name: quantityName(c.quantity), side, y: c.z, color, style: "solid", dots: evaluated };
+  const error = snapshot.layers.get(`${c.quantity}_stderr`);
+  if (!error?.some((v) => v > 0)) return series;
+  const at = (sign: number) => Float32Array.from(c.values, (v, i) => {
+    const shifted = v + sign * (error[i] || 0);
+    return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
+  });
+  return { ...series, band: { low: at(-1), high: at(1) } };
+}
+
+function makeChart(scene: Scene): Chart {
+  const { field: f, snapshot, theme, width, height } = scene;
+  const [first, second] = inks(theme);
+  const other = secondQuantity(snapshot, f);
+  const along = isAlongAlpha(f);
+  const fixed = along ? `beta = ${formatNumber(f.beta[0])}` : `alpha = ${formatNumber(f.alpha[0])}`;
+  const room = { left: 74, right: other ? 74 : 22, top: 30, bottom: 50 };
+  const chart: Chart = {
+    frame: { x: room.left, y: room.top, width: Math.max(width - room.left - room.right, 40), height: Math.max(height - room.top - room.bottom, 40) },
+    x: along ? f.alpha : f.beta,
+    xName: `${along ? "alpha" : "beta"}   (one line: ${fixed})`,
+    left: axisOf(f, first),
+    series: [seriesOf(f, "left", first, snapshot, f.evaluated)],
+    legend: true,
+  };
+  if (!other) return chart;
+  const isColor = f.color.quantity === other;
+  const channel = isColor ? f.color : makeChannel(other, snapshot.layers.get(other) as Float32Array, isPercent(other) ? "linear" : f.scale);
+  return { ...chart, right: axisOf(channel, second), series: [...chart.series, seriesOf(channel, "right", second, snapshot, f.evaluated)] };
 }
 
 function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width, height }: Scene): void {
@@ -86,43 +71,44 @@ function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width
 }
 
 export function makeLinePlot(): Plot {
-  let drawn: { frame: Frame; field: Field } | null = null;
+  let drawn: { chart: Chart; field: Field } | null = null;
   return {
     draw(ctx, scene) {
-      const { field: f, width, height } = scene;
-      const frame = { x: 74, y: 16, width: Math.max(width - 96, 40), height: Math.max(height - 66, 40) };
-      drawn = { frame, field: f };
+      const { field: f, theme, look } = scene;
+      drawn = { chart: makeChart(scene), field: f };
       if (count(f) === 1) {
         drawSinglePoint(ctx, scene);
         return true;
       }
-      drawFrame(ctx, scene, frame);
-      drawCurve(ctx, scene, frame);
-      const [lo, hi] = isAlongAlpha(f) ? f.alpha : f.beta;
+      const { frame, x: [lo, hi], left } = drawn.chart;
+      drawChart(ctx, theme, drawn.chart);
       const other = isAlongAlpha(f) ? f.beta[0] : f.alpha[0];
       const i = Math.round((-lo / (hi - lo)) * (count(f) - 1));
-      if (other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i])) centerMark(ctx, toX(frame, f, i), toY(frame, f, f.z[i]));
+      const known = look.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i]);
+      if (known) centerMark(ctx, chartX(frame, i, count(f)), chartY(frame, left, f.z[i]));
       return true;
     },
     pick(x) {
       if (!drawn) return null;
-      const { frame, field: f } = drawn;
+      const { chart: { frame }, field: f } = drawn;
       const n = count(f);
       const i = n === 1 ? 0 : Math.round(((x - frame.x) / frame.width) * (n - 1));
       if (i < 0 || i >= n) return null;
       return isAlongAlpha(f) ? { row: 0, column: i } : { row: i, column: 0 };
     },
-    mark(ctx, { row, column }: GridPoint, { theme }) {
-      if (!drawn || count(drawn.field) === 1) return;
-      const { frame, field: f } = drawn;
-      const i = Math.max(row, column);
-      const x = toX(frame, f, i);
+    mark(ctx, point: GridPoint | null, { theme }) {
+      if (!drawn || !point || count(drawn.field) === 1) return;
+      const { frame, left, right, series } = drawn.chart;
+      const i = Math.max(point.row, point.column);
+      const x = chartX(frame, i, count(drawn.field));
       ctx.strokeStyle = theme.muted;
       ctx.setLineDash([3, 3]);
       polyline(ctx, [[x, frame.y], [x, frame.y + frame.height]]);
       ctx.stroke();
       ctx.setLineDash([]);
-      if (!Number.isNaN(f.z[i])) hoverMark(ctx, x, toY(frame, f, f.z[i]));
+      for (const s of series) {
+        if (!Number.isNaN(s.y[i])) hoverMark(ctx, x, chartY(frame, s.side === "right" && right ? right : left, s.y[i]));
+      }
     },
     destroy() {},
   };

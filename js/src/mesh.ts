@@ -3,8 +3,9 @@
 import { unit, type Field } from "./field.ts";
 import { levelCoordinate } from "./ticks.ts";
 
-/** Floats a vertex: x y z, level coordinate, color 0..1, normal x y z. */
-export const STRIDE = 8;
+/** Floats a vertex: x y z, level coordinate, color 0..1 (NO_COLOR where it is not known), normal x y z, evaluated 0 or 1. */
+export const STRIDE = 9;
+export const NO_COLOR = -1;
 /** Height of the box in units in which its longer side is 2. */
 export const HEIGHT = 0.95;
 /** The floor lies this far below the lowest value, so that its contours can be seen. */
@@ -71,6 +72,10 @@ export function makeMesh(f: Field): Mesh {
   const [dx, dy] = [(2 * half[0]) / Math.max(nAlpha - 1, 1), (2 * half[1]) / Math.max(nBeta - 1, 1)];
   const heights = f.z.map((v) => Math.max(-REACH, Math.min(1 + REACH, unit(f, v))) * HEIGHT);
   const level = levelCoordinate(f.levels);
+  const colorAt = (i: number): number => {
+    const z = f.color.z[i];
+    return Number.isNaN(z) ? NO_COLOR : Math.max(0, Math.min(1, unit(f.color, z)));
+  };
   const vertices = new Float32Array(nAlpha * nBeta * STRIDE);
   for (let row = 0, i = 0; row < nBeta; row++) {
     for (let column = 0; column < nAlpha; column++, i++) {
@@ -83,11 +88,29 @@ export function makeMesh(f: Field): Mesh {
       vertices[o + 1] = -half[1] + row * dy;
       vertices[o + 2] = heights[i];
       vertices[o + 3] = level(f.lo + (heights[i] / HEIGHT) * (f.hi - f.lo));
-      vertices[o + 4] = heights[i] / HEIGHT;
+      vertices[o + 4] = colorAt(i);
       vertices[o + 5] = -sx / length;
       vertices[o + 6] = -sy / length;
       vertices[o + 7] = 1 / length;
+      vertices[o + 8] = f.evaluated[i];
     }
   }
   return { nAlpha, nBeta, half, vertices, indices: triangles(f.z, nAlpha, nBeta) };
+}
+
+/** True when a vertex belongs to a value; holes have no normal. */
+const isKnown = (mesh: Mesh, o: number): boolean => mesh.vertices[o + 7] > 0;
+
+/** True when one mesh can turn into the other vertex by vertex. */
+export const isAlike = (a: Mesh, b: Mesh): boolean => a.nAlpha === b.nAlpha && a.nBeta === b.nBeta && `${a.half}` === `${b.half}`;
+
+/** The mesh on the way from one to another, share 0..1; vertices that are new are at their place at once. */
+export function blendMesh(from: Mesh, to: Mesh, share: number): Mesh {
+  const vertices = to.vertices.slice();
+  for (let o = 0; o < vertices.length; o += STRIDE) {
+    if (!isKnown(from, o) || !isKnown(to, o)) continue;
+    for (let k = o + 2; k < o + 8; k++) vertices[k] = from.vertices[k] + share * (to.vertices[k] - from.vertices[k]);
+    if (from.vertices[o + 4] < 0 || to.vertices[o + 4] < 0) vertices[o + 4] = to.vertices[o + 4];
+  }
+  return { ...to, vertices };
 }

@@ -22,17 +22,20 @@ interface Situation {
   field: Field | null;
   stale: boolean;
   silent: boolean;
+  /** It is silent after it restarted or died. */
+  gone?: boolean;
 }
 
-export function noteTexts({ meta, field, stale, silent }: Situation): string[] {
+export function noteTexts({ meta, field, stale, silent, gone }: Situation): string[] {
   const texts: string[] = [];
-  if (silent) texts.push("No answer from the kernel (busy or stopped)");
-  if (stale) texts.push(meta?.status === "running" || meta?.status === "done" ? "Computing the new plane…" : "This is the previous plane");
+  if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to go on");
+  else if (silent) texts.push("No answer from the kernel (busy or stopped)");
+  if (stale && !gone) texts.push(meta?.status === "running" || meta?.status === "done" ? "Computing the new plane…" : "This is the previous plane");
   if (field?.cut) {
     const { at, share, max } = field.cut;
     const percent = share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`;
     const name = field.quantity;
-    texts.push(`Cut at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
+    texts.push(`${field.cut.chosen ? "Clipped" : "Cut"} at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
   }
   return texts;
 }

@@ -1,16 +1,38 @@
 // Perceptually uniform colors as 256-entry tables.
 
-import { VIRIDIS } from "./viridis.ts";
+import { CIVIDIS, MAGMA, VIRIDIS } from "./colormaps.ts";
+import type { ColormapName } from "./wire.ts";
 
 export const TABLE_SIZE = 256;
 
-/** RGBA bytes, 256 x 4, from 256 colors of six hexadecimal digits. */
-export function colorTable(colors = VIRIDIS): Uint8Array {
+export const COLORMAPS: [ColormapName, string][] = [
+  ["viridis", "Viridis"],
+  ["cividis", "Cividis"],
+  ["magma", "Magma"],
+  ["gray", "Gray"],
+];
+
+/** sRGB brightness is close to uniform to the eye; the ends stay off pure black and white, so that lines can be seen on both. */
+const gray = (i: number): number => Math.round(24 + (i / (TABLE_SIZE - 1)) * 222) * 0x010101;
+
+const read = (colors: string) => (i: number): number => Number.parseInt(colors.slice(i * 6, i * 6 + 6), 16);
+
+const COLORS: Record<ColormapName, (i: number) => number> = {
+  viridis: read(VIRIDIS),
+  cividis: read(CIVIDIS),
+  magma: read(MAGMA),
+  gray,
+};
+const tables = new Map<ColormapName, Uint8Array>();
+
+/** RGBA bytes, 256 x 4; the same array for the same name. Unknown names are viridis. */
+export function colorTable(name: ColormapName = "viridis"): Uint8Array {
+  const known = tables.get(name);
+  if (known) return known;
   const table = new Uint8Array(TABLE_SIZE * 4);
-  for (let i = 0; i < TABLE_SIZE; i++) {
-    const rgb = Number.parseInt(colors.slice(i * 6, i * 6 + 6), 16);
-    table.set([rgb >> 16, (rgb >> 8) & 255, rgb & 255, 255], i * 4);
-  }
+  const color = COLORS[name] ?? COLORS.viridis;
+  for (let i = 0; i < TABLE_SIZE; i++) table.set([color(i) >> 16, (color(i) >> 8) & 255, color(i) & 255, 255], i * 4);
+  tables.set(name, table);
   return table;
 }
 

@@ -2,9 +2,22 @@
 
 import type { Field, GridPoint } from "./field.ts";
 import type { Theme } from "./theme.ts";
+import type { Controls, Snapshot } from "./wire.ts";
+
+/** The overlays a person may turn on and off. */
+export type Look = Pick<Controls, "show_contours" | "show_points" | "show_marks" | "show_slices">;
+
+export interface Rectangle {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
 
 export interface Scene {
   field: Field;
+  snapshot: Snapshot;
+  look: Look;
   theme: Theme;
   /** RGBA color table. */
   table: Uint8Array;
@@ -13,6 +26,8 @@ export interface Scene {
   height: number;
   /** Device pixels a CSS pixel. */
   ratio: number;
+  /** True for a picture that is kept: it is not drawn in a hurry. */
+  kept?: boolean;
 }
 
 export interface Plot {
@@ -20,8 +35,12 @@ export interface Plot {
   draw(ctx: CanvasRenderingContext2D, scene: Scene): boolean;
   /** The grid point under a screen point of the last drawn scene. */
   pick(x: number, y: number): GridPoint | null;
-  /** Marks a grid point on the overlay. */
-  mark(ctx: CanvasRenderingContext2D, point: GridPoint, scene: Scene): void;
+  /** Draws the overlay: the marked grid point, and whatever is there without one. */
+  mark(ctx: CanvasRenderingContext2D, point: GridPoint | null, scene: Scene): void;
+  /** True while the picture is on its way to what it shows: draw again. */
+  moving?(): boolean;
+  /** True when it was drawn in a hurry: draw again once there is time. */
+  rough?(): boolean;
   destroy(): void;
 }
 
@@ -65,6 +84,21 @@ export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
   ctx.lineWidth = 1.75;
   ctx.strokeStyle = "#10121a";
   ctx.stroke();
+  ctx.restore();
+}
+
+/** The sign of the lowest grid point: a cross, dark and light. */
+export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, opacity = 1): void {
+  ctx.save();
+  ctx.globalAlpha = opacity;
+  for (const [width, color] of [[4.5, "#10121a"], [2, "#ffffff"]] as const) {
+    ctx.lineWidth = width;
+    ctx.strokeStyle = color;
+    for (const slope of [-1, 1]) {
+      polyline(ctx, [[x - 4, y - 4 * slope], [x + 4, y + 4 * slope]]);
+      ctx.stroke();
+    }
+  }
   ctx.restore();
 }
 

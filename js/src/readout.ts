@@ -43,7 +43,13 @@ export function describeCenter(meta: Meta): string {
   if (!center) return "";
   const known = Object.entries(center).filter((entry): entry is [string, number] => typeof entry[1] === "number");
   if (!known.length) return "";
-  const values = known.map(([name, value]) => `${name.replaceAll("_", " ")} ${formatValue(value, name)}`);
+  const values = known
+    .filter(([name]) => !name.endsWith("_stderr"))
+    .map(([name, value]) => {
+      const error = center[`${name}_stderr`];
+      const around = typeof error === "number" && error > 0 ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
+      return `${name.replaceAll("_", " ")} ${formatValue(value, name)}${around}`;
+    });
   return [`At the center: ${values.join(" · ")}`, meta.center_on_grid ? "" : "off the grid"].filter(Boolean).join(" · ");
 }
 

@@ -1,6 +1,6 @@
 // Draws one mesh with the shared WebGL2 context and copies the picture into a 2D canvas.
 
-import { getProgram, reserve, sharedGL, type SharedGL } from "./gl.ts";
+import { drawSmooth, getProgram, reserve, sharedGL, type SharedGL } from "./gl.ts";
 import { FLOOR, HEIGHT, STRIDE, type Mesh } from "./mesh.ts";
 import { TABLE_SIZE } from "./palette.ts";
 import { FRAGMENT, VERTEX } from "./shader.ts";
@@ -13,12 +13,13 @@ interface Buffers {
   vao: WebGLVertexArrayObject;
   vertices: WebGLBuffer;
   indices: WebGLBuffer;
-  table: WebGLTexture;
+  texture: WebGLTexture;
+  table: Uint8Array | null;
   uniforms: (name: string) => WebGLUniformLocation | null;
   uploaded: Mesh | null;
 }
 
-function makeBuffers(shared: SharedGL, table: Uint8Array): Buffers {
+function makeBuffers(shared: SharedGL): Buffers {
   const { gl } = shared;
   const program = getProgram(shared, VERTEX, FRAGMENT);
   const vao = gl.createVertexArray() as WebGLVertexArrayObject;
@@ -27,14 +28,13 @@ function makeBuffers(shared: SharedGL, table: Uint8Array): Buffers {
   gl.bindVertexArray(vao);
   gl.bindBuffer(gl.ARRAY_BUFFER, vertices);
   gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
-  for (const [location, size, offset] of [[0, 3, 0], [1, 2, 3], [2, 3, 5]]) {
+  for (const [location, size, offset] of [[0, 3, 0], [1, 2, 3], [2, 3, 5], [3, 1, 8]]) {
     gl.enableVertexAttribArray(location);
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, STRIDE * 4, offset * 4);
   }
   gl.bindVertexArray(null);
   const texture = gl.createTexture() as WebGLTexture;
   gl.bindTexture(gl.TEXTURE_2D, texture);
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, TABLE_SIZE, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, table);
   for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.LINEAR);
   for (const name of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, name, gl.CLAMP_TO_EDGE);
   const locations = new Map<string, WebGLUniformLocation | null>();
@@ -42,7 +42,7 @@ function makeBuffers(shared: SharedGL, table: Uint8Array): Buffers {
     if (!locations.has(name)) locations.set(name, gl.getUniformLocation(program, name));
     return locations.get(name) ?? null;
   };
-  return { shared, program, vao, vertices, indices, table: texture, uniforms, uploaded: null };
+  return { shared, program, vao, vertices, indices, texture, table: null, uniforms, uploaded: null };
 }
 
 function upload(buffers: Buffers, mesh: Mesh): void {
@@ -59,9 +59,13 @@ function lightFor(projection: Projection): [number, number, number] {
   return [Math.cos(azimuth) * 0.6, Math.sin(azimuth) * 0.6, 0.8];
 }
 
-function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, width: number, height: number, ratio: number, dark: boolean): void {
+/** Diameter of the dots of grid points: as large as the grid leaves room for. */
+const dotSize = (mesh: Mesh, width: number): number => Math.max(3, Math.min(6, (0.3 * width) / Math.max(mesh.nAlpha, mesh.nBeta)));
+
+function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, scene: Scene, width: number, height: number): void {
   const { shared, uniforms } = buffers;
   const { gl } = shared;
+  const { ratio, theme, look, table } = scene;
   gl.viewport(0, 0, width, height);
   gl.enable(gl.SCISSOR_TEST);
   gl.scissor(0, 0, width, height);
@@ -72,7 +76,9 @@ function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, width: 
   gl.bindVertexArray(buffers.vao);
   if (buffers.uploaded !== mesh) upload(buffers, mesh);
   gl.activeTexture(gl.TEXTURE0);
-  gl.bindTexture(gl.TEXTURE_2D, buffers.table);
+  gl.bindTexture(gl.TEXTURE_2D, buffers.texture);
+  if (buffers.table !== table) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, TABLE_SIZE, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, table);
+  buffers.table = table;
   gl.uniform1i(uniforms("table"), 0);
   gl.uniformMatrix4fv(uniforms("matrix"), false, projection.matrix as Float32Array);
   gl.uniform3fv(uniforms("eye"), projection.eye as Float32Array);
@@ -80,39 +86,48 @@ function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, width: 
   gl.uniform1f(uniforms("top"), HEIGHT);
   gl.uniform1f(uniforms("floorZ"), FLOOR);
   gl.uniform1f(uniforms("lineWidth"), 0.55 * ratio);
+  gl.uniform1f(uniforms("pointSize"), dotSize(mesh, scene.width) * ratio);
+  gl.uniform1i(uniforms("withLines"), look.show_contours ? 1 : 0);
   // Dark lines on a dark floor need some light.
-  gl.uniform1f(uniforms("lift"), dark ? 0.3 : 0);
-  const draw = (onFloor: boolean): void => {
-    gl.uniform1i(uniforms("onFloor"), onFloor ? 1 : 0);
-    gl.drawElements(gl.TRIANGLES, mesh.indices.length, gl.UNSIGNED_INT, 0);
+  gl.uniform1f(uniforms("lift"), theme.dark ? 0.3 : 0);
+  const draw = (part: "floor" | "surface" | "points"): void => {
+    gl.uniform1i(uniforms("onFloor"), part === "floor" ? 1 : 0);
+    gl.uniform1i(uniforms("asPoints"), part === "points" ? 1 : 0);
+    if (part === "points") gl.drawArrays(gl.POINTS, 0, mesh.nAlpha * mesh.nBeta);
+    else gl.drawElements(gl.TRIANGLES, mesh.indices.length, gl.UNSIGNED_INT, 0);
   };
   gl.enable(gl.BLEND);
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
   gl.depthMask(false);
-  draw(true);
+  draw("floor");
   gl.depthMask(true);
   gl.disable(gl.BLEND);
-  draw(false);
+  draw("surface");
+  if (look.show_points) draw("points");
   gl.bindVertexArray(null);
 }
 
 export interface Renderer {
-  /** Draws into the context; false when WebGL2 is gone. */
-  draw(ctx: CanvasRenderingContext2D, scene: Scene, mesh: Mesh, projection: Projection): boolean;
+  /** Draws into the context, rough without smooth edges; false when WebGL2 is gone. */
+  draw(ctx: CanvasRenderingContext2D, scene: Scene, mesh: Mesh, projection: Projection, rough: boolean): boolean;
   destroy(): void;
 }
 
-export function makeRenderer(table: Uint8Array): Renderer {
+export function makeRenderer(): Renderer {
   let buffers: Buffers | null = null;
   return {
-    draw(ctx, { width, height, ratio, theme }, mesh, projection) {
+    draw(ctx, scene, mesh, projection, rough) {
+      const { width, height, ratio } = scene;
       const shared = sharedGL();
       if (!shared) return false;
       // A new context knows nothing of the old one's buffers.
-      if (buffers?.shared !== shared) buffers = makeBuffers(shared, table);
+      if (buffers?.shared !== shared) buffers = makeBuffers(shared);
       const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
       reserve(shared, w, h);
-      drawScene(buffers, mesh, projection, w, h, ratio, theme.dark);
+      const held = buffers;
+      const drawn = (): void => drawScene(held, mesh, projection, scene, w, h);
+      if (rough) drawn();
+      else drawSmooth(shared, w, h, drawn);
       ctx.drawImage(shared.canvas, 0, shared.canvas.height - h, w, h, 0, 0, width, height);
       return !shared.gl.isContextLost();
     },
@@ -121,7 +136,7 @@ export function makeRenderer(table: Uint8Array): Renderer {
       const { gl } = buffers.shared;
       gl.deleteBuffer(buffers.vertices);
       gl.deleteBuffer(buffers.indices);
-      gl.deleteTexture(buffers.table);
+      gl.deleteTexture(buffers.texture);
       gl.deleteVertexArray(buffers.vao);
       buffers = null;
     },

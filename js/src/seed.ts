@@ -1,4 +1,4 @@
-// The seed of the random directions: slider, number, and a step back or forth.
+// The seed of the random directions: slider, number, a step back or forth, and a walk through several.
 
 import { h, icon } from "./dom.ts";
 
@@ -11,10 +11,22 @@ export function parseSeed(text: string): number | null {
   return Number.isInteger(value) && value >= 0 && value <= SEED_MAX ? value : null;
 }
 
+/** Playing goes through this many seeds, then from the first again; what was computed once is there at once. */
+const PLAYED = 10;
+/** A finished picture is looked at for this long. */
+const LOOK_MS = 900;
+
+/** What has become of the seed that was asked for. */
+export type SeedState = "computing" | "shown" | "halted";
+
 export interface SeedControl {
   element: HTMLElement;
-  update(seed: number, fixedDirections: boolean): void;
+  update(seed: number, fixedDirections: boolean, state: SeedState): void;
+  destroy(): void;
 }
+
+const PLAY = "M5 3.5v9l7-4.5z";
+const HALT = "M5.5 3.5v9M10.5 3.5v9";
 
 export function makeSeed(commit: (seed: number) => void): SeedControl {
   const slider = h("input", { type: "range", class: "ll-seed-slider", "aria-label": "Seed slider", min: 0, max: SLIDER_MAX, step: 1 });
@@ -23,6 +35,8 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     h("button", { type: "button", class: "ll-button ll-icon", "aria-label": label, title: label }, icon(path));
   const previous = step("Previous seed", "M10 3 5 8l5 5");
   const next = step("Next seed", "M6 3l5 5-5 5");
+  const play = step("Play through seeds", PLAY);
+  play.classList.add("ll-play");
   const element = h(
     "div",
     { class: "ll-seeds", role: "group", "aria-label": "Direction seed" },
@@ -31,6 +45,7 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     slider,
     next,
     number,
+    play,
   );
   let current = 0;
   let dragging = false;
@@ -39,6 +54,18 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     slider.max = String(Math.max(SLIDER_MAX, current));
     slider.value = String(seed);
     number.value = String(seed);
+  };
+  let first: number | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const setPlaying = (playing: boolean): void => {
+    first = playing ? current : null;
+    clearTimeout(timer);
+    timer = undefined;
+    const label = playing ? "Stop playing" : "Play through seeds";
+    play.setAttribute("aria-label", label);
+    play.title = label;
+    play.replaceChildren(icon(playing ? HALT : PLAY));
   };
   const settle = (seed: number | null): void => {
     dragging = false;
@@ -57,14 +84,34 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
   number.addEventListener("change", () => settle(parseSeed(number.value)));
   previous.addEventListener("click", () => settle(parseSeed(String(current - 1))));
   next.addEventListener("click", () => settle(parseSeed(String(current + 1))));
+  play.addEventListener("click", () => {
+    setPlaying(first === null);
+    walk("shown");
+  });
+  // A choice of one's own ends the walk.
+  for (const control of [slider, number, previous, next]) {
+    for (const type of ["input", "click"]) control.addEventListener(type, () => first !== null && setPlaying(false));
+  }
+  /** The next seed once this one has been looked at. */
+  const walk = (state: SeedState): void => {
+    if (first === null) return;
+    if (state === "halted") setPlaying(false);
+    if (state !== "shown" || timer !== undefined) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (first !== null) settle(current + 1 < first + PLAYED ? current + 1 : first);
+    }, LOOK_MS);
+  };
   return {
     element,
-    update(seed, fixedDirections) {
+    update(seed, fixedDirections, state) {
       element.title = fixedDirections ? "The directions were given, so there is no seed to choose" : "Seed of the random directions";
-      for (const control of [slider, number, next]) control.disabled = fixedDirections;
+      for (const control of [slider, number, next, play]) control.disabled = fixedDirections;
       current = seed;
       previous.disabled = fixedDirections || seed === 0;
       if (!dragging) show(seed);
+      if (timer === undefined) walk(state);
     },
+    destroy: () => clearTimeout(timer),
   };
 }

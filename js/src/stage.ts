@@ -1,17 +1,18 @@
 // The picture: a canvas, an overlay for the pointer, and the choice of the plot. Draws at most once a frame, latest wins.
 
-import { initialCamera, orbit, panBy, zoomBy } from "./camera.ts";
+import { PRESETS, cameraFrom, cameraState, initialCamera, orbit, panBy, zoomBy } from "./camera.ts";
 import { makeContourPlot } from "./contour.ts";
 import { h } from "./dom.ts";
 import type { Field, GridPoint } from "./field.ts";
 import { onContextLost, sharedGL } from "./gl.ts";
 import { makeLinePlot } from "./line.ts";
 import { colorTable } from "./palette.ts";
-import type { Plot, Scene } from "./plot.ts";
+import type { Look, Plot, Scene } from "./plot.ts";
 import { watchPointer } from "./pointer.ts";
 import { makeSurfacePlot } from "./surface.ts";
 import { readTheme, watchTheme, type Theme } from "./theme.ts";
-import type { ViewName } from "./wire.ts";
+import { svgContext } from "./svg.ts";
+import type { CameraState, ColormapName, Snapshot, ViewName } from "./wire.ts";
 
 export type PlotName = "surface" | "contour" | "line" | "point";
 
@@ -22,13 +23,27 @@ export interface StageHost {
   pointed(point: GridPoint | null): void;
   /** WebGL2 went away for good. */
   noWebGL(): void;
+  /** The camera was moved here; `settled` once it has come to rest. */
+  moved(camera: CameraState | Record<string, never>, settled: boolean): void;
+}
+
+/** What is shown, and how. */
+export interface Showing {
+  field: Field | null;
+  snapshot: Snapshot | null;
+  view: ViewName;
+  colormap: ColormapName;
+  look: Look;
 }
 
 export interface Stage {
   element: HTMLElement;
   canvas: HTMLCanvasElement;
   hasWebGL(): boolean;
-  show(field: Field | null, view: ViewName): void;
+  show(showing: Showing): void;
+  /** Looks from here, without telling anybody. */
+  look(camera: Partial<CameraState>): void;
+  preset(index: number): void;
   orbit(dx: number, dy: number): void;
   pan(dx: number, dy: number): void;
   zoom(factor: number): void;
@@ -36,7 +51,16 @@ export interface Stage {
   /** Moves the mark by grid steps, from the middle when there is none. */
   step(dColumn: number, dRow: number): void;
   clearMark(): void;
+  /** The picture on its background, at twice the resolution of the screen; null while there is none. */
+  picture(): HTMLCanvasElement | null;
+  /** The picture as SVG; null in 3D. */
+  svg(): string | null;
 }
+
+/** A camera that rests for this long is told to the kernel. */
+const SETTLED_MS = 250;
+/** A picture that was drawn in a hurry is drawn well after this time without another one. */
+const REFINE_MS = 350;
 
 const plotName = (field: Field, view: ViewName): PlotName => {
   if (field.nAlpha === 1 && field.nBeta === 1) return "point";
@@ -59,38 +83,45 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   const canvas = h("canvas", { class: "ll-canvas", role: "img", "aria-label": "Loss landscape, no values yet" });
   const overlay = h("canvas", { class: "ll-overlay", "aria-hidden": "true" });
   const element = h("div", { class: "ll-picture" }, canvas, overlay);
-  const table = colorTable();
   const camera = initialCamera();
   const flat = { contour: makeContourPlot(), line: makeLinePlot() };
   let webgl = sharedGL() !== null;
   let surface: Plot | null = null;
   let theme: Theme | null = null;
-  let field: Field | null = null;
-  let view: ViewName = "surface";
+  let shown: Showing | null = null;
+  let refining: ReturnType<typeof setTimeout> | undefined;
+  let settling: ReturnType<typeof setTimeout> | undefined;
   let point: GridPoint | null = null;
   let hoverAt: [number, number] | null = null;
   let scheduled = 0;
   let dirty = false;
+  let marked = false;
 
   const plotFor = (name: PlotName): Plot => {
-    if (name === "surface") return (surface ??= makeSurfacePlot(table, camera));
+    if (name === "surface") return (surface ??= makeSurfacePlot(camera));
     return name === "contour" ? flat.contour : flat.line;
   };
 
-  const currentName = (): PlotName => plotName(field as Field, webgl ? view : "contour");
+  const field = (): Field | null => shown?.field ?? null;
+  const currentName = (): PlotName => plotName(field() as Field, webgl ? (shown as Showing).view : "contour");
 
   const makeScene = (): Scene | null => {
     const [width, height] = [element.clientWidth, element.clientHeight];
-    if (!field || width < 40 || height < 40) return null;
+    if (!shown?.field || !shown.snapshot || width < 40 || height < 40) return null;
     theme ??= readTheme(root);
-    return { field, theme, table, width, height, ratio: Math.min(window.devicePixelRatio || 1, 2) };
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    return { field: shown.field, snapshot: shown.snapshot, look: shown.look, theme, table: colorTable(shown.colormap), width, height, ratio };
   };
 
   const drawPicture = (scene: Scene): void => {
     const name = currentName();
     const ctx = fit(canvas, scene.width, scene.height, scene.ratio);
-    if (plotFor(name).draw(ctx, scene)) {
-      if (scene.field.nFinite > 0) host.drawn(name);
+    const plot = plotFor(name);
+    if (plot.draw(ctx, scene)) {
+      clearTimeout(refining);
+      if (plot.rough?.()) refining = setTimeout(request, REFINE_MS);
+      if (plot.moving?.()) request();
+      else if (scene.field.nFinite > 0) host.drawn(name);
       return;
     }
     webgl = false;
@@ -99,11 +130,14 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   };
 
   const drawOverlay = (scene: Scene): void => {
-    const ctx = fit(overlay, scene.width, scene.height, scene.ratio);
-    const plot = plotFor(currentName());
+    const name = currentName();
+    const plot = plotFor(name);
     if (hoverAt) point = plot.pick(...hoverAt);
     if (point && (point.row >= scene.field.nBeta || point.column >= scene.field.nAlpha)) point = null;
-    if (point) plot.mark(ctx, point, scene);
+    // An overlay that is empty and stays so costs nothing, where the processor puts the page together.
+    const empty = point === null && name !== "contour";
+    if (!empty || marked) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
+    marked = !empty;
     host.pointed(point);
   };
 
@@ -111,8 +145,9 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     scheduled = 0;
     const scene = makeScene();
     if (!scene) return;
-    if (dirty) drawPicture(scene);
+    const due = dirty;
     dirty = false;
+    if (due) drawPicture(scene);
     drawOverlay(scene);
   };
 
@@ -129,40 +164,73 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     if (!at) point = null;
     schedule();
   };
-  const isSpatial = (): boolean => field !== null && currentName() === "surface";
+  const isSpatial = (): boolean => field() !== null && currentName() === "surface";
   const changeCamera = (change: () => void): void => {
     if (!isSpatial()) return;
     change();
     hoverAt = null;
     request();
+    host.moved(cameraState(camera), false);
+    clearTimeout(settling);
+    settling = setTimeout(() => host.moved(cameraState(camera), true), SETTLED_MS);
+  };
+
+  /** Draws the whole picture once more, elsewhere; the screen follows right after. */
+  const drawInto = (ctx: CanvasRenderingContext2D, scene: Scene): boolean => {
+    const plot = plotFor(currentName());
+    ctx.fillStyle = scene.theme.background;
+    ctx.fillRect(0, 0, scene.width, scene.height);
+    const done = plot.draw(ctx, scene);
+    if (done) plot.mark(ctx, point, scene);
+    request();
+    return done;
   };
 
   const stage: Stage = {
     element,
     canvas,
     hasWebGL: () => webgl,
-    show(nextField, nextView) {
-      if (nextField === field && nextView === view) return;
-      if (nextView !== view) setHover(null);
-      field = nextField;
-      view = nextView;
+    show(next) {
+      const keys = ["field", "view", "colormap", "look"] as const;
+      if (shown && keys.every((key) => next[key] === shown?.[key])) return;
+      if (next.view !== shown?.view) setHover(null);
+      shown = next;
       element.classList.toggle("ll-spatial", isSpatial());
       request();
     },
+    look(state) {
+      Object.assign(camera, cameraFrom(state));
+      if (isSpatial()) request();
+    },
+    preset: (index) => changeCamera(() => Object.assign(camera, initialCamera(), { azimuth: PRESETS[index].azimuth, elevation: PRESETS[index].elevation })),
     orbit: (dx, dy) => changeCamera(() => orbit(camera, -dx * 0.009, dy * 0.009)),
     pan: (dx, dy) => changeCamera(() => panBy(camera, (2 * dx) / element.clientWidth, (-2 * dy) / element.clientHeight)),
     zoom: (factor) => changeCamera(() => zoomBy(camera, factor)),
     reset: () => changeCamera(() => Object.assign(camera, initialCamera())),
     step(dColumn, dRow) {
-      if (!field) return;
+      const f = field();
+      if (!f) return;
       const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, i));
       // On a single line all arrows go along it.
-      if (field.nAlpha === 1) dRow ||= dColumn;
-      if (field.nBeta === 1) dColumn ||= dRow;
-      const from = point ?? { column: Math.floor(field.nAlpha / 2) - dColumn, row: Math.floor(field.nBeta / 2) - dRow };
+      if (f.nAlpha === 1) dRow ||= dColumn;
+      if (f.nBeta === 1) dColumn ||= dRow;
+      const from = point ?? { column: Math.floor(f.nAlpha / 2) - dColumn, row: Math.floor(f.nBeta / 2) - dRow };
       hoverAt = null;
-      point = { column: clamp(from.column + dColumn, field.nAlpha), row: clamp(from.row + dRow, field.nBeta) };
+      point = { column: clamp(from.column + dColumn, f.nAlpha), row: clamp(from.row + dRow, f.nBeta) };
       schedule();
+    },
+    picture() {
+      const scene = makeScene();
+      if (!scene) return null;
+      const copy = document.createElement("canvas");
+      const ratio = 2 * Math.max(1, scene.ratio);
+      return drawInto(fit(copy, scene.width, scene.height, ratio), { ...scene, ratio, kept: true }) ? copy : null;
+    },
+    svg() {
+      const scene = makeScene();
+      if (!scene || isSpatial()) return null;
+      const { ctx, text } = svgContext(scene.width, scene.height);
+      return drawInto(ctx, { ...scene, ratio: 2 }) ? text() : null;
     },
     clearMark: () => setHover(null),
   };
@@ -181,6 +249,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   observer.observe(element);
   signal.addEventListener("abort", () => {
     observer.disconnect();
+    clearTimeout(settling);
     cancelAnimationFrame(scheduled);
     for (const plot of [surface, flat.contour, flat.line]) plot?.destroy();
   });

@@ -1,12 +1,14 @@
 // The 3D picture: axes box, lit surface from WebGL2, center mark; picking by ray.
 
 import { drawAxes, drawPanes } from "./box.ts";
-import { fitBox, makeProjection, type Camera, type Projection } from "./camera.ts";
+import { fitBox, makeProjection, type Camera, type Fit, type Projection } from "./camera.ts";
 import { barRoom, drawColorBar } from "./colorbar.ts";
-import { interpolate, locate, unit, type Field } from "./field.ts";
-import { FLOOR, HEIGHT, makeMesh, type Mesh } from "./mesh.ts";
+import { prefersStill } from "./dom.ts";
+import { interpolate, locate, lowest, unit, type Field, type GridPoint } from "./field.ts";
+import { sharedGL } from "./gl.ts";
+import { FLOOR, HEIGHT, blendMesh, isAlike, makeMesh, type Mesh } from "./mesh.ts";
 import { holeHeights, pickHole, pickSurface } from "./pick.ts";
-import { centerMark, hoverMark, polyline, type Plot, type Scene } from "./plot.ts";
+import { centerMark, hoverMark, lowestMark, polyline, type Plot, type Scene } from "./plot.ts";
 import { makeRenderer } from "./render.ts";
 
 interface Drawn {
@@ -15,10 +17,9 @@ interface Drawn {
   projection: Projection;
 }
 
-/** The center on the surface with a stem to the floor; pale where the surface hides it. */
-function drawCenter(ctx: CanvasRenderingContext2D, { field }: Scene, { mesh, projection }: Drawn): void {
-  const at = locate(field, 0, 0);
-  if (!at) return;
+/** Draws a sign on the surface at fractional grid coordinates; pale where the surface hides it. */
+function drawSign(ctx: CanvasRenderingContext2D, field: Field, drawn: Drawn, at: GridPoint, sign: typeof centerMark): void {
+  const { mesh, projection } = drawn;
   const t = unit(field, interpolate(field, at.column, at.row));
   if (!(t >= -1e-6 && t <= 1 + 1e-6)) return;
   const x = mesh.half[0] * ((2 * at.column) / (field.nAlpha - 1) - 1);
@@ -28,39 +29,83 @@ function drawCenter(ctx: CanvasRenderingContext2D, { field }: Scene, { mesh, pro
   const hit = pickSurface(mesh, origin, direction);
   const distance = Math.hypot(origin[0] - x, origin[1] - y, origin[2] - t * HEIGHT);
   const hidden = hit !== null && hit.distance < distance - 0.04;
-  centerMark(ctx, px, py, hidden ? 0.45 : 1);
+  sign(ctx, px, py, hidden ? 0.45 : 1);
 }
 
-export function makeSurfacePlot(table: Uint8Array, camera: Camera): Plot {
-  const renderer = makeRenderer(table);
+function drawMarks(ctx: CanvasRenderingContext2D, { field, look }: Scene, drawn: Drawn): void {
+  if (!look.show_marks) return;
+  const center = locate(field, 0, 0);
+  const low = lowest(field);
+  if (low && !(center && low.row === center.row && low.column === center.column)) drawSign(ctx, field, drawn, low, lowestMark);
+  if (center) drawSign(ctx, field, drawn, center, centerMark);
+}
+
+/** A frame that sharpens the picture moves it there within this time; frames that come faster than QUIET_MS are motion enough. */
+const MOVE_MS = 160;
+const QUIET_MS = 300;
+
+const isSameView = (a: Field, b: Field): boolean =>
+  a.quantity === b.quantity && a.scale === b.scale && `${a.alpha} ${a.beta}` === `${b.alpha} ${b.beta}`;
+
+export function makeSurfacePlot(camera: Camera): Plot {
+  const renderer = makeRenderer();
   let meshOf: { field: Field; mesh: Mesh; holes: Map<number, number> } | null = null;
+  let move: { from: Mesh; began: number } | null = null;
+  let shown: Mesh | null = null;
+  let changed = -Infinity;
+  let last = -Infinity;
+  let rough = false;
   let drawn: Drawn | null = null;
+  let fitted: { key: string; fit: Fit } | null = null;
 
   const project = ({ width, height }: Scene, mesh: Mesh): Projection => {
     const bar = barRoom(width);
     const side = width < 460 ? 30 : 52;
     const room = { left: side, right: side * 0.8 + bar.right, top: 12, bottom: bar.bottom + 36 };
-    return makeProjection(camera, fitBox(mesh.half, camera.elevation, width, height, room), width, height);
+    const key = [...mesh.half, camera.elevation, width, height].join();
+    if (fitted?.key !== key) fitted = { key, fit: fitBox(mesh.half, camera.elevation, width, height, room) };
+    return makeProjection(camera, fitted.fit, width, height);
+  };
+
+  const adopt = (field: Field): void => {
+    const mesh = makeMesh(field);
+    const now = performance.now();
+    const quiet = now - changed > QUIET_MS;
+    changed = now;
+    const still = !shown || !meshOf || !isSameView(meshOf.field, field) || !isAlike(shown, mesh) || prefersStill();
+    move = still || !quiet || sharedGL()?.slow ? null : { from: shown as Mesh, began: now };
+    meshOf = { field, mesh, holes: holeHeights(mesh, field.z) };
+  };
+
+  /** The mesh at this moment of a move. */
+  const current = (mesh: Mesh): Mesh => {
+    const share = move ? (performance.now() - move.began) / MOVE_MS : 1;
+    if (share >= 1) move = null;
+    return move ? blendMesh(move.from, mesh, 1 - (1 - share) ** 3) : mesh;
   };
 
   return {
     draw(ctx, scene) {
       const { field, width, height } = scene;
-      if (meshOf?.field !== field) {
-        const made = makeMesh(field);
-        meshOf = { field, mesh: made, holes: holeHeights(made, field.z) };
-      }
-      const { mesh, holes } = meshOf;
+      if (meshOf?.field !== field) adopt(field);
+      const { mesh, holes } = meshOf as NonNullable<typeof meshOf>;
+      shown = current(mesh);
       const projection = project(scene, mesh);
       drawn = { mesh, holes, projection };
       drawPanes(ctx, scene, projection, mesh.half);
-      if (!renderer.draw(ctx, scene, mesh, projection)) return false;
-      drawCenter(ctx, scene, drawn);
+      // Smooth edges take the processor twice as long; while pictures follow each other it leaves them out.
+      const now = performance.now();
+      rough = sharedGL()?.slow === true && now - last < QUIET_MS && !scene.kept;
+      last = now;
+      if (!renderer.draw(ctx, scene, shown, projection, rough)) return false;
+      drawMarks(ctx, scene, drawn);
       drawAxes(ctx, scene, projection, mesh.half, camera);
       const length = Math.min(height - 84, 300);
       drawColorBar(ctx, scene, { x: width - 66, y: (height - length) / 2 + 6, length });
       return true;
     },
+    moving: () => move !== null,
+    rough: () => rough,
     pick(x, y) {
       if (!drawn) return null;
       const { origin, direction } = drawn.projection.ray(x, y);
@@ -69,8 +114,9 @@ export function makeSurfacePlot(table: Uint8Array, camera: Camera): Plot {
       const hole = pickHole(mesh, drawn.holes, origin, direction);
       return hole && (!hit || hole.distance < hit.distance) ? hole : hit;
     },
-    mark(ctx, { row, column }, { field, theme }) {
-      if (!drawn) return;
+    mark(ctx, point, { field, theme }) {
+      if (!drawn || !point) return;
+      const { row, column } = point;
       const { mesh, projection } = drawn;
       const x = mesh.half[0] * ((2 * column) / (field.nAlpha - 1) - 1);
       const y = mesh.half[1] * ((2 * row) / (field.nBeta - 1) - 1);

@@ -1,8 +1,8 @@
 // Ticks and contour levels on a linear or a log10 scale. Positions are in scaled units, labels in the original ones.
 
-import { ticks } from "d3-array";
+import { range, ticks } from "d3-array";
 import { formatNumber, tickLabels } from "./format.ts";
-import type { ScaleName } from "./wire.ts";
+import type { Levels, ScaleName } from "./wire.ts";
 
 export interface Tick {
   at: number;
@@ -46,11 +46,16 @@ export function valueTicks(lo: number, hi: number, scale: ScaleName, count: numb
   return logPositions(lo, hi, count).map((at) => ({ at, label: formatNumber(10 ** at * unit, 3) + suffix }));
 }
 
-/** Contour levels strictly inside (lo, hi), in scaled units. */
-export function contourLevels(lo: number, hi: number, scale: ScaleName, ): number[] {
-  const at = scale === "linear" ? ticks(lo, hi, 12) : logPositions(lo, hi, 16);
+/** The levels of the authors' contour plots. */
+const PAPER_LEVELS = range(20).map((i) => (1 + 5 * i) / 10);
+
+/** Contour levels strictly inside (lo, hi), in scaled units; chosen ones are given in original units. */
+export function contourLevels(lo: number, hi: number, scale: ScaleName, levels: Levels = "auto"): number[] {
   const margin = (hi - lo) * 1e-6;
-  return at.filter((v) => v > lo + margin && v < hi - margin);
+  const inside = (at: number[]): number[] => at.filter((v) => v > lo + margin && v < hi - margin);
+  if (levels === "auto") return inside(scale === "linear" ? ticks(lo, hi, 12) : logPositions(lo, hi, 16));
+  const chosen = levels === "paper" ? PAPER_LEVELS : [...levels].sort((a, b) => a - b);
+  return inside(scale === "linear" ? chosen : chosen.filter((v) => v > 0).map(Math.log10));
 }
 
 /**

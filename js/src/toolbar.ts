@@ -27,7 +27,7 @@ function makeChoice<T extends string>(label: string, options: [T, string, string
 
 export interface Toolbar {
   element: HTMLElement;
-  update(meta: Meta | null, controls: Controls, effectiveView: ViewName, hasWebGL: boolean): void;
+  update(heading: string, meta: Meta | null, controls: Controls, effectiveView: ViewName, hasWebGL: boolean): void;
 }
 
 export function makeToolbar(set: (controls: Partial<Controls>) => void, fullScreen: () => void): Toolbar {
@@ -60,8 +60,8 @@ export function makeToolbar(set: (controls: Partial<Controls>) => void, fullScre
       h("div", { class: "ll-names" }, title, subtitle),
       h("div", { class: "ll-tools" }, quantity, scale.element, view.element, full),
     ),
-    update(meta, controls, effectiveView, hasWebGL) {
-      setText(title, meta?.title || "Loss landscape");
+    update(heading, meta, controls, effectiveView, hasWebGL) {
+      setText(title, heading || meta?.title || "Loss landscape");
       setText(subtitle, meta?.subtitle ?? "");
       title.title = title.textContent ?? "";
       subtitle.title = subtitle.textContent ?? "";

@@ -5,7 +5,8 @@
 //                              data-view (surface | contour: the effective one), data-plot (surface | contour | line | point),
 //                              data-drawn-sequence (last frame drawn), data-first-drawn-ms (epoch milliseconds of the first
 //                              picture with a value in it), data-theme (light | dark), data-stale ("true" while the picture
-//                              belongs to an earlier range, seed or resolution), data-silent ("true": no answer from the kernel)
+//                              belongs to an earlier range, seed or resolution), data-silent ("true": no answer from the kernel),
+//                              data-range ("low high" of the height scale, as drawn: log10 on a log scale)
 //   .ll-canvas, .ll-overlay    the picture and the marks over it; the overlay gets the pointer
 //   .ll-hover                  the value under the pointer, or at the center
 //   .ll-progress               progress in words; .ll-bar the bar; .ll-resolution the number of points
@@ -15,26 +16,35 @@
 //   .ll-quantity               select, aria-label "Quantity"
 //   aria-labels of inputs      "alpha minimum" "alpha maximum" "beta minimum" "beta maximum" "Seed";
 //                              sliders "lower end of alpha" "upper end of alpha" (and of beta), "Seed slider";
-//                              buttons "Previous seed" "Next seed"
+//                              buttons "Previous seed" "Next seed" "Play through seeds"; "Points along alpha" "Points along beta"
+//                              "Resolution slider" "Clip" "Lowest height" "Highest height"
+//   .ll-panel                  the panel of all controls (details, opens and folds); .ll-look its part about the picture
+//   .ll-color .ll-colormap .ll-levels   selects; .ll-show-contours .ll-show-points .ll-show-marks .ll-show-slices   checkboxes
+//   .ll-preset                 buttons "Corner" "Top" "Front" "Side"; .ll-save-png .ll-save-svg buttons "PNG" "SVG"
 
 import css from "./style.css";
 import { h, setText, toggle } from "./dom.ts";
-import { makeField, type Field } from "./field.ts";
+import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { watchKeys } from "./keyboard.ts";
 import { noteTexts, emptyText } from "./notes.ts";
+import { makePanel } from "./panel.ts";
 import { makeProgress, spokenProgress } from "./progress.ts";
-import { makeRange } from "./range.ts";
 import { describeCenter, describePicture, describePoint } from "./readout.ts";
-import { makeSeed } from "./seed.ts";
+import { fileName, savePNG, saveSVG } from "./save.ts";
+import { nothing, rangesOf, takeControls, takeFrame } from "./shown.ts";
 import { makeStage, type PlotName } from "./stage.ts";
 import { makeToolbar } from "./toolbar.ts";
-import { decodeFrame, isSamePlane, isStale, parseMeta, type Command, type Controls, type Meta, type Snapshot } from "./wire.ts";
+import { SHARED, isStale, type Command, type Controls } from "./wire.ts";
 
 export interface ViewState {
   frame: DataView | null;
   meta: unknown;
   controls: Controls;
+  /** Landscapes with the same name are compared: one scale, one camera. */
+  group: string;
+  /** The heading; empty for the name of the model. */
+  title: string;
 }
 
 export interface Host {
@@ -49,17 +59,13 @@ export interface View {
   update(state: ViewState): void;
   /** The kernel gave a sign of life without a new state. */
   answered(): void;
+  /** The kernel may be gone: it is asked for a sign of life. */
+  doubt(): void;
   destroy(): void;
 }
 
-interface Shown {
-  frame: DataView | null;
-  meta: Meta | null;
-  snapshot: Snapshot | null;
-  snapshotMeta: Meta | null;
-  fieldKey: string;
-  field: Field | null;
-}
+const onlyShared = (controls: Partial<Controls>): Partial<Controls> =>
+  Object.fromEntries(Object.entries(controls).filter(([name]) => (SHARED as readonly string[]).includes(name)));
 
 export function createView(el: HTMLElement, host: Host, initial: ViewState): View {
   const abort = new AbortController();
@@ -73,14 +79,34 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   });
   let state = initial;
   let silent = false;
+  let doubtful = false;
   let showsPoint = false;
-  const shown: Shown = { frame: null, meta: null, snapshot: null, snapshotMeta: null, fieldKey: "", field: null };
+  let group: Group | null = null;
+  let camera = "{}";
+  let cameraTrait = "{}";
+  const shown = nothing();
 
   const effectiveView = () => (stage.hasWebGL() ? state.controls.view : "contour");
-  const isWaiting = () => host.live && (shown.meta === null || shown.meta.status === "running");
+  const isSpatial = () => effectiveView() === "surface" && ![0, 1].includes(Math.min(shown.field?.nAlpha ?? 0, shown.field?.nBeta ?? 0));
+  const staleNow = () => host.live && shown.snapshotMeta !== null && isStale(shown.snapshotMeta, state.controls);
+  const isWaiting = () => host.live && (doubtful || shown.meta === null || shown.meta.status === "running" || staleNow());
+  const set = (controls: Partial<Controls>): void => {
+    host.set(controls);
+    group?.share(onlyShared(controls));
+  };
   const fullScreen = (): void => {
     if (document.fullscreenElement === root) void document.exitFullscreen();
     else void root.requestFullscreen?.().catch(() => undefined);
+  };
+  const save = (kind: "png" | "svg"): void => {
+    const name = fileName(state.title || (shown.meta?.title ?? ""), root.dataset["plot"] ?? "landscape", kind);
+    if (kind === "png") {
+      const picture = stage.picture();
+      if (picture) savePNG(picture, name);
+      return;
+    }
+    const text = stage.svg();
+    if (text) saveSVG(text, name);
   };
 
   const hover = h("div", { class: "ll-hover" });
@@ -100,18 +126,29 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     const { field, snapshotMeta } = shown;
     if (!field || !snapshotMeta) return;
     root.dataset["plot"] = plot;
+    root.dataset["range"] = `${field.lo} ${field.hi}`;
     root.dataset["drawnSequence"] = String(snapshotMeta.sequence);
     root.dataset["firstDrawnMs"] ??= String(Math.round(performance.timeOrigin + performance.now()));
     stage.canvas.setAttribute("aria-label", describePicture(field, plot));
   };
 
-  const stage = makeStage(root, { drawn: onDrawn, pointed: showPoint, noWebGL: () => render() }, signal);
-  const toolbar = makeToolbar((c) => host.set(c), fullScreen);
+  const stage = makeStage(
+    root,
+    {
+      drawn: onDrawn,
+      pointed: showPoint,
+      noWebGL: () => render(),
+      moved(to, settled) {
+        camera = JSON.stringify(to);
+        if (settled) set({ camera: to });
+        else group?.look(to);
+      },
+    },
+    signal,
+  );
+  const toolbar = makeToolbar(set, fullScreen);
   const progress = makeProgress((command) => host.send(command));
-  const alpha = makeRange("alpha", (range) => host.set({ alpha: range }));
-  const beta = makeRange("beta", (range) => host.set({ beta: range }));
-  const seed = makeSeed((value) => host.set({ seed: value }));
-  const panel = h("div", { class: "ll-panel" }, alpha.element, beta.element, seed.element);
+  const panel = makePanel({ set, preset: stage.preset, save }, host.live);
   root.append(
     h("style", {}, css),
     toolbar.element,
@@ -119,57 +156,50 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     error,
     h("div", { class: "ll-foot" }, hover, resolution),
     progress.element,
-    panel,
+    panel.element,
     live,
   );
-  for (const element of [progress.element, panel]) toggle(element, host.live);
+  toggle(progress.element, host.live);
 
-  /** Decodes and scales only what changed, so that a frame costs one pass over its points. */
-  function refreshField(): void {
-    const meta = parseMeta(state.meta);
-    const before = shown.snapshotMeta;
-    if (meta && before && state.frame === shown.frame && isSamePlane(meta, before)) {
-      // The same bytes again, for instance with another status: the picture stands.
-      shown.snapshotMeta = meta;
-      if (root.dataset["drawnSequence"] === String(before.sequence)) root.dataset["drawnSequence"] = String(meta.sequence);
-    } else if (meta && (state.frame !== shown.frame || meta !== shown.meta)) {
-      shown.frame = state.frame;
-      const snapshot = decodeFrame(state.frame, meta);
-      // Bytes that do not fit, or a plane without any point yet, are left aside: the last picture is better than none.
-      const isEmpty = snapshot?.layers.get("evaluated")?.every((e) => e === 0) ?? false;
-      if (snapshot && !(isEmpty && before)) Object.assign(shown, { snapshot, snapshotMeta: meta, field: null });
-    }
-    if (meta) shown.meta = meta;
-    const { snapshot, snapshotMeta } = shown;
-    const key = `${state.controls.quantity} ${state.controls.scale}`;
-    if (!snapshot || !snapshotMeta || (shown.field && shown.fieldKey === key)) return;
-    shown.fieldKey = key;
-    shown.field = makeField(snapshot, snapshotMeta.alpha, snapshotMeta.beta, state.controls.quantity, state.controls.scale);
+  function refresh(): void {
+    const drawn = root.dataset["drawnSequence"] === String(shown.snapshotMeta?.sequence);
+    const before = shown.field;
+    takeFrame(shown, state.frame, state.meta);
+    if (drawn && shown.field && shown.field === before) root.dataset["drawnSequence"] = String(shown.snapshotMeta?.sequence);
+    const common = (key: string) => group?.common(key) ?? null;
+    takeControls(shown, state.controls, common);
+    if (!group) return;
+    // What this landscape asks for may widen the range of all of them, its own picture included.
+    group.announce();
+    takeControls(shown, state.controls, common);
   }
 
   function render(): void {
-    refreshField();
-    const { meta, field } = shown;
+    refresh();
+    const { meta, field, snapshot } = shown;
     const { controls } = state;
-    const stale = host.live && shown.snapshotMeta !== null && isStale(shown.snapshotMeta, controls);
+    const stale = staleNow();
     root.dataset["status"] = meta?.status ?? "waiting";
     root.dataset["nDone"] = String(meta?.n_done ?? 0);
     root.dataset["sequence"] = String(meta?.sequence ?? -1);
     root.dataset["view"] = effectiveView();
     root.dataset["stale"] = String(stale);
     root.dataset["silent"] = String(silent);
-    toolbar.update(meta, controls, effectiveView(), stage.hasWebGL());
+    toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta);
-    alpha.update(controls.alpha, controls.resolution[0] === 1);
-    beta.update(controls.beta, controls.resolution[1] === 1);
-    seed.update(controls.seed, meta?.seed === null);
-    setText(resolution, `${controls.resolution[0]} × ${controls.resolution[1]} points`);
-    stage.show(field, controls.view);
+    panel.update(controls, { meta, field, stale, spatial: isSpatial() });
+    const [nBeta, nAlpha] = host.live ? [controls.resolution[1], controls.resolution[0]] : (meta?.shape ?? [0, 0]);
+    setText(resolution, `${nAlpha} × ${nBeta} points`);
+    stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls) });
+    // The trait follows a moved camera only once that rests: until then, what it still says is not to be done.
+    const wanted = JSON.stringify(controls.camera);
+    if (wanted !== cameraTrait && wanted !== camera) stage.look(controls.camera);
+    if (wanted !== cameraTrait) camera = cameraTrait = wanted;
     const empty = emptyText(meta, field);
     setText(message.firstElementChild as Element, empty ?? "");
     toggle(message, empty !== null);
     message.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
-    const texts = noteTexts({ meta, field, stale, silent });
+    const texts = noteTexts({ meta, field, stale, silent, gone: silent && doubtful });
     if (notes.textContent !== texts.join("")) notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
     setText(error, meta?.error ?? "");
     toggle(error, Boolean(meta?.error));
@@ -177,16 +207,40 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     if (!showsPoint) showPoint(null);
   }
 
+  /** Joins the landscapes this one is compared with, or leaves them. */
+  function regroup(): void {
+    group?.leave();
+    group = state.group
+      ? joinGroup(state.group, {
+          ranges: () => rangesOf(shown.field),
+          refresh: () => render(),
+          look(to) {
+            camera = JSON.stringify(to);
+            stage.look(to);
+          },
+          apply(controls) {
+            // A quantity that this landscape lacks is no choice for it.
+            const has = (name: string | null | undefined) => !name || !shown.snapshot || shown.snapshot.layers.has(name);
+            if (has(controls.quantity) && has(controls.color)) host.set(controls);
+          },
+        })
+      : null;
+  }
+
   const heartbeat = startHeartbeat(isWaiting, () => host.send({ type: "pull" }), (isSilent) => {
     if (silent === isSilent) return;
     silent = isSilent;
     render();
   });
+  const arrived = (): void => {
+    doubtful = false;
+    heartbeat.arrived();
+  };
   watchKeys(root, {
     ...stage,
     isSpatial: () => root.dataset["plot"] === "surface",
-    toggleView: () => stage.hasWebGL() && host.set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
-    toggleScale: () => host.set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
+    toggleView: () => stage.hasWebGL() && set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
+    toggleScale: () => set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
     togglePause: () => {
       const button = progress.element.querySelector<HTMLButtonElement>(".ll-hold");
       if (host.live && button && !button.hidden) button.click();
@@ -195,19 +249,27 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     escape: () => stage.clearMark(),
   }, signal);
 
+  regroup();
   render();
   el.append(root);
   return {
     update(next) {
       const isNews = next.meta !== state.meta || next.frame !== state.frame;
+      const moves = next.group !== state.group;
       state = next;
-      if (isNews) heartbeat.arrived();
+      if (moves) regroup();
+      if (isNews) arrived();
       render();
     },
-    answered: () => heartbeat.arrived(),
+    answered: arrived,
+    doubt() {
+      doubtful = true;
+    },
     destroy() {
+      group?.leave();
       abort.abort();
       heartbeat.destroy();
+      panel.destroy();
       root.remove();
     },
   };

@@ -1,6 +1,6 @@
 // The Jupyter side: connects an anywidget model to the viewer. Nothing else here knows the model.
 
-import type { Controls } from "./wire.ts";
+import { DEFAULTS, type Controls } from "./wire.ts";
 import { createView, type ViewState } from "./view.ts";
 
 /** The part of anywidget's model that is used. */
@@ -13,19 +13,9 @@ interface Model {
   send(content: unknown): void;
 }
 
-const CONTROLS = ["alpha", "beta", "seed", "resolution", "view", "scale", "quantity"] as const;
-const EVENTS = ["frame", "meta", ...CONTROLS].map((name) => `change:${name}`);
+const CONTROLS = Object.keys(DEFAULTS) as (keyof Controls)[];
+const EVENTS = ["frame", "meta", "group", "title", ...CONTROLS].map((name) => `change:${name}`);
 const views = new WeakMap<object, DataView>();
-
-const DEFAULTS: Controls = {
-  alpha: [-1, 1],
-  beta: [-1, 1],
-  seed: 0,
-  resolution: [51, 51],
-  view: "surface",
-  scale: "linear",
-  quantity: "loss",
-};
 
 /** Jupyter hands bytes over as a DataView, other hosts as an array or a bare buffer. The same bytes give the same object. */
 function toDataView(bytes: unknown): DataView | null {
@@ -38,12 +28,15 @@ function toDataView(bytes: unknown): DataView | null {
   return view;
 }
 
+/** A host with an older or no kernel side may lack some traits: they are as usual. */
 function readState(model: Model): ViewState {
   const given = CONTROLS.map((name) => [name, model.get(name)] as const).filter(([, value]) => value !== undefined && value !== null);
   return {
     frame: toDataView(model.get("frame")),
     meta: model.get("meta"),
     controls: { ...DEFAULTS, ...(Object.fromEntries(given) as Partial<Controls>) },
+    group: String(model.get("group") ?? ""),
+    title: String(model.get("title") ?? ""),
   };
 }
 
@@ -51,16 +44,24 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const view = createView(
     el,
     {
-      live: true,
+      live: model.get("live") !== false,
       set(controls) {
         for (const [name, value] of Object.entries(controls)) model.set(name, value);
-        model.save_changes();
+        attempt(() => model.save_changes());
         update();
       },
-      send: (command) => model.send(command),
+      send: (command) => attempt(() => model.send(command)),
     },
     readState(model),
   );
+  /** Once the kernel is gone, Jupyter's models throw when they are to send; the picture goes on without it. */
+  function attempt(send: () => void): void {
+    try {
+      send();
+    } catch {
+      queueMicrotask(() => alive && view.doubt());
+    }
+  }
   let alive = true;
   let queued = false;
   // One message from Python fires several events; the state is read once, after the last of them.
@@ -76,9 +77,13 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   // A kernel with nothing new to say may answer a pull with any message.
   const answered = (): void => view.answered();
   model.on("msg:custom", answered);
+  // The kernel restarted, or came back: the model does not say which, so the kernel is asked.
+  const connection = (): void => view.doubt();
+  model.on("comm_live_update", connection);
   return () => {
     alive = false;
     model.off("msg:custom", answered);
+    model.off("comm_live_update", connection);
     for (const event of EVENTS) model.off(event, update);
     view.destroy();
   };

@@ -4,6 +4,16 @@ export type Range = [number, number];
 export type Status = "running" | "paused" | "stopped" | "done" | "error";
 export type ViewName = "surface" | "contour";
 export type ScaleName = "linear" | "log";
+export type ColormapName = "viridis" | "cividis" | "magma" | "gray";
+export type Levels = "auto" | "paper" | number[];
+
+/** Where the 3D picture is looked at from; angles in radians, pan in shares of the picture. An empty object is the usual view. */
+export interface CameraState {
+  azimuth: number;
+  elevation: number;
+  zoom: number;
+  pan: [number, number];
+}
 
 /** The JSON beside a frame. It describes what the frame shows, which may lag behind the controls. */
 export interface Meta {
@@ -35,7 +45,48 @@ export interface Controls {
   view: ViewName;
   scale: ScaleName;
   quantity: string;
+  /** The layer that colors the picture; null is the quantity itself. */
+  color: string | null;
+  colormap: ColormapName;
+  /** Values above are not drawn. */
+  clip: number | null;
+  levels: Levels;
+  /** The ends of the height (and of its color) scale; null takes them from the values. */
+  limits: Range | null;
+  camera: CameraState | Record<string, never>;
+  show_contours: boolean;
+  show_points: boolean;
+  show_marks: boolean;
+  show_slices: boolean;
+  show_panel: boolean;
 }
+
+export const DEFAULTS: Controls = {
+  alpha: [-1, 1],
+  beta: [-1, 1],
+  seed: 0,
+  resolution: [51, 51],
+  view: "surface",
+  scale: "linear",
+  quantity: "loss",
+  color: null,
+  colormap: "viridis",
+  clip: null,
+  levels: "auto",
+  limits: null,
+  camera: {},
+  show_contours: true,
+  show_points: false,
+  show_marks: true,
+  show_slices: true,
+  show_panel: true,
+};
+
+/** What landscapes that are compared have in common; ranges, seed and resolution stay each one's own. */
+export const SHARED = [
+  "view", "scale", "quantity", "color", "colormap", "clip", "levels", "limits", "camera",
+  "show_contours", "show_points", "show_marks", "show_slices", "show_panel",
+] as const satisfies readonly (keyof Controls)[];
 
 export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" };
 

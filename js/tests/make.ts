@@ -1,6 +1,6 @@
 // Snapshots and metas for the tests.
 
-import { makeField, type Field } from "../src/field.ts";
+import { makeField, type Choice, type Field } from "../src/field.ts";
 import type { Meta, Range, ScaleName, Snapshot } from "../src/wire.ts";
 
 export const LAYERS = ["loss", "loss_stderr", "accuracy", "accuracy_stderr", "evaluated"];
@@ -33,10 +33,10 @@ export function fieldOf(
   nBeta: number,
   nAlpha: number,
   value: (row: number, column: number) => number,
-  options: { scale?: ScaleName; alpha?: Range; beta?: Range; quantity?: string } = {},
+  options: { scale?: ScaleName; alpha?: Range; beta?: Range; quantity?: string; choice?: Partial<Choice> } = {},
 ): Field {
   const values = Float32Array.from({ length: nBeta * nAlpha }, (_, i) => value(Math.floor(i / nAlpha), i % nAlpha));
   const quantity = options.quantity ?? "loss";
   const snapshot: Snapshot = { nAlpha, nBeta, layers: new Map([[quantity, values]]) };
-  return makeField(snapshot, options.alpha ?? [-1, 1], options.beta ?? [-1, 1], quantity, options.scale ?? "linear");
+  return makeField(snapshot, options.alpha ?? [-1, 1], options.beta ?? [-1, 1], { quantity, scale: options.scale ?? "linear", ...options.choice });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { decodeFrame, isSamePlane, isStale, parseMeta, type Controls, type Meta } from "../src/wire.ts";
+import { DEFAULTS, decodeFrame, isSamePlane, isStale, parseMeta, type Controls, type Meta } from "../src/wire.ts";
 import { LAYERS, makeMeta } from "./make.ts";
 
 /** layer * 100 + row * 10 + column, on 3 rows and 5 columns, at any byte offset. */
@@ -44,7 +44,7 @@ test("metas that cannot be read are refused", () => {
 });
 
 test("a picture is stale when a range, the seed or the resolution was changed since", () => {
-  const controls: Controls = { alpha: [-1, 1], beta: [-1, 1], seed: 0, resolution: [5, 3], view: "surface", scale: "linear", quantity: "loss" };
+  const controls: Controls = { ...DEFAULTS, resolution: [5, 3] };
   assert.equal(isStale(makeMeta(3, 5), controls), false);
   assert.equal(isStale(makeMeta(3, 5, { seed: null }), { ...controls, seed: 7 }), false);
   for (const change of [{ seed: 1 }, { alpha: [-1, 2] }, { beta: [-0.99, 1] }, { resolution: [3, 5] }] as Partial<Controls>[]) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interpolateViridis } from "d3-scale-chromatic";
+import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-scale-chromatic";
 import { formatDuration, formatNumber, formatRemaining, formatValue, tickLabels } from "../src/format.ts";
 import { noteTexts, emptyText } from "../src/notes.ts";
 import { colorTable, cssColor } from "../src/palette.ts";
@@ -99,10 +99,13 @@ test("notes say what the picture leaves out", () => {
   assert.match(emptyText(null, fieldOf(3, 3, () => -1, { scale: "log" })) ?? "", /log scale/);
 });
 
-test("the color table is viridis", () => {
-  const table = colorTable();
+test("the color tables are viridis, cividis and magma", () => {
   const numbers = (color: string): number[] =>
     color.startsWith("#") ? [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16)) : (color.match(/\d+/g) ?? []).map(Number);
-  for (let i = 0; i < 256; i++) assert.deepEqual([...table.slice(4 * i, 4 * i + 3)], numbers(interpolateViridis(i / 255)));
-  assert.equal(cssColor(table, -1), cssColor(table, 0));
+  const wanted = { viridis: interpolateViridis, cividis: interpolateCividis, magma: interpolateMagma };
+  for (const [name, color] of Object.entries(wanted)) {
+    const table = colorTable(name as keyof typeof wanted);
+    for (let i = 0; i < 256; i++) assert.deepEqual([...table.slice(4 * i, 4 * i + 3)], numbers(color(i / 255)));
+    assert.equal(cssColor(table, -1), cssColor(table, 0));
+  }
 });

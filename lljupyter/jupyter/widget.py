@@ -5,10 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 from torch import nn
 
@@ -16,21 +14,16 @@ from lljupyter.compute import check_seed, loss_surface, make_request, prepare
 from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
+from lljupyter.jupyter.look import LOOK, Landscape, check_choices
 from lljupyter.jupyter.wire import Command, pack
 
 if TYPE_CHECKING:
     import xarray
 
 CONTROLS = ("alpha", "beta", "seed", "resolution")
-VIEWS = ("surface", "contour")
-SCALES = ("linear", "log")
 
 
-class _Refused(traitlets.TraitError, ValueError, TypeError):
-    """A setting that was refused; only a TraitError makes traitlets put the old value back."""
-
-
-class LandscapeWidget(anywidget.AnyWidget):
+class LandscapeWidget(Landscape):
     """Shows the loss landscape of a model while it is computed, from coarse to fine, in a thread of its own.
 
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
@@ -40,8 +33,9 @@ class LandscapeWidget(anywidget.AnyWidget):
     Args:
         model: A trained module.
         loader: Yields ``(inputs, targets)`` batches.
-        **options: Those of ``loss_surface`` but for ``progress``, and ``view`` ("surface" or "contour"), ``scale``
-            ("linear" or "log") and ``quantity`` (what is drawn, "loss").
+        **options: Those of ``loss_surface`` but for ``progress``; ``title``, the heading; and how it is drawn:
+            ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``, ``limits``, ``camera``,
+            ``show_contours``, ``show_points``, ``show_marks``, ``show_slices`` and ``show_panel``.
 
     Attributes:
         alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane, also after a
@@ -49,9 +43,9 @@ class LandscapeWidget(anywidget.AnyWidget):
         beta: Range along eta.
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
-        view: "surface" or "contour".
-        scale: "linear" or "log".
-        quantity: The quantity that is drawn.
+        view, scale, quantity, color, colormap, clip, levels, limits, camera, show_contours, show_points, show_marks,
+            show_slices, show_panel: How it is drawn, see ``Landscape``. Setting one, moving a control and a linked
+            ipywidgets control are the same.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
@@ -62,27 +56,18 @@ class LandscapeWidget(anywidget.AnyWidget):
         >>> w.wait().loss.min()  # doctest: +SKIP
     """
 
-    # As a text: given a path, anywidget keeps every widget alive for the sake of reloading the file.
-    _esm = (Path(__file__).parent / "static" / "widget.js").read_text(encoding="utf-8")
-
-    frame = traitlets.Bytes(b"").tag(sync=True)
-    meta = traitlets.Dict({}).tag(sync=True)
+    live = traitlets.Bool(True, read_only=True).tag(sync=True)
     alpha = traitlets.Any((-1.0, 1.0)).tag(sync=True)
     beta = traitlets.Any((-1.0, 1.0)).tag(sync=True)
     seed = traitlets.Any(0).tag(sync=True)
     resolution = traitlets.Any((51, 51)).tag(sync=True)
-    view = traitlets.Enum(VIEWS, "surface").tag(sync=True)
-    scale = traitlets.Enum(SCALES, "linear").tag(sync=True)
-    quantity = traitlets.Unicode("loss").tag(sync=True)
 
     _session: Session | None = None
 
     def __init__(self, model: nn.Module, loader: Iterable[Any], **options: Any) -> None:
         _check_names(options)
-        shown: dict[str, Any] = {name: options.pop(name) for name in ("view", "scale", "quantity") if name in options}
-        for name, allowed in (("view", VIEWS), ("scale", SCALES)):
-            if shown.get(name, allowed[0]) not in allowed:
-                raise ValueError(f"expected {name} as one of {list(allowed)}, got {shown[name]!r}; try {allowed[0]!r}")
+        shown: dict[str, Any] = {name: options.pop(name) for name in ("title", *LOOK) if name in options}
+        check_choices(shown)
         self._session, self._seeded, draws = prepare(model, loader, **options)
         if draws:
             raise ValueError(
@@ -100,7 +85,6 @@ class LandscapeWidget(anywidget.AnyWidget):
         if self._seeded:
             controls["seed"] = request.seed
         super().__init__(**controls, **shown)
-        self._answer_while_cells_run()
         self.on_msg(LandscapeWidget._on_command)
         self.observe(self._on_control, CONTROLS)
         this = weakref.ref(self)
@@ -155,37 +139,27 @@ class LandscapeWidget(anywidget.AnyWidget):
             self._session.close()
         super().close()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Takes settings from the browser; what is refused goes back to the value that was kept."""
-        try:
-            super().set_state(sync_data)
-        except traitlets.TraitError as error:
-            self.log.debug("a setting from the browser was refused: %s", error)
-            self.send_state([name for name in sync_data if name in self.keys])
-
     def __repr__(self) -> str:
         """The same in every session, so that stored notebooks can be compared."""
         n_alpha, n_beta = self.resolution
         return f"LandscapeWidget({self._engine.recipe['model']}, {n_alpha} x {n_beta})"
 
-    @traitlets.validate("alpha", "beta", "resolution", "seed", "quantity")
-    def _valid_setting(self, proposal: Any) -> Any:
-        try:
-            return self._checked(proposal["trait"].name, proposal["value"])
-        except (TypeError, ValueError) as error:
-            raise _Refused(str(error)) from error
+    def quantities(self) -> list[str]:
+        """Returns the names of what can be drawn."""
+        names: list[str] = self._engine.names
+        return names
 
-    def _checked(self, name: str, value: Any) -> Any:
+    @traitlets.validate("alpha", "beta", "resolution", "seed")
+    def _valid_setting(self, proposal: Any) -> Any:
+        return self._refusing(proposal, self._checked_setting)
+
+    def _checked_setting(self, name: str, value: Any) -> Any:
         if name in ("alpha", "beta"):
             axis(value, resolution_pair(self.resolution)[name == "beta"], name)
             return tuple(map(float, value))
         if name == "resolution":
             n_alpha, n_beta = resolution_pair(value)
             return len(axis(self.alpha, n_alpha, "alpha")), len(axis(self.beta, n_beta, "beta"))
-        if name == "quantity":
-            if value not in self._engine.names:
-                raise ValueError(f"expected quantity as one of {self._engine.names}, got {value!r}; try 'loss'")
-            return value
         if not self._seeded and value != self.seed:
             raise ValueError("expected random directions to change their seed, got given ones; pass directions=None")
         return check_seed(value)
@@ -216,15 +190,6 @@ class LandscapeWidget(anywidget.AnyWidget):
         except Exception as error:  # a kernel that is shutting down, or a comm that closed
             self.log.debug("a frame could not be sent: %s", error)
 
-    def _answer_while_cells_run(self) -> None:
-        """Lets the sliders work during a long cell.
-
-        ipykernel 7.4 answers a widget on whichever thread published last, which is never the one that is free; this
-        private hook, looked up by name there, restores the subshell that the front end asked for.
-        """
-        if self.comm is not None and hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = lambda data, default: default
-
 
 def _check_names(options: dict[str, Any]) -> None:
     known = [name for name in signature(LandscapeWidget).parameters if name not in ("model", "loader")]
@@ -234,9 +199,9 @@ def _check_names(options: dict[str, Any]) -> None:
 
 def _signature() -> Any:
     """The options by name, for completion and help."""
-    own = [("view", "surface"), ("scale", "linear"), ("quantity", "loss")]
+    own = [(name, LandscapeWidget.class_traits()[name].default_value) for name in ("title", *LOOK)]
     shared = [p for p in signature(loss_surface).parameters.values() if p.name != "progress"]
-    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation="str") for name, default in own]
+    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in own]
     return signature(loss_surface).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
 
 

@@ -1,0 +1,117 @@
+// One layer of a snapshot, scaled and with the range it is shown on.
+
+import { bisectRight, quantileSorted } from "d3-array";
+import { isPercent } from "./format.ts";
+import type { Range, ScaleName } from "./wire.ts";
+
+/** Values above `at` are not drawn: `share` of all finite ones, the largest is `max`. `at` and `max` in original units. */
+export interface Cut {
+  at: number;
+  share: number;
+  max: number;
+  /** True when a person asked for it. */
+  chosen: boolean;
+}
+
+export interface Channel {
+  quantity: string;
+  percent: boolean;
+  scale: ScaleName;
+  /** Original values, row = beta, column = alpha. */
+  values: Float32Array;
+  /** Scaled values (log10 on a log scale); NaN is a hole. */
+  z: Float32Array;
+  /** Display range in scaled units, lo < hi. */
+  lo: number;
+  hi: number;
+  /** The range its own values ask for, which is the display range unless another one was given. */
+  own: Range;
+  /** Smallest and largest finite value in original units; NaN when there is none. */
+  min: number;
+  max: number;
+  cut: Cut | null;
+  nFinite: number;
+  /** True when all its values are one. */
+  flat: boolean;
+}
+
+export interface Limits {
+  /** Ends of the display range in original units. */
+  limits?: Range | null;
+  /** Ends of the display range in scaled units, used when there are no limits: the range several pictures agreed on. */
+  common?: Range | null;
+  /** The display range ends here at the latest, in original units. */
+  clip?: number | null;
+}
+
+/** The scaled value as a share of the display range, 0..1 inside it. */
+export const unit = (c: Pick<Channel, "lo" | "hi">, z: number): number => (z - c.lo) / (c.hi - c.lo);
+
+export const scaleValue = (value: number, scale: ScaleName): number =>
+  scale === "linear" ? (Number.isFinite(value) ? value : NaN) : value > 0 && Number.isFinite(value) ? Math.log10(value) : NaN;
+
+export const unscale = (z: number, scale: ScaleName): number => (scale === "log" ? 10 ** z : z);
+
+/**
+ * Where to cut a linear scale. A minimum with a few gigantic values around it would otherwise be a flat line; so when the top
+ * tenth is more than CUT_RATIO times as high as all the rest, the picture ends at CUT_SHARE.
+ */
+const CUT_RATIO = 6;
+const CUT_SHARE = 0.9;
+
+function findCut(sorted: Float32Array): number | null {
+  const n = sorted.length;
+  if (n < 20) return null;
+  const [min, max] = [sorted[0], sorted[n - 1]];
+  const at = quantileSorted(sorted as unknown as number[], CUT_SHARE) as number;
+  return at > min && max - min > CUT_RATIO * (at - min) ? at : null;
+}
+
+function padded(lo: number, hi: number): Range {
+  // float32 has about seven digits: anything flatter than that is flat.
+  const flat = Math.max(Math.abs(lo), Math.abs(hi)) * 1e-6;
+  if (hi - lo > flat && hi - lo > 1e-30) return [lo, hi];
+  const pad = Math.max(Math.abs(lo) * 0.05, 1e-6);
+  return [lo - pad, hi + pad];
+}
+
+export function makeChannel(quantity: string, values: Float32Array, scale: ScaleName, given: Limits = {}): Channel {
+  const z = values.map((v) => scaleValue(v, scale));
+  const sorted = z.filter((v) => !Number.isNaN(v)).sort();
+  let [min, max] = [Infinity, -Infinity];
+  for (const v of values) {
+    if (v < min && v > -Infinity) min = v;
+    if (v > max && v < Infinity) max = v;
+  }
+  const n = sorted.length;
+  const automatic = scale === "linear" ? findCut(sorted) : null;
+  const own = n ? padded(sorted[0], automatic ?? sorted[n - 1]) : ([0, 1] as Range);
+  let [lo, hi] = given.common ?? own;
+  if (given.limits) {
+    const [a, b] = given.limits.map((v) => scaleValue(v, scale));
+    // A log scale cannot begin at zero or below: it begins where the values do.
+    [lo, hi] = padded(Number.isNaN(a) ? Math.min(lo, b) : a, Number.isNaN(b) ? hi : b);
+  }
+  const clip = given.clip === null || given.clip === undefined ? NaN : scaleValue(given.clip, scale);
+  // A clip below everything would leave nothing of the scale.
+  const clips = clip < hi && clip > lo;
+  // One chosen above the automatic end takes it back.
+  if (clips) hi = clip;
+  else if (automatic !== null && !given.limits && !given.common && clip > hi) hi = Math.min(clip, sorted[n - 1]);
+  const above = n && sorted[n - 1] > hi + 1e-6 * Math.abs(hi) ? n - bisectRight(sorted, hi + 1e-6 * Math.abs(hi)) : 0;
+  return {
+    quantity,
+    percent: isPercent(quantity),
+    scale,
+    values,
+    z,
+    lo,
+    hi,
+    own,
+    min: min <= max ? min : NaN,
+    max: min <= max ? max : NaN,
+    cut: above ? { at: unscale(hi, scale), share: above / n, max, chosen: clips || Boolean(given.limits) } : null,
+    nFinite: n,
+    flat: n === 0 || own[0] < sorted[0],
+  };
+}

@@ -1,0 +1,56 @@
+// What the viewer shows: the last frame that could be read, and the field made of it.
+
+import { makeField, rangeKey, type Field } from "./field.ts";
+import { decodeFrame, isSamePlane, parseMeta, type Controls, type Meta, type Range, type Snapshot } from "./wire.ts";
+
+export interface Shown {
+  frame: DataView | null;
+  /** The latest meta, and the one of the frame that is shown. */
+  meta: Meta | null;
+  snapshot: Snapshot | null;
+  snapshotMeta: Meta | null;
+  field: Field | null;
+  fieldKey: string;
+  /** The common ranges it was made with. */
+  common: Record<string, Range | null>;
+}
+
+export const nothing = (): Shown => ({ frame: null, meta: null, snapshot: null, snapshotMeta: null, field: null, fieldKey: "", common: {} });
+
+/** Takes in the latest bytes; decodes only what changed. */
+export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): void {
+  const meta = parseMeta(json);
+  if (!meta) return;
+  const before = shown.snapshotMeta;
+  if (before && frame === shown.frame && isSamePlane(meta, before)) {
+    // The same bytes again, for instance with another status: the picture stands.
+    shown.snapshotMeta = meta;
+  } else if (frame !== shown.frame || meta !== shown.meta) {
+    shown.frame = frame;
+    const snapshot = decodeFrame(frame, meta);
+    // Bytes that do not fit, or a plane without any point yet, are left aside: the last picture is better than none.
+    const isEmpty = snapshot?.layers.get("evaluated")?.every((e) => e === 0) ?? false;
+    if (snapshot && !(isEmpty && before)) Object.assign(shown, { snapshot, snapshotMeta: meta, field: null });
+  }
+  shown.meta = meta;
+}
+
+/** Makes the field again when the frame, a control that matters to it or a common range changed. */
+export function takeControls(shown: Shown, controls: Controls, common: (key: string) => Range | null): void {
+  const { snapshot, snapshotMeta } = shown;
+  if (!snapshot || !snapshotMeta) return;
+  const { quantity, scale, color, clip, limits, levels } = controls;
+  const choice = { quantity, scale, color, clip, limits, levels };
+  const key = JSON.stringify(choice);
+  const agreed = Object.entries(shown.common).every(([name, range]) => `${range}` === `${common(name)}`);
+  if (shown.field && shown.fieldKey === key && agreed) return;
+  // The ranges it is made with are noted first: once it is there, its own range is part of the common one.
+  const used: Shown["common"] = {};
+  const note = (name: string): Range | null => (used[name] = common(name));
+  shown.field = makeField(snapshot, snapshotMeta.alpha, snapshotMeta.beta, { ...choice, common: note });
+  shown.fieldKey = key;
+  shown.common = used;
+}
+
+/** The ranges a field asks for itself, by quantity and scale. */
+export const rangesOf = (f: Field | null): Map<string, Range> => new Map(f ? [f, f.color].map((c): [string, Range] => [rangeKey(c), c.own]) : []);
