@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lljupyter.compute import loss_surface
     from lljupyter.geometry.directions import normalize_direction, random_direction
     from lljupyter.geometry.plane import Plane
+    from lljupyter.jupyter.comparison import compare
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.widget import LandscapeWidget
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "LandscapeWidget": "lljupyter.jupyter.widget",
     "Plane": "lljupyter.geometry.plane",
+    "compare": "lljupyter.jupyter.comparison",
     "load_ipython_extension": "lljupyter.jupyter.extension",
     "loss_surface": "lljupyter.compute",
     "normalize_direction": "lljupyter.geometry.directions",
@@ -34,6 +36,7 @@ __all__ = [
     "LandscapeWidget",
     "Plane",
     "__version__",
+    "compare",
     "load_ipython_extension",
     "loss_surface",
     "normalize_direction",

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lljupyter.engine.session import Session, Status
 from lljupyter.geometry.grid import fill
+
+if TYPE_CHECKING:
+    import xarray
 
 VERSION = 1
 
@@ -62,14 +67,8 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
     """
     request, values, evaluated = session.arrays()
     progress = session.progress()
-    layers = {name: fill(array, evaluated, request.alpha, request.beta) for name, array in values.items()}
-    layers["evaluated"] = evaluated.astype(np.float64)
+    layers, frame = _frame(values, evaluated, request.alpha, request.beta)
     center = session.center()
-    with np.errstate(over="ignore"):
-        frame = np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later
-    recipe = session.recipe
-    norm = recipe.get("norm")
-    how = "given directions" if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
     meta: Meta = {
         "version": VERSION,
         "sequence": sequence,
@@ -78,18 +77,83 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "alpha": (float(request.alpha[0]), float(request.alpha[-1])),
         "beta": (float(request.beta[0]), float(request.beta[-1])),
         "seed": request.seed,
-        "layers": list(layers),
+        "layers": layers,
         "n_done": progress.n_done,
         "n_points": progress.n_points,
         "elapsed_s": round(progress.elapsed, 3),
         "remaining_s": None if progress.remaining is None else round(progress.remaining, 3),
         "center": None if center is None else {name: _finite(center[name]) for name in session.quantities},
         "center_on_grid": session.center_on_grid(),
-        "title": recipe["model"],
-        "subtitle": f"{recipe['loss_fn']} on {recipe['n_samples']:,} samples, {how}",
+        "title": session.recipe["model"],
+        "subtitle": _subtitle(session.recipe),
         "error": None if progress.error is None else str(progress.error),
     }
     return frame, meta
+
+
+def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
+    """Packs a result that is complete, or as far as it is.
+
+    Args:
+        dataset: With the coordinates alpha and beta, evenly spaced and ascending.
+        names: Its variables on (beta, alpha) that can be drawn.
+
+    Returns:
+        As ``pack``, with the status "done" and the sequence 0.
+    """
+    alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
+    values = {name: _values(dataset, name) for name in names}
+    known = _values(dataset, "evaluated") != 0 if "evaluated" in dataset else np.ones((len(beta), len(alpha)), bool)
+    layers, frame = _frame(values, known, alpha, beta)
+    at = np.flatnonzero(beta == 0), np.flatnonzero(alpha == 0)
+    measured = {name: array for name, array in values.items() if not name.endswith("_stderr")}
+    on_grid = len(at[0]) == 1 == len(at[1]) and bool(known[at][0])
+    seed = dataset.attrs.get("seed")
+    meta: Meta = {
+        "version": VERSION,
+        "sequence": 0,
+        "status": "done",
+        "shape": (len(beta), len(alpha)),
+        "alpha": (float(alpha[0]), float(alpha[-1])),
+        "beta": (float(beta[0]), float(beta[-1])),
+        "seed": None if seed is None else int(seed),
+        "layers": layers,
+        "n_done": int(known.sum()),
+        "n_points": int(known.size),
+        "elapsed_s": 0.0,
+        "remaining_s": None,
+        "center": {name: _finite(float(array[at][0])) for name, array in measured.items()} if on_grid else None,
+        "center_on_grid": on_grid,
+        "title": str(dataset.attrs.get("model", "Loss landscape")),
+        "subtitle": _subtitle(dataset.attrs),
+        "error": None,
+    }
+    return frame, meta
+
+
+def _values(dataset: xarray.Dataset, name: str) -> NDArray[np.float64]:
+    return np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
+
+
+def _frame(
+    values: Mapping[str, NDArray[np.float64]],
+    evaluated: NDArray[np.bool_],
+    alpha: NDArray[np.float64],
+    beta: NDArray[np.float64],
+) -> tuple[list[str], bytes]:
+    layers = {name: fill(array, evaluated, alpha, beta) for name, array in values.items()}
+    layers["evaluated"] = evaluated.astype(np.float64)
+    with np.errstate(over="ignore"):
+        return list(layers), np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later
+
+
+def _subtitle(recipe: Mapping[str, Any]) -> str:
+    """What is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
+    on = f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
+    norm = recipe.get("norm")
+    given = "given directions" if on else ""
+    how = given if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
+    return ", ".join(part for part in (on, how) if part)
 
 
 def _finite(value: float) -> float | None:
