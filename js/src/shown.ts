@@ -28,11 +28,23 @@ export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): 
   } else if (frame !== shown.frame || meta !== shown.meta) {
     shown.frame = frame;
     const snapshot = decodeFrame(frame, meta);
-    // Bytes that do not fit, or a plane without any point yet, are left aside: the last picture is better than none.
-    const isEmpty = snapshot?.layers.get("evaluated")?.every((e) => e === 0) ?? false;
+    // Bytes that do not fit, or a plane without a single patch yet, are left aside: the last picture is better than none.
+    const isEmpty = snapshot !== null && meta.status === "running" && !hasPatch(snapshot);
     if (snapshot && !(isEmpty && before)) Object.assign(shown, { snapshot, snapshotMeta: meta, field: null });
   }
   shown.meta = meta;
+}
+
+/** Whether there is anything to draw: four known corners of a cell, or as many as a line or a point has. */
+export function hasPatch({ nAlpha, nBeta, layers }: Snapshot): boolean {
+  const [values] = layers.values();
+  const known = (row: number, column: number) => Number.isFinite(values[Math.min(row, nBeta - 1) * nAlpha + Math.min(column, nAlpha - 1)]);
+  for (let row = 0; row < Math.max(1, nBeta - 1); row++) {
+    for (let column = 0; column < Math.max(1, nAlpha - 1); column++) {
+      if (known(row, column) && known(row, column + 1) && known(row + 1, column) && known(row + 1, column + 1)) return true;
+    }
+  }
+  return false;
 }
 
 /** Makes the field again when the frame, a control that matters to it or a common range changed. */

@@ -152,8 +152,8 @@ export const isSamePlane = (a: Meta, b: Meta): boolean =>
 /** True when the picture belongs to an earlier choice of ranges, seed or resolution. */
 export function isStale(meta: Meta, controls: Controls): boolean {
   return !(
-    near(meta.alpha, controls.alpha) &&
-    near(meta.beta, controls.beta) &&
+    (meta.shape[1] === 1 || near(meta.alpha, controls.alpha)) && // one point of a wide range is its middle
+    (meta.shape[0] === 1 || near(meta.beta, controls.beta)) &&
     (meta.seed === null || meta.seed === controls.seed) &&
     meta.shape[1] === controls.resolution[0] &&
     meta.shape[0] === controls.resolution[1]

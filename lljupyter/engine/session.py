@@ -31,9 +31,11 @@ logger = logging.getLogger(__name__)
 Status = Literal["running", "paused", "stopped", "done", "error"]
 ENDED = ("stopped", "done", "error")
 
-# A chunk of points takes about this long: a command is answered within one, and 20 pictures a second are plenty
-# (browsers drop bursts of messages silently).
+# A chunk of points takes about this long: a command is answered within one.
 CHUNK_SECONDS = 0.05
+# Pictures follow each other no sooner than this. Browsers drop bursts of messages silently, and where the processor
+# has to draw them, more would cost it a core.
+PUBLISH_SECONDS = 0.1
 # When the data are not on the device, a batch that was brought over serves this many points.
 STREAMED_CHUNK = 32
 
@@ -301,7 +303,7 @@ class Session:
                 self._seconds += seconds
                 self._n_measured += len(cells)
             last_for_now = pass_ended or self._status != "running"
-        if last_for_now or time.monotonic() - self._published > CHUNK_SECONDS:
+        if last_for_now or time.monotonic() - self._published > PUBLISH_SECONDS:
             self.publish()
 
     def _tick(self, request: Request) -> None:
