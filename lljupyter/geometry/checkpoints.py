@@ -1,0 +1,168 @@
+"""Checkpoints of a training run: in memory or in files, read a slice at a time so that they are never all held."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from lljupyter.geometry.parameters import Parameters
+
+Source = Parameters | str | os.PathLike[str]
+Trajectory = Sequence[Source] | str | os.PathLike[str]
+
+# Entries of a block of all checkpoints, in float64: 64 MiB.
+BLOCK = 2**23
+
+
+class Checkpoint:
+    """One checkpoint: a dict of tensors, or a ``.safetensors``, ``.pt`` or ``.pth`` file of them.
+
+    A file is mapped into memory when it is first read, and only what is asked for is read. PyTorch's files are
+    opened with ``weights_only=True``, which runs no code of theirs; a dict under the key ``state_dict`` is unpacked.
+
+    Args:
+        source: The dict, or the path of the file.
+        label: What to call it in pictures and messages.
+
+    Attributes:
+        label: As given.
+    """
+
+    def __init__(self, source: Source, label: str) -> None:
+        self.label = label
+        self._path = None if isinstance(source, Mapping) else Path(source)
+        self._tensors: Mapping[str, Any] | None = source if isinstance(source, Mapping) else None
+        self._file: Any = None
+
+    def part(self, name: str, theta: Tensor, rows: slice | None = None) -> Tensor:
+        """Reads one tensor, or some rows of it.
+
+        Args:
+            name: Its name.
+            theta: The tensor of the center with this name, whose shape it must have.
+            rows: A slice of the first axis; None for all.
+
+        Raises:
+            ValueError: If the checkpoint has no such tensor, or one of another shape.
+        """
+        self._open()
+        shape: tuple[int, ...] | None = None
+        if self._file is not None and name in self._file.keys():  # noqa: SIM118 not a dict
+            view = self._file.get_slice(name)
+            shape = tuple(view.get_shape())
+        elif self._tensors is not None and isinstance(self._tensors.get(name), Tensor):
+            view = self._tensors[name].detach()
+            shape = tuple(view.shape)
+        if shape != tuple(theta.shape):
+            raise ValueError(
+                f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got "
+                f"{'none of that name' if shape is None else shape}; use the checkpoints of the same model"
+            )
+        if rows is not None:
+            return view[rows]  # type: ignore[no-any-return]
+        return self._file.get_tensor(name) if self._file is not None else view  # type: ignore[no-any-return]
+
+    def tensors(self, center: Parameters) -> dict[str, Tensor]:
+        """Reads all tensors of the center that the checkpoint has."""
+        self._open()
+        names = self._tensors if self._file is None else set(self._file.keys())
+        return {name: self.part(name, theta) for name, theta in center.items() if name in (names or ())}
+
+    def metadata(self) -> dict[str, str]:
+        """Returns what the file says about itself: step, epoch and learning rate where the recorder wrote it."""
+        self._open()
+        return (self._file.metadata() or {}) if self._file is not None else {}
+
+    def _open(self) -> None:
+        if self._path is None or self._file is not None or self._tensors is not None:
+            return
+        try:
+            if self._path.suffix == ".safetensors":
+                self._file = safe_open(self._path, framework="pt")
+                return
+            content = torch.load(self._path, map_location="cpu", weights_only=True, mmap=True)
+        except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"expected a readable checkpoint, got {self._path} ({type(error).__name__}: {error}); "
+                "pass .safetensors files, or those that torch.save(model.state_dict(), path) writes"
+            ) from error
+        self._tensors = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+
+
+def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:
+    """Returns the checkpoints of a trajectory, in the order of training; nothing is read yet.
+
+    Args:
+        trajectory: A folder of ``.safetensors`` files, as ``TrajectoryRecorder`` writes it (in the order of their
+            names), or a sequence of state dicts and paths, the final one last.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If it is empty, or a file is missing.
+    """
+    if isinstance(trajectory, (str, os.PathLike)):
+        folder = Path(trajectory)
+        trajectory = sorted(folder.glob("*.safetensors"))
+        if not trajectory:
+            raise ValueError(
+                f"expected a folder of .safetensors checkpoints, got {folder} with none; "
+                "record them with TrajectoryRecorder(model, optimizer, path), or pass a list of paths"
+            )
+    if not isinstance(trajectory, Sequence):
+        raise TypeError(
+            f"expected a trajectory as a folder or a list of state dicts or paths, got {type(trajectory).__name__}"
+        )
+    if not trajectory:
+        raise ValueError("expected a trajectory with at least one checkpoint, got an empty list")
+    found = []
+    for index, source in enumerate(trajectory):
+        if not isinstance(source, (Mapping, str, os.PathLike)):
+            raise TypeError(
+                f"expected checkpoint {index} as a state dict or a path, got {type(source).__name__}; "
+                "use model.state_dict(), copied with {k: v.clone() for k, v in ...} while training goes on"
+            )
+        if not isinstance(source, Mapping) and not Path(source).is_file():
+            raise ValueError(f"expected checkpoint {index} as a file, got {source}, which is not there; check the path")
+        found.append(Checkpoint(source, str(index) if isinstance(source, Mapping) else Path(source).stem))
+    return found
+
+
+def differences(checkpoints: Sequence[Checkpoint], center: Parameters) -> Iterator[tuple[str, slice | None, Tensor]]:
+    """Reads all checkpoints side by side, block by block, as differences from the center.
+
+    Only one block is held, so that hundreds of checkpoints of a large model need the memory of one or two.
+
+    Args:
+        checkpoints: n of them.
+        center: ``{name: tensor}``, what is subtracted and which tensors are read.
+
+    Yields:
+        The name of a tensor, the rows of it (None: all), and the differences, shape (n, k), float64 on the CPU;
+        complex numbers as pairs of real ones.
+    """
+    for name, theta in center.items():
+        for rows in _row_blocks(theta, len(checkpoints)):
+            origin = flat(theta, rows)
+            block = torch.stack([flat(checkpoint.part(name, theta, rows)) for checkpoint in checkpoints])
+            yield name, rows, block.sub_(origin)
+
+
+def flat(tensor: Tensor, rows: slice | None = None) -> Tensor:
+    """Returns a tensor, or some rows of it, as one row of float64 on the CPU."""
+    part = tensor.detach() if rows is None else tensor.detach()[rows]
+    part = torch.view_as_real(part) if part.is_complex() else part
+    return part.reshape(-1).to("cpu", torch.float64)
+
+
+def _row_blocks(theta: Tensor, n: int) -> list[slice | None]:
+    if theta.dim() == 0 or theta.numel() * n <= BLOCK:
+        return [None]
+    n_rows = max(1, BLOCK * len(theta) // (theta.numel() * n))
+    return [slice(start, min(start + n_rows, len(theta))) for start in range(0, len(theta), n_rows)]

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import math
+
+import h5py
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from lljupyter.geometry import checkpoints as reading
+from lljupyter.geometry.checkpoints import open_checkpoints
+from lljupyter.geometry.directions import random_direction
+from lljupyter.geometry.parameters import parameters_of
+from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.trajectory import pca_directions, project, project_trajectory
+
+COORDINATE = st.floats(-100, 100, allow_subnormal=False)
+
+
+@pytest.mark.parametrize("ignore", ["biasbn", None])
+def test_directions_variance_and_path_are_those_of_the_authors_code(ignore):
+    model, states = tiny.network(), tiny.checkpoints()
+    with h5py.File(tiny.DATA / f"pca_{str(ignore).lower()}.h5") as file:
+        pca = pca_directions(states, model, ignore=ignore, final_row=True)
+        np.testing.assert_allclose(pca.explained_variance_ratio, file["explained_variance_ratio_"][:], atol=1e-6)
+        path = project_trajectory(open_checkpoints(states), Plane(parameters_of(model), *pca.directions))
+        for ours, group, found, theirs in (
+            (pca.directions[0], "xdirection", path.alpha, file["proj_xcoord"][:]),
+            (pca.directions[1], "ydirection", path.beta, file["proj_ycoord"][:]),
+        ):
+            stored = tiny.vector(tiny.direction(file, group, model))
+            sign = np.sign(tiny.vector(ours) @ stored)
+            np.testing.assert_allclose(sign * tiny.vector(ours), stored, atol=1e-5)
+            np.testing.assert_allclose(sign * found, theirs, atol=1e-5)
+
+
+def run(n: int = 7, n_rows: int = 5) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
+    """A random walk of n + 1 checkpoints whose last one is the center."""
+    generator = torch.Generator().manual_seed(n)
+    shapes = {"w": (n_rows, 4), "b": (n_rows,), "s": ()}
+    states = [{name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}]
+    for _ in range(n):
+        states.append(
+            {k: v + torch.randn(v.shape, generator=generator, dtype=torch.float64) for k, v in states[-1].items()}
+        )
+    return states[-1], states
+
+
+@pytest.mark.parametrize("final_row", [False, True])
+@pytest.mark.parametrize("block", [2**23, 20])
+def test_the_gram_matrix_gives_what_the_singular_value_decomposition_gives(monkeypatch, final_row, block):
+    monkeypatch.setattr(reading, "BLOCK", block)
+    center, states = run()
+    pca = pca_directions(states, center, ignore=None, final_row=final_row)
+    rows = np.array([tiny.vector(state) - tiny.vector(center) for state in states])
+    rows = rows if final_row else rows[:-1]
+    _, s, vt = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    np.testing.assert_allclose(pca.explained_variance_ratio, (s**2 / (s**2).sum())[:2], rtol=1e-12)
+    for direction, v in zip(pca.directions, vt[:2], strict=True):
+        d = tiny.vector(direction)
+        np.testing.assert_allclose(d * np.sign(d @ v), v, atol=1e-12)
+
+
+def test_without_a_final_row_a_center_outside_the_trajectory_adds_none():
+    center, states = run()
+    with_center, without = (pca_directions(s, center, ignore=None) for s in (states, states[:-1]))
+    torch.testing.assert_close(with_center.directions[0]["w"], without.directions[0]["w"])
+
+
+def test_biasbn_leaves_out_tensors_of_one_axis():
+    center, states = run()
+    delta, eta = pca_directions(states, center).directions
+    assert delta["w"].any()
+    assert not any(d[name].any() for d in (delta, eta) for name in ("b", "s"))
+
+
+def test_the_captured_share_is_the_explained_variance_on_the_plane_of_the_principal_directions():
+    center, states = run()
+    pca = pca_directions(states, center, ignore=None, final_row=True)
+    path = project_trajectory(open_checkpoints(states), Plane(center, *pca.directions))
+    assert path.captured == pytest.approx(pca.explained_variance_ratio.sum(), rel=1e-10)
+
+
+def skew_plane(seed: int, length: float, angle: float) -> Plane:
+    center = run()[0]
+    delta, other = random_direction(center, seed), random_direction(center, seed + 1)
+    return Plane(
+        center,
+        delta,
+        {name: length * (math.cos(angle) * delta[name] + math.sin(angle) * other[name]) for name in delta},
+    )
+
+
+@settings(deadline=None)
+@given(COORDINATE, COORDINATE, st.integers(0, 99), st.floats(1e-3, 1e3), st.floats(0.05, math.pi - 0.05))
+def test_a_point_of_the_plane_is_projected_to_itself(alpha, beta, seed, length, angle):
+    plane = skew_plane(seed, length, angle)
+    found = project(plane.at(alpha, beta), plane)
+    scale = 1e-9 * max(abs(alpha) + length * abs(beta), 1)
+    assert found.alpha == pytest.approx(alpha, abs=scale)
+    assert found.beta == pytest.approx(beta, abs=scale / length)
+    assert found.outside < 1e-5 or abs(alpha) + length * abs(beta) < 1e-6
+
+
+@settings(deadline=None)
+@given(st.integers(0, 99), st.floats(1e-2, 1e2), st.floats(0.1, 3))
+def test_no_other_point_of_the_plane_is_nearer(seed, length, angle):
+    plane = skew_plane(seed, length, angle)
+    target = random_direction(plane.center, seed + 1000)
+    a, b, outside = project(target, plane)
+
+    def distance(alpha: float, beta: float) -> float:
+        return float(np.linalg.norm(tiny.vector(plane.at(alpha, beta)) - tiny.vector(target)))
+
+    for da, db in ((1e-2, 0), (-1e-2, 0), (0, 1e-2), (0, -1e-2)):
+        assert distance(a, b) <= distance(a + da, b + db / length)
+    whole = np.linalg.norm(tiny.vector(plane.center) - tiny.vector(target))
+    assert outside == pytest.approx(distance(a, b) / whole, abs=1e-7)
+
+
+def test_the_center_and_a_direction_of_zeros():
+    center, _ = run()
+    line = Plane(center, random_direction(center, 0), {name: torch.zeros_like(v) for name, v in center.items()})
+    assert project(center, line) == (0, 0, 0)
+    found = project(line.at(2, 7), line)
+    assert (found.alpha, found.beta) == (pytest.approx(2), 0)
+
+
+def test_parallel_directions_are_refused():
+    center, _ = run()
+    d = random_direction(center, 0)
+    with pytest.raises(ValueError, match="expected a plane whose delta and eta point in different directions"):
+        project(center, Plane(center, d, {name: -2 * part for name, part in d.items()}))
+
+
+def test_complex_parameters_are_pairs_of_real_ones():
+    center = {"z": torch.zeros(3, 2, dtype=torch.complex128)}
+    states = [{"z": torch.randn(3, 2, dtype=torch.complex128)} for _ in range(4)]
+    pca = pca_directions(states, center)
+    assert torch.linalg.vector_norm(pca.directions[0]["z"]) == pytest.approx(1)
+    plane = Plane(center, *pca.directions)
+    assert project(plane.at(2, 3), plane)[:2] == pytest.approx((2, 3))
+
+
+def test_trajectories_from_files_and_folders(tmp_path):
+    center, states = run()
+    for index, state in enumerate(states):
+        save_file(state, tmp_path / f"step-{index:09d}.safetensors")
+        torch.save({"epoch": index, "state_dict": state}, tmp_path / f"{index}.pt")
+    expected = pca_directions(states, center, ignore=None).directions[0]["w"]
+    paths = sorted(tmp_path.glob("*.safetensors"))
+    for trajectory in (tmp_path, str(tmp_path), paths, [tmp_path / f"{index}.pt" for index in range(len(states))]):
+        assert torch.equal(pca_directions(trajectory, center, ignore=None).directions[0]["w"], expected)
+    assert [c.label for c in open_checkpoints(tmp_path)][:2] == ["step-000000000", "step-000000001"]
+    assert set(open_checkpoints(tmp_path)[0].tensors(center)) == set(center)
+
+
+def test_only_a_block_of_the_checkpoints_is_read_at_a_time(tmp_path, monkeypatch):
+    center, states = run(n=5, n_rows=1000)
+    for index, state in enumerate(states):
+        save_file(state, tmp_path / f"{index}.safetensors")
+    monkeypatch.setattr(reading, "BLOCK", 240)
+    shapes = [tuple(b.shape) for name, _, b in reading.differences(open_checkpoints(tmp_path), center) if name == "w"]
+    assert shapes == [(6, 40)] * 100
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "error", "message"),
+    [
+        (3, TypeError, "expected a trajectory as a folder or a list .*, got int"),
+        ([], ValueError, "at least one checkpoint, got an empty list"),
+        ([3], TypeError, "expected checkpoint 0 as a state dict or a path, got int; use model.state_dict"),
+        (["nowhere.safetensors"], ValueError, "checkpoint 0 as a file, got nowhere.safetensors, which is not there"),
+        ("nowhere", ValueError, "expected a folder of .safetensors checkpoints, got nowhere with none; record"),
+        ([{}] * 3, ValueError, r"expected checkpoint 0 with 'w' of shape \(5, 4\), got none of that name"),
+        ([{"w": torch.ones(2)}] * 3, ValueError, r"'w' of shape \(5, 4\), got \(2,\); use the checkpoints of the same"),
+    ],
+)
+def test_trajectories_that_are_refused(trajectory, error, message):
+    with pytest.raises(error, match=message):
+        pca_directions(trajectory, run()[0])
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    for name in ("0.safetensors", "1.pt"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(ValueError, match=f"expected a readable checkpoint, got .*{name}"):
+            pca_directions([tmp_path / name] * 3, run()[0])
+
+
+def test_a_checkpoint_that_is_not_finite_is_named():
+    center, states = run()
+    states[2] = {**states[2], "w": states[2]["w"] * torch.nan}
+    with pytest.raises(ValueError, match="expected checkpoints with finite values, got inf or NaN in 2; leave out"):
+        pca_directions(states, center)
+
+
+def test_too_few_dimensions_are_refused():
+    center, states = run()
+    with pytest.raises(ValueError, match="at least 3 checkpoints besides the center to span a plane, got 2"):
+        pca_directions(states[-3:], center)
+    with pytest.raises(ValueError, match="at least 2 checkpoints besides the center to span a plane, got 1"):
+        pca_directions(states[-2:], center, final_row=True)
+    line = [{name: t * part for name, part in center.items()} for t in (4.0, 3.0, 2.0, 1.5)]
+    with pytest.raises(ValueError, match="differ in at least two dimensions, got ones on a line"):
+        pca_directions(line, center)
+    with pytest.raises(ValueError, match="differ in at least two dimensions, got equal ones"):
+        pca_directions([states[0]] * 4, center)
