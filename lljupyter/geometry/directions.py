@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lljupyter.geometry.parameters import Parameters, check_direction
+from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
 
 Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer"]
 Ignore = Literal["biasbn"]
+Over = Literal["parameters", "states"]
 
 # The authors add this to a norm before dividing by it (their net_plotter.py).
 EPSILON = 1e-10
@@ -96,6 +97,57 @@ def _wide(tensor: Tensor) -> Tensor:
     """Norms overflow, and EPSILON vanishes, in half precision."""
     tensor = tensor.detach()
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def between(model_a: nn.Module, model_b: nn.Module, over: Over = "parameters") -> dict[str, Tensor]:
+    """Returns the direction ``theta_b - theta_a`` from one model to another: a is at alpha = 0, b at alpha = 1.
+
+    Args:
+        model_a: The model that is to be the center. Not changed.
+        model_b: A model with the same names and shapes. Not changed.
+        over: "parameters", or "states" for the floating-point buffers as well: with these the running statistics
+            of BatchNorm move with the weights, which ``batchnorm="interpolate"`` needs.
+
+    Returns:
+        ``{name: tensor}`` with the dtypes and devices of ``model_a``; used as it is, not normalized.
+
+    Raises:
+        ValueError: If ``over`` is unknown or the models do not fit each other.
+
+    Source:
+        Li et al. 2018, section 3; parameters and states are the authors' "weights" and "states".
+    """
+    if over not in get_args(Over):
+        raise ValueError(f"expected over as 'parameters' or 'states', got {over!r}; 'states' includes BatchNorm's")
+    a, b = (parameters_of(m) if over == "parameters" else states_of(m) for m in (model_a, model_b))
+    check_direction(b, a, "model_b", finite=False)
+    # What is equal does not move, even where it is infinite, as the masks of some attention layers are.
+    pairs = ((name, theta, b[name].to(theta)) for name, theta in a.items())
+    return {name: torch.where(theta == other, torch.zeros_like(theta), other - theta) for name, theta, other in pairs}
+
+
+def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tensor]:
+    """Returns a direction without its part along another: ``eta - <eta, delta> / <delta, delta> * delta``.
+
+    Args:
+        direction: eta, ``{name: tensor}``. Not changed. What is left is not rescaled.
+        against: delta, with the same names and shapes. Not changed.
+
+    Raises:
+        ValueError: If names or shapes differ, ``against`` is zero, or nothing is left.
+    """
+    check_direction(against, direction, "against")
+    length = inner(against, against)
+    if length == 0:
+        raise ValueError("expected a direction to orthogonalize against, got zeros; choose another one")
+    # Twice, because rounding leaves something of delta where the two are nearly parallel.
+    left = direction
+    for _ in range(2):
+        share = inner(left, against) / length
+        left = {name: part - share * against[name] for name, part in left.items()}
+    if inner(left, left) <= 1e-12 * inner(direction, direction):
+        raise ValueError("expected two directions that are not parallel, got parallel ones; choose another one")
+    return dict(left)
 
 
 def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None) -> Tensor:

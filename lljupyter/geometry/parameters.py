@@ -54,13 +54,42 @@ def _is_number(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def check_direction(direction: Parameters, parameters: Parameters, label: str = "direction") -> None:
+def states_of(model: nn.Module) -> dict[str, Tensor]:
+    """Returns the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
+
+    Args:
+        model: Any module with initialized parameters; it is not changed.
+
+    Returns:
+        ``{name: tensor}`` in the order of ``state_dict()``; the tensors share memory with the model.
+
+    Raises:
+        ValueError: As ``parameters_of``.
+    """
+    buffers = {name: buffer.detach() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+    found = {**parameters_of(model), **buffers}
+    return {name: found[name] for name in (*model.state_dict(), *found) if name in found}
+
+
+def inner(a: Parameters, b: Parameters) -> float:
+    """Returns the inner product of two parameter dicts with the same names, in float64; real parts of complex ones."""
+    total = 0.0
+    for name, part in a.items():
+        x, y = (torch.view_as_real(t) if t.is_complex() else t for t in (part.detach(), b[name].detach()))
+        total += float((x.double() * y.to(x.device).double()).sum())
+    return total
+
+
+def check_direction(
+    direction: Parameters, parameters: Parameters, label: str = "direction", *, finite: bool = True
+) -> None:
     """Checks that a direction fits the parameters it is to be added to.
 
     Args:
         direction: ``{name: tensor}`` to check.
         parameters: ``{name: tensor}`` it must fit: the same names and shapes.
         label: What to call the direction in the message.
+        finite: Whether its values must be finite.
 
     Raises:
         TypeError: If the direction is no mapping of names to tensors.
@@ -90,7 +119,7 @@ def check_direction(direction: Parameters, parameters: Parameters, label: str = 
                 f"expected {label}[{name!r}] of shape {tuple(theta.shape)}, got {tuple(part.shape)}; "
                 "a direction has the shapes of the parameters"
             )
-        if not bool(torch.isfinite(part).all()):
+        if finite and not bool(torch.isfinite(part).all()):
             raise ValueError(f"expected finite values in {label}[{name!r}], got inf or NaN; recompute that direction")
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lljupyter.geometry.directions import Ignore, Norm, normalize_direction, random_direction
-from lljupyter.geometry.parameters import Parameters, check_direction
+from lljupyter.geometry.directions import (
+    Ignore,
+    Norm,
+    Over,
+    between,
+    normalize_direction,
+    orthogonalize,
+    random_direction,
+)
+from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
 
 
 @dataclass(frozen=True)
@@ -19,11 +28,13 @@ class Plane:
         center: ``{name: tensor}``, theta*.
         delta: ``{name: tensor}``, the direction of alpha.
         eta: ``{name: tensor}``, the direction of beta.
+        marks: ``{name: (alpha, beta)}``, points of interest, such as the models that the plane goes through.
     """
 
     center: Parameters
     delta: Parameters
     eta: Parameters
+    marks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_direction(self.delta, self.center, "delta")
@@ -58,3 +69,29 @@ def random_plane(
         normalize_direction(random_direction(parameters, generator), parameters, norm, ignore) for _ in range(2)
     )
     return Plane(parameters, delta, eta)
+
+
+def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, over: Over = "parameters") -> Plane:
+    """Returns the plane through three models, with orthonormal directions: coordinates are distances.
+
+    delta points from a to b; eta is orthogonal to it, towards c.
+
+    Args:
+        model_a: The center, at (0, 0): the model that ``loss_surface`` is called with. Not changed.
+        model_b: At (distance from a to b, 0). Not changed.
+        model_c: Above the line through a and b. Not changed.
+        over: "parameters" or "states", see ``between``.
+
+    Returns:
+        A plane whose ``marks`` name the three models "a", "b" and "c".
+
+    Raises:
+        ValueError: If the models do not fit each other, or lie on a line.
+    """
+    center = parameters_of(model_a) if over == "parameters" else states_of(model_a)
+    to_b, to_c = between(model_a, model_b, over), between(model_a, model_c, over)
+    upwards = orthogonalize(to_c, to_b)
+    x, y = inner(to_b, to_b) ** 0.5, inner(upwards, upwards) ** 0.5
+    delta, eta = ({n: part / length for n, part in d.items()} for d, length in ((to_b, x), (upwards, y)))
+    marks = {"a": (0.0, 0.0), "b": (x, 0.0), "c": (inner(to_c, delta), inner(to_c, eta))}
+    return Plane(center, delta, eta, marks)
