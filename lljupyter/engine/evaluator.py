@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lljupyter.engine.batches import Batch, n_bytes, read_batches, take, to_device
+from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy, unwrapped
 from lljupyter.engine.quantities import (
     LossFunction,
@@ -23,11 +25,13 @@ from lljupyter.engine.quantities import (
     measures_for,
 )
 from lljupyter.engine.randomness import fixed_randomness
-from lljupyter.geometry.parameters import fingerprint, parameters_of
+from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
 
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5
+Loader = Iterable[Any] | Mapping[str, Iterable[Any]]
+Values = dict[str, NDArray[np.float64]]
 
 
 class Evaluator:
@@ -39,16 +43,21 @@ class Evaluator:
     beside yours (theta*, delta, eta, and the one that is evaluated). Hooks of the model run as in any call.
 
     Attributes:
+        center: The parameters, ``{name: tensor}``.
+        states: The parameters and the floating-point buffers.
+        quantities: The names of what is measured.
         draws: Whether the model draws random numbers although it is in evaluation mode. It then draws the same ones
             at every point, and the global generators are put back after each batch.
 
     Args:
         model: A trained module, all on one device.
-        loader: See ``read_batches``.
+        loader: See ``read_batches``; or a dict of several by name, such as ``{"train": ..., "test": ...}``, which
+            gives the quantities names such as "train_loss".
         loss_fn: See ``measures_for``.
         quantities: Some of "loss" and "accuracy"; None for all that can be measured.
         device: Where to evaluate; None for the model's device.
-        max_samples: Use only the first samples of the loader; None for all.
+        max_samples: Use only the first samples of each loader; None for all.
+        batchnorm: "recalibrate" recomputes the running statistics on the first loader at every point.
 
     Raises:
         TypeError: If model, loader or loss_fn is of another kind.
@@ -58,31 +67,40 @@ class Evaluator:
     def __init__(
         self,
         model: nn.Module,
-        loader: Iterable[Any],
+        loader: Loader,
         *,
         loss_fn: LossFunction | None = None,
         quantities: Sequence[str] | None = None,
         device: torch.device | str | None = None,
         max_samples: int | None = None,
+        batchnorm: BatchNorm = "eval",
     ) -> None:
+        check_batchnorm(batchnorm)
         check_quantities(quantities)
         model = unwrapped(model)
         parameters = parameters_of(model)
         home = device_of(model)
         self.device = home if device is None else available_device(device)
         self.measures = measures_for(loss_fn, self.device)
-        batches = read_batches(loader, self.device, max_samples)
-        self.n_samples = sum(batch.n for batch in batches)
+        read = {prefix: read_batches(part, self.device, max_samples) for prefix, part in _by_prefix(loader).items()}
+        self.batches = [batch for batches in read.values() for batch in batches]
+        self._prefixes = [prefix for prefix, batches in read.items() for _ in batches]
+        self.n_samples = sum(batch.n for batch in self.batches)
         self.title = type(model).__name__
         self.loss_name = "cross-entropy" if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__)
         self.fingerprint = fingerprint(model)
         with plain_evaluation(self.device):
             self.model = private_copy(model, self.device)
-            self.center = {name: self.model.get_parameter(name).clone() for name in parameters}
+            self.states = {name: tensor.clone() for name, tensor in states_of(self.model).items()}
+        self.center = {name: self.states[name] for name in parameters}
+        self._norms = running_norms(self.model) if batchnorm == "recalibrate" else []
         # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
-        self.resident = n_bytes(batches, self.device) <= _budget(self.device)
-        self.batches = [to_device(batch, self.device) for batch in batches] if self.resident else batches
-        self.quantities = self._probe(loss_fn, quantities)
+        self.resident = n_bytes(self.batches, self.device) <= _budget(self.device)
+        if self.resident:
+            self.batches = [to_device(batch, self.device) for batch in self.batches]
+        self.draws = False
+        self._kinds = {prefix: self._probe(self._batches_of(prefix), loss_fn, quantities) for prefix in read}
+        self.quantities = [prefix + kind for prefix, kinds in self._kinds.items() for kind in kinds]
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def leave_plane(self) -> None:
@@ -92,16 +110,15 @@ class Evaluator:
     def set_plane(self, plane: Plane) -> None:
         """Chooses the plane that the next points belong to; its center is that of this evaluator."""
         self.leave_plane()
+        self._load(self.states)
+        live = states_of(self.model)
         with plain_evaluation(self.device):
-            for name, theta in self.center.items():
-                parameter, delta, eta = self.model.get_parameter(name), plane.delta[name], plane.eta[name]
-                parameter.copy_(theta)
+            for name, delta in plane.delta.items():
+                theta, eta = self.states[name], plane.eta[name]
                 if bool(delta.any()) or bool(eta.any()):
-                    self._moving.append((parameter, theta, delta.to(theta), eta.to(theta)))
+                    self._moving.append((live[name], theta, delta.to(theta), eta.to(theta)))
 
-    def evaluate(
-        self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None
-    ) -> dict[str, NDArray[np.float64]]:
+    def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None) -> Values:
         """Measures every quantity at some points of the plane.
 
         Args:
@@ -115,34 +132,76 @@ class Evaluator:
         Raises:
             RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
         """
-        parts: dict[str, list[list[tuple[Tensor, Tensor]]]] = {name: [[] for _ in points] for name in self.quantities}
-        # Points inside batches when a batch has to be brought to the device, else batches inside points.
-        each = range(len(points))
-        brought = (to_device(batch, self.device) for batch in self.batches)
+        places = [(float(alpha), float(beta)) for alpha, beta in points]
+        moves = [partial(self._move, alpha, beta) for alpha, beta in places]
+        return self._measure(moves, [f"the point (alpha, beta) = ({a:g}, {b:g})" for a, b in places], tick)
+
+    def evaluate_states(
+        self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
+    ) -> Values:
+        """Measures every quantity for parameters (and buffers) of their own, off the plane.
+
+        Args:
+            states: ``{name: tensor}``; what is missing is that of the center.
+            label: What to call them in a message.
+            tick: See ``evaluate``.
+
+        Returns:
+            As ``evaluate``, each of shape (1,).
+
+        Raises:
+            RuntimeError: If the model or the loss raises.
+        """
+        try:
+            return self._measure([partial(self._load, {**self.states, **states})], [label], tick)
+        finally:
+            self._load(self.states)
+
+    def gradient(self) -> dict[str, Tensor]:
+        """Returns the gradient of the mean loss at the center, over all samples of the first loader."""
+        self._load(self.states)
+        parameters = dict(self.model.named_parameters())
+        leaves = [parameters[name].requires_grad_() for name in self.center]
+        total = [torch.zeros_like(theta) for theta in self.center.values()]
+        weight = 0.0
+        with plain_evaluation(self.device), torch.enable_grad():
+            for batch in self._batches_of(self._prefixes[0]):
+                there = to_device(batch, self.device)
+                totals, weights = self.measures["loss"](self._outputs(there), there.targets, there.n)
+                parts = torch.autograd.grad(totals.sum(), leaves, allow_unused=True)
+                weight += float(weights.sum())
+                for target, part in zip(total, parts, strict=True):
+                    if part is not None:
+                        target.add_(part)
+        for leaf in leaves:
+            leaf.requires_grad_(False)
+        return {name: target / weight for name, target in zip(self.center, total, strict=True)}
+
+    def _measure(self, moves: Sequence[Callable[[], None]], places: Sequence[str], tick: Callable[[], None]) -> Values:
+        parts: dict[str, list[list[tuple[Tensor, Tensor]]]] = {name: [[] for _ in moves] for name in self.quantities}
+        # Points inside batches when a batch has to be brought to the device, else batches inside points. Statistics
+        # that are recalibrated belong to one point, so that every batch is brought over for each then.
+        each = range(len(moves))
+        batches = list(zip(self._prefixes, self.batches, strict=True))
+        brought = ((prefix, to_device(batch, self.device)) for prefix, batch in batches)
         order = (
-            ((i, batch) for i in each for batch in self.batches)
-            if self.resident
-            else ((i, batch) for batch in brought for i in each)
+            ((i, prefix, to_device(batch, self.device)) for i in each for prefix, batch in batches)
+            if self.resident or self._norms
+            else ((i, prefix, batch) for prefix, batch in brought for i in each)
         )
         at = -1
         with plain_evaluation(self.device):
-            for i, batch in order:
+            for i, prefix, batch in order:
                 tick()
-                alpha, beta = (float(value) for value in points[i])
-                try:
-                    if i != at:
-                        self._move(alpha, beta)
-                        at = i
-                    # A model that draws random numbers all the same draws the same ones at every point.
-                    with fixed_randomness() if self.draws else nullcontext():
-                        outputs = call(self.model, batch.inputs)
-                    for name in self.quantities:
-                        parts[name][i].append(self.measures[name](outputs, batch.targets, batch.n))
-                except Exception as error:
-                    raise RuntimeError(
-                        f"evaluating the point (alpha, beta) = ({alpha:g}, {beta:g}) failed: "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
+                if i != at:
+                    with _naming(places[i]):
+                        moves[i]()
+                    self._recalibrate(places[i], tick)
+                    at = i
+                with _naming(places[i]):
+                    outputs = self._outputs(batch)
+                    for kind in self._kinds[prefix]:
+                        parts[prefix + kind][i].append(self.measures[kind](outputs, batch.targets, batch.n))
         values = {}
         for name, measured in parts.items():
             pairs = [mean_and_stderr(*(_gathered(column) for column in zip(*p, strict=True))) for p in measured]
@@ -150,21 +209,43 @@ class Evaluator:
             values[name], values[f"{name}_stderr"] = table[:, 0], table[:, 1]
         return values
 
-    def _move(self, alpha: float, beta: float) -> None:
-        for parameter, theta, delta, eta in self._moving:
-            # The deviation first, then theta*, as the authors round it.
-            torch.mul(delta, alpha, out=parameter)
-            parameter.add_(eta, alpha=beta).add_(theta)
+    def _outputs(self, batch: Batch) -> Any:
+        # A model that draws random numbers all the same draws the same ones at every point.
+        with fixed_randomness() if self.draws else nullcontext():
+            return call(self.model, batch.inputs)
 
-    def _probe(self, loss_fn: LossFunction | None, wanted: Sequence[str] | None) -> list[str]:
+    def _recalibrate(self, place: str, tick: Callable[[], None]) -> None:
+        def forward(batch: Batch) -> None:
+            tick()
+            with _naming(place):
+                self._outputs(to_device(batch, self.device))
+
+        if self._norms:
+            recalibrate(self._norms, self._batches_of(self._prefixes[0]), forward)
+
+    def _batches_of(self, prefix: str) -> list[Batch]:
+        return [batch for batch, p in zip(self.batches, self._prefixes, strict=True) if p == prefix]
+
+    def _move(self, alpha: float, beta: float) -> None:
+        for tensor, theta, delta, eta in self._moving:
+            # The deviation first, then theta*, as the authors round it.
+            torch.mul(delta, alpha, out=tensor)
+            tensor.add_(eta, alpha=beta).add_(theta)
+
+    def _load(self, states: Parameters) -> None:
+        with plain_evaluation(self.device):
+            for name, tensor in states_of(self.model).items():
+                tensor.copy_(states[name])
+
+    def _probe(self, batches: Sequence[Batch], loss_fn: LossFunction | None, wanted: Sequence[str] | None) -> list[str]:
         """Runs a few samples through model and loss, so that what does not fit is said before anything is computed."""
         with fixed_randomness(), plain_evaluation(self.device):
             seeded = torch.default_generator.get_state()
             for n in (3, 2):  # two sizes: a loss of a fixed length fits one of them only
-                batch, outputs = self._first_outputs(n)
-                check_classification(loss_fn, outputs, self.batches)
+                batch, outputs = self._first_outputs(batches[0], n)
+                check_classification(loss_fn, outputs, batches)
                 self._try_loss(outputs, batch)
-            self.draws = not torch.equal(seeded, torch.default_generator.get_state())
+            self.draws |= not torch.equal(seeded, torch.default_generator.get_state())
         found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
         if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
             raise ValueError(
@@ -173,8 +254,7 @@ class Evaluator:
             )
         return [name for name in found if wanted is None or name in wanted]
 
-    def _first_outputs(self, n: int) -> tuple[Batch, Any]:
-        whole = self.batches[0]
+    def _first_outputs(self, whole: Batch, n: int) -> tuple[Batch, Any]:
         for batch in (take(whole, min(n, whole.n)), whole):  # a model may insist on the full batch size
             try:
                 batch = to_device(batch, self.device)
@@ -196,6 +276,24 @@ class Evaluator:
                 f"expected a loss_fn that takes the model's outputs and the loader's targets, got "
                 f"{type(error).__name__}: {error}; try loss_fn(model(inputs), targets) on one batch of the loader"
             ) from error
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(f"evaluating {place} failed: {type(error).__name__}: {error}") from error
+
+
+def _by_prefix(loader: Loader) -> dict[str, Iterable[Any]]:
+    if not isinstance(loader, Mapping):
+        return {"": loader}
+    if not loader or not all(isinstance(name, str) and name.isidentifier() for name in loader):
+        raise ValueError(
+            f"expected loaders with names, got the keys {list(loader)[:6]}; try {{'train': loader, 'test': other}}"
+        )
+    return {f"{name}_": part for name, part in loader.items()}
 
 
 def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:

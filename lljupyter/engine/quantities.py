@@ -95,7 +95,7 @@ def _callable_loss(loss_fn: LossFunction) -> Measure:
                 f"expected a loss with one value a sample, shape ({n},), or the mean over the batch, "
                 f"got shape {tuple(values.shape)}; average over the other axes"
             )
-        return values.detach(), torch.ones_like(values)
+        return values, torch.ones_like(values)
 
     return measure
 
@@ -112,7 +112,7 @@ def _per_batch(value: Any, n: int) -> tuple[Tensor, Tensor]:
         )
     if not isinstance(value, Tensor):
         value = torch.tensor(float(value), dtype=torch.float64, device="cpu")
-    total = _wide(value.detach()).reshape(1) * n
+    total = _wide(value).reshape(1) * n
     return total, torch.full_like(total, n)
 
 
