@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,12 @@ LONG_NAMES = {
     "accuracy": "share of correct predictions, 0 to 1",
     "accuracy_stderr": "standard error of the accuracy",
     "evaluated": "whether the point was evaluated",
+}
+TRAJECTORY_NAMES = {
+    "alpha": "coordinate of the checkpoint along delta",
+    "beta": "coordinate of the checkpoint along eta",
+    "outside": "distance of the checkpoint from the plane, as a share of that from the center",
+    "learning_rate": "learning rate at the checkpoint",
 }
 
 
@@ -53,3 +59,29 @@ def surface_dataset(
         },
         attrs=dict(attributes),
     )
+
+
+def add_trajectory(
+    dataset: xarray.Dataset, labels: Sequence[str], values: Mapping[str, NDArray[np.float64]], captured: float
+) -> xarray.Dataset:
+    """Returns a Dataset with a training run on a dimension of its own, ``checkpoint``.
+
+    Args:
+        dataset: A surface; not changed.
+        labels: n of them.
+        values: ``{name: array}``, each of shape (n,), stored as ``trajectory_<name>``: the coordinates ``alpha`` and
+            ``beta``, the share ``outside`` of the distance from the center, and the quantities where it really is.
+        captured: The share of the variation of the run that lies in the plane, stored as an attribute.
+    """
+    variables = {
+        f"trajectory_{name}": (
+            "checkpoint",
+            array,
+            {"long_name": TRAJECTORY_NAMES.get(name, f"{name} of the checkpoint")},
+        )
+        for name, array in values.items()
+    }
+    coordinates = {"checkpoint": ("checkpoint", np.array(labels, dtype=object))}
+    whole: xarray.Dataset = dataset.assign(variables).assign_coords(coordinates)
+    whole.attrs["trajectory_captured"] = captured
+    return whole

@@ -1,0 +1,32 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
+    """Gives the path of a temporary file beside ``path``, which takes its place when the block ends without an error.
+
+    Whoever reads ``path`` meanwhile, or after a crash, finds the former file or none.
+
+    Args:
+        path: Where the file is to be; its folder is made if it is missing.
+        durable: Whether to wait until the disk has it, so that it also survives a power cut.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

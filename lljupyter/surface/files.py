@@ -1,0 +1,148 @@
+"""Surfaces on disk: netCDF with the whole recipe, the authors' .h5, and files for ParaView."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lljupyter.geometry.atomic import atomic
+from lljupyter.surface.authors import read_h5, write_h5
+from lljupyter.surface.paraview import write_vtk
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT_VERSION = 1
+MARKS = ("format_version", "digest")
+
+
+def save(
+    dataset: xarray.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    directions: Any = None,
+    quantity: str = "loss",
+    log: bool = False,
+    zmax: float | None = None,
+) -> None:
+    """Writes a surface or a line, in the format that the suffix of the path says. The file is whole or not there.
+
+    ``.nc`` is netCDF with all variables and the whole recipe, for ``load``. ``.h5`` is the layout of the authors' code
+    (``train_loss[i, j]`` at ``xcoordinates[i]``, ``ycoordinates[j]``, accuracy in percent, -1 where not evaluated).
+    ``.vts`` and ``.vtp`` are meshes that ParaView opens.
+
+    Args:
+        dataset: What ``loss_surface`` or ``loss_line`` returned, or ``w.surface``; complete or not.
+        path: Where to write.
+        directions: ``(delta, eta)``, parameter dicts, kept with the surface: beside a ``.nc`` file as
+            ``<name>.directions.safetensors``, within an ``.h5`` file. Random ones have their seed.
+        quantity: For ParaView: what is the height.
+        log: For ParaView: draw log(z + 0.1), as the authors do.
+        zmax: For ParaView: cut the height off there, before the logarithm.
+
+    Raises:
+        ValueError: If the suffix is unknown, or the Dataset does not fit the format.
+    """
+    path = Path(path)
+    if path.suffix == ".nc":
+        _write_netcdf(dataset, path)
+        if directions is not None:
+            from lljupyter.geometry.direction_files import beside, save_directions  # brings torch in
+
+            save_directions(directions, beside(path), str(dataset.attrs.get("model_fingerprint", "")))
+    elif path.suffix == ".h5":
+        with atomic(path) as temporary:
+            write_h5(dataset, temporary, directions)
+    elif path.suffix in (".vts", ".vtp"):
+        with atomic(path) as temporary:
+            write_vtk(dataset, temporary, path.suffix, quantity=quantity, log=log, zmax=zmax)
+    else:
+        raise ValueError(f"expected a path that ends in .nc, .h5, .vts or .vtp, got {path}; .nc keeps everything")
+
+
+def load(path: str | os.PathLike[str]) -> xarray.Dataset:
+    """Reads a surface or a line that ``save`` wrote, or an .h5 surface of the authors' code.
+
+    Args:
+        path: A ``.nc`` or ``.h5`` file.
+
+    Returns:
+        A Dataset in memory, as it was saved. Of an .h5 file: ``loss`` (and ``accuracy``, 0 to 1) on the dimensions
+        (beta, alpha), or (alpha,) for a line; "train_loss" and "test_loss" where it has both.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is cut short, was changed, is of a newer version or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a saved surface, got {path}, which is not there; check the path")
+    if path.suffix == ".h5":
+        return read_h5(path)
+    if path.suffix != ".nc":
+        raise ValueError(f"expected a .nc or .h5 file, got {path}; save(dataset, 'name.nc') writes one")
+    return _read_netcdf(path)
+
+
+def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
+    marked = dataset.assign_attrs(format_version=FORMAT_VERSION, digest=_digest(dataset))
+    with atomic(path) as temporary:
+        marked.to_netcdf(temporary, engine="h5netcdf")
+
+
+def _read_netcdf(path: Path) -> xarray.Dataset:
+    import xarray
+
+    try:
+        dataset: xarray.Dataset = xarray.load_dataset(path, engine="h5netcdf")
+    except Exception as error:  # h5py raises a dozen kinds for a damaged file
+        raise ValueError(
+            f"expected a whole netCDF file, got {path}, which is cut short or damaged ({error}); "
+            "restore a copy of it or compute the surface again"
+        ) from error
+    dataset.attrs = {name: _plain(value) for name, value in dataset.attrs.items()}
+    version = dataset.attrs.get("format_version")
+    if version is None:
+        raise ValueError(
+            f"expected a file that lljupyter saved, got {path} without a format version; "
+            "open netCDF of other origin with xarray.open_dataset"
+        )
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"expected a file of format version {FORMAT_VERSION} or older, got {path} of version {version}, written by "
+            f"lljupyter {dataset.attrs.get('lljupyter_version')}; upgrade with pip install -U lljupyter"
+        )
+    if dataset.attrs.get("digest") != _digest(dataset):
+        raise ValueError(
+            f"expected {path} as it was saved, got one that was changed since (its digest differs); "
+            "restore a copy of it, or compute the surface again"
+        )
+    dataset.attrs = {name: value for name, value in dataset.attrs.items() if name not in MARKS}
+    return dataset
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _digest(dataset: xarray.Dataset) -> str:
+    """Hashes all variables and attributes."""
+    digest = blake2b(digest_size=16)
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset.variables[name]
+        digest.update(f"{name}:{variable.dims}:{variable.shape}:{_described(variable.attrs)};".encode())
+        values = np.asarray(variable.values)
+        numeric = values.dtype.kind in "biuf"
+        digest.update(np.ascontiguousarray(values).tobytes() if numeric else json.dumps(values.tolist()).encode())
+    digest.update(_described({k: v for k, v in dataset.attrs.items() if k not in MARKS}).encode())
+    return digest.hexdigest()
+
+
+def _described(attributes: Mapping[Any, Any]) -> str:
+    return json.dumps({str(name): _plain(value) for name, value in attributes.items()}, sort_keys=True)
