@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +61,9 @@ class Points:
             known[0.0, 0.0] = center
         alpha, beta = request.alpha.tolist(), request.beta.tolist()
         self._passes: list[list[Cell]] = []
-        for cells in passes or coarse_to_fine(request.alpha, request.beta):
+        passes = passes or coarse_to_fine(request.alpha, request.beta)
+        self._coarsest = passes[0]
+        for cells in passes:
             left = []
             for row, column in cells.tolist():
                 values = known.get((alpha[column], beta[row]))
@@ -75,6 +77,23 @@ class Points:
     def center(self) -> list[float] | None:
         """Returns the values at (0, 0), which belongs to every plane, or None while they are not known."""
         return next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
+
+    def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]) -> None:
+        """Takes over points of the surface at hand that were evaluated earlier.
+
+        Args:
+            values: ``{name: array}``, each of shape (n_beta, n_alpha).
+            evaluated: Which of them count, shape (n_beta, n_alpha).
+        """
+        known = self._known[self.request.seed]
+        for row, column in np.argwhere(evaluated).tolist():
+            at = float(self.request.alpha[column]), float(self.request.beta[row])
+            known[at] = [float(values[name][row, column]) for name in self.names]
+        self.begin(self.request)
+
+    def coarse_is_done(self) -> bool:
+        """Says whether the first, coarsest pass is complete."""
+        return bool(self.evaluated[tuple(self._coarsest.T)].all())
 
     def next(self, n: int) -> list[Cell]:
         """Returns the next cells of the pass at hand, at most ``n``; none when the surface is complete."""

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Cell, Points, Request
 from lljupyter.engine.threads import ThreadTrial
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
-from lljupyter.surface.dataset import surface_dataset
+from lljupyter.surface.dataset import add_trajectory, surface_dataset
 
 if TYPE_CHECKING:
     import xarray
@@ -68,6 +69,7 @@ class Session:
         plane_for: Returns the plane of a seed.
         request: The first surface to compute.
         recipe: Attributes for the Dataset.
+        overlay: Checkpoints to measure once the coarsest pass is complete, or None.
         on_update: Called with this session after every chunk that is worth drawing and after every change of
             status, from the thread that caused it, one call at a time; the last state is always announced.
 
@@ -85,6 +87,7 @@ class Session:
         request: Request,
         recipe: dict[str, Any],
         on_update: Callable[[Session], None] = lambda session: None,
+        overlay: Overlay | None = None,
     ) -> None:
         self.recipe = recipe
         self.quantities = list(evaluator.quantities)
@@ -92,6 +95,7 @@ class Session:
         self.on_update = on_update
         self._work: tuple[Evaluator, Callable[[int | None], Plane]] | None = (evaluator, plane_for)
         self._points = Points(self.names, request)
+        self._overlay = overlay
         self._plane_seed: int | Literal["none yet"] | None = "none yet"
         self._condition = threading.Condition()
         self._publishing = threading.RLock()
@@ -182,7 +186,21 @@ class Session:
         attributes = {**self.recipe, "center_on_grid": int(self.center_on_grid())}
         if request.seed is not None:
             attributes["seed"] = request.seed
-        return surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
+        dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
+        trajectory = self.trajectory()
+        return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
+
+    def trajectory(self) -> tuple[list[str], dict[str, NDArray[np.float64]], float] | None:
+        """Returns the labels of the checkpoints, what is known of them, and the share that the plane captures."""
+        if self._overlay is None:
+            return None
+        with self._condition:
+            return self._overlay.labels, self._overlay.variables(), self._overlay.path.captured
+
+    def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]) -> None:
+        """Takes over points of the surface at hand that were evaluated earlier, see ``Points.restore``."""
+        with self._condition:
+            self._points.restore(values, evaluated)
 
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""
@@ -227,16 +245,20 @@ class Session:
             with self._condition:
                 if self._closed or self._status in ENDED:
                     return
-                request, cells = self._points.request, self._next_chunk()
-                self._busy = bool(cells)
-                if not cells:
+                request, checkpoint = self._points.request, self._next_checkpoint()
+                cells = [] if checkpoint is not None else self._next_chunk()
+                self._busy = bool(cells) or checkpoint is not None
+                if not self._busy:
                     self._status = "done"
                     self._condition.notify_all()
-            if not cells:
+            if not cells and checkpoint is None:
                 self.publish()
                 return
             try:
-                self._measure(request, cells)
+                if checkpoint is None:
+                    self._measure(request, cells)
+                else:
+                    self._measure_checkpoint(request, checkpoint)
             except _Interrupted:
                 continue
             except Exception as error:
@@ -280,6 +302,20 @@ class Session:
         fitting = int(CHUNK_SECONDS / max(pace, 1e-9))
         streamed = self._work is not None and not self._work[0].resident
         return self._points.next(max(fitting, STREAMED_CHUNK if streamed else 1))
+
+    def _next_checkpoint(self) -> int | None:
+        return self._overlay.next() if self._overlay is not None and self._points.coarse_is_done() else None
+
+    def _measure_checkpoint(self, request: Request, index: int) -> None:
+        if self._work is None or self._overlay is None:
+            raise _Interrupted
+        evaluator, checkpoint = self._work[0], self._overlay.checkpoints[index]
+        states = checkpoint.tensors(evaluator.states)
+        measured = evaluator.evaluate_states(states, f"checkpoint {checkpoint.label}", lambda: self._tick(request))
+        with self._condition:
+            self._overlay.take(index, [float(measured[name][0]) for name in self.names])
+        if self._status == "running" and time.monotonic() - self._published > CHUNK_SECONDS:
+            self.publish()
 
     def _measure(self, request: Request, cells: list[Cell]) -> None:
         if self._work is None:

@@ -59,6 +59,23 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
     return values
 
 
+def fitted_range(coordinates: Sequence[float], n: int) -> tuple[float, float]:
+    """Returns a range that holds zero and some coordinates with a margin, laid so that zero is a point of the grid.
+
+    Args:
+        coordinates: What has to be within; those that are not finite are left out.
+        n: Number of points of the axis.
+    """
+    finite = [0.0, *(float(value) for value in coordinates if math.isfinite(value))]
+    margin = 0.15 * (max(finite) - min(finite)) or 1.0
+    low, high = min(finite) - margin, max(finite) + margin
+    if n < 3:
+        return low, high
+    step = Fraction(f"{(high - low) / (n - 2):.2e}")  # a short decimal number, so that zero is met exactly
+    below = math.ceil(-low / step)
+    return float(-below * step), float((n - 1 - below) * step)
+
+
 def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
     """Returns ``(n_alpha, n_beta)`` of a resolution given as one number or as that pair.
 
