@@ -1,0 +1,134 @@
+"""Records checkpoints from any training loop."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from lljupyter.engine.model import unwrapped
+from lljupyter.geometry.atomic import atomic
+from lljupyter.geometry.parameters import states_of
+
+PATTERN = "step-{:09d}.safetensors"
+
+
+class TrajectoryRecorder:
+    """Writes the states of a model while it is trained, for ``loss_surface(..., trajectory=path)``.
+
+    A context manager: on entry the present state is written, then one after every so many steps of the optimizer,
+    and on leaving the final one. Each checkpoint is a safetensors file of its own, ``step-000001200.safetensors``,
+    with the parameters and floating-point buffers; it is there whole or not at all. Nothing is kept in memory. When
+    a folder has checkpoints already, counting goes on from the last one.
+
+    Args:
+        model: The model that is trained. Not changed.
+        optimizer: Its optimizer; its steps are counted.
+        path: A folder for the checkpoints, made if it is missing.
+        every: Number of steps (or epochs) between checkpoints.
+        unit: "step" or "epoch".
+        steps_per_epoch: Optimizer steps in an epoch, ``len(loader)``; needed for "epoch", and labels checkpoints.
+        start: The step that training resumes from, when that is not the last recorded one; later checkpoints are
+            removed, as they belong to a run that is given up.
+
+    Attributes:
+        step: Number of optimizer steps so far.
+
+    Raises:
+        TypeError: If an argument is of another kind than expected.
+        ValueError: If a number is out of range, or the folder holds checkpoints of another model.
+
+    Example:
+        >>> with TrajectoryRecorder(model, optimizer, "run", every=100):  # doctest: +SKIP
+        ...     train(model, optimizer)
+        >>> loss_surface(model, loader, trajectory="run")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        unit: Literal["step", "epoch"] = "step",
+        steps_per_epoch: int | None = None,
+        start: int | None = None,
+    ) -> None:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"expected a torch.optim.Optimizer, got {type(optimizer).__name__}; "
+                "pass the optimizer whose steps train the model"
+            )
+        if unit not in ("step", "epoch"):
+            raise ValueError(f"expected unit as 'step' or 'epoch', got {unit!r}; 'step' counts optimizer steps")
+        for name, value, least in (("every", every, 1), ("steps_per_epoch", steps_per_epoch, 1), ("start", start, 0)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ValueError(f"expected {name} as a whole number of at least {least}, got {value!r}")
+        if unit == "epoch" and steps_per_epoch is None:
+            raise ValueError(
+                "expected steps_per_epoch to count epochs, got None; pass steps_per_epoch=len(loader), "
+                "or every=... in steps"
+            )
+        self.path = Path(path)
+        self._model = unwrapped(model)
+        self._optimizer = optimizer
+        self._every = every * (steps_per_epoch or 1) if unit == "epoch" else every
+        self._steps_per_epoch = steps_per_epoch
+        self._hook: Any = None
+        recorded = sorted(int(file.stem[5:]) for file in self.path.glob("step-*.safetensors"))
+        if recorded:
+            self._check(self.path / PATTERN.format(recorded[0]))
+        self.step = start if start is not None else (recorded[-1] if recorded else 0)
+        self._last = -1
+        self._stale = [step for step in recorded if step > self.step]
+
+    def __enter__(self) -> TrajectoryRecorder:
+        for step in self._stale:
+            (self.path / PATTERN.format(step)).unlink(missing_ok=True)
+        self._stale = []
+        self._write()
+        self._hook = self._optimizer.register_step_post_hook(self._stepped)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._hook.remove()
+        if self._last != self.step and kind is None:
+            self._write()
+
+    def _stepped(self, *_: Any) -> None:
+        self.step += 1
+        if self.step % self._every == 0:
+            self._write()
+
+    def _write(self) -> None:
+        label = f"step {self.step}"
+        told = {"step": str(self.step), "learning_rate": str(float(self._optimizer.param_groups[0]["lr"]))}
+        if self._steps_per_epoch is not None:
+            epoch, rest = divmod(self.step, self._steps_per_epoch)
+            told["epoch"] = f"{self.step / self._steps_per_epoch:g}"
+            label = label if rest else f"epoch {epoch}"
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in states_of(self._model).items()}
+        # Not flushed to the disk: a crash of the process leaves no torn file, and training does not wait.
+        with atomic(self.path / PATTERN.format(self.step), durable=False) as temporary:
+            save_file(tensors, temporary, {**told, "label": label})
+        self._last = self.step
+
+    def _check(self, file: Path) -> None:
+        with safe_open(file, framework="pt") as recorded:
+            shapes = {name: tuple(recorded.get_slice(name).get_shape()) for name in recorded.keys()}  # noqa: SIM118
+        expected = {name: tuple(tensor.shape) for name, tensor in states_of(self._model).items()}
+        if shapes != expected:
+            different = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
+            raise ValueError(
+                f"expected {self.path} to be empty or to hold checkpoints of this model, got those of another "
+                f"({different[0]!r} differs); choose another folder"
+            )
