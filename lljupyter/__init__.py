@@ -12,22 +12,37 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lljupyter import zoo
-    from lljupyter.compute import loss_surface
-    from lljupyter.geometry.directions import normalize_direction, random_direction
-    from lljupyter.geometry.plane import Plane
+    from lljupyter.compute import gradient_direction, interpolate, loss_line, loss_surface
+    from lljupyter.engine.recorder import TrajectoryRecorder
+    from lljupyter.geometry.direction_files import load_directions
+    from lljupyter.geometry.directions import between, normalize_direction, random_direction
+    from lljupyter.geometry.plane import Plane, plane_through
+    from lljupyter.geometry.trajectory import pca_directions, project
     from lljupyter.jupyter.comparison import compare
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.widget import LandscapeWidget
+    from lljupyter.surface.files import load, save
 
 # Imported when first used, so that neither torch nor the widget stack is loaded before.
 _HOMES = {
     "LandscapeWidget": "lljupyter.jupyter.widget",
     "Plane": "lljupyter.geometry.plane",
+    "TrajectoryRecorder": "lljupyter.engine.recorder",
+    "between": "lljupyter.geometry.directions",
     "compare": "lljupyter.jupyter.comparison",
+    "gradient_direction": "lljupyter.compute",
+    "interpolate": "lljupyter.compute",
+    "load": "lljupyter.surface.files",
+    "load_directions": "lljupyter.geometry.direction_files",
     "load_ipython_extension": "lljupyter.jupyter.extension",
+    "loss_line": "lljupyter.compute",
     "loss_surface": "lljupyter.compute",
     "normalize_direction": "lljupyter.geometry.directions",
+    "pca_directions": "lljupyter.geometry.trajectory",
+    "plane_through": "lljupyter.geometry.plane",
+    "project": "lljupyter.geometry.trajectory",
     "random_direction": "lljupyter.geometry.directions",
+    "save": "lljupyter.surface.files",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }
@@ -35,12 +50,23 @@ _HOMES = {
 __all__ = [
     "LandscapeWidget",
     "Plane",
+    "TrajectoryRecorder",
     "__version__",
+    "between",
     "compare",
+    "gradient_direction",
+    "interpolate",
+    "load",
+    "load_directions",
     "load_ipython_extension",
+    "loss_line",
     "loss_surface",
     "normalize_direction",
+    "pca_directions",
+    "plane_through",
+    "project",
     "random_direction",
+    "save",
     "unload_ipython_extension",
     "zoo",
 ]

@@ -1,0 +1,15 @@
+"""The verbs: what a person calls. The widget prepares its session here too, so both compute the same."""
+
+from lljupyter.compute.lines import interpolate, loss_line
+from lljupyter.compute.prepare import check_seed, make_request, prepare
+from lljupyter.compute.surfaces import gradient_direction, loss_surface
+
+__all__ = [
+    "check_seed",
+    "gradient_direction",
+    "interpolate",
+    "loss_line",
+    "loss_surface",
+    "make_request",
+    "prepare",
+]

@@ -1,0 +1,175 @@
+"""Lines: the loss along one direction, and between two models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from lljupyter.compute.prepare import Range, prepare
+from lljupyter.compute.surfaces import run_all
+from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.engine.evaluator import Loader
+from lljupyter.engine.model import unwrapped
+from lljupyter.engine.quantities import LossFunction
+from lljupyter.geometry.directions import Ignore, Norm, between
+from lljupyter.geometry.parameters import Parameters, fingerprint
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def loss_line(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    quantities: Sequence[str] | None = None,
+    direction: Parameters | None = None,
+    norm: Norm | None = "filter",
+    ignore: Ignore | None = "biasbn",
+    seed: int = 0,
+    repeats: int = 1,
+    resolution: int = 51,
+    alpha: Range = (-1, 1),
+    batchnorm: BatchNorm = "eval",
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Computes the loss along a line, ``f(alpha) = L(theta* + alpha * delta)``.
+
+    A random line is the cut through the surface of the same seed at beta = 0.
+
+    Args:
+        model: See ``loss_surface``.
+        loader: See ``loss_surface``; a dict of several for training and test loss on the same line.
+        loss_fn: See ``loss_surface``.
+        quantities: See ``loss_surface``.
+        direction: delta, a dict of parameter name to tensor, used as it is; None draws a Gaussian one from ``seed``.
+        norm: See ``loss_surface``.
+        ignore: See ``loss_surface``.
+        seed: Seed of the random direction.
+        repeats: Number of lines, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``.
+        resolution: Number of points.
+        alpha: Range along delta, ends included.
+        batchnorm: See ``loss_surface``.
+        device: See ``loss_surface``.
+        max_samples: See ``loss_surface``.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A Dataset on the dimension (alpha,), else as that of ``loss_surface``.
+
+    Raises:
+        TypeError: If an argument is of another kind than expected.
+        ValueError: If an argument is out of range or does not fit the model; nothing was computed then.
+        RuntimeError: If the model fails at a point; the message names it.
+
+    Source:
+        Li et al. 2018, section 3.
+    """
+    options: dict[str, Any] = {
+        "loss_fn": loss_fn,
+        "quantities": quantities,
+        "device": device,
+        "max_samples": max_samples,
+    }
+    return _line(
+        model,
+        loader,
+        direction,
+        repeats,
+        progress,
+        norm=norm,
+        ignore=ignore,
+        seed=seed,
+        resolution=(resolution, 1),
+        alpha=alpha,
+        batchnorm=batchnorm,
+        **options,
+    )
+
+
+def interpolate(
+    model_a: nn.Module,
+    model_b: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    quantities: Sequence[str] | None = None,
+    resolution: int = 41,
+    alpha: Range = (-0.5, 1.5),
+    batchnorm: BatchNorm = "interpolate",
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Computes the loss on the line through two models, ``f(alpha) = L((1 - alpha) * theta_a + alpha * theta_b)``.
+
+    The line is not normalized: the model with the smaller weights looks sharper on it than it is (Li et al. 2018,
+    section 3).
+
+    Args:
+        model_a: At alpha = 0. Not changed.
+        model_b: At alpha = 1; the same names and shapes. Not changed.
+        loader: See ``loss_surface``; a dict of several for training and test loss on the same line.
+        loss_fn: See ``loss_surface``.
+        quantities: See ``loss_surface``.
+        resolution: Number of points; 41 has both models, and the middle, on the grid.
+        alpha: Range, ends included.
+        batchnorm: "interpolate" moves the running statistics of BatchNorm along with the weights, so that both
+            ends are the models as they are; "recalibrate" recomputes them at every point, which shows the barrier
+            between the minima without what stale statistics add to it; "eval" keeps those of model_a, so that
+            alpha = 1 is not model_b as it is (the authors' "weights").
+        device: See ``loss_surface``.
+        max_samples: See ``loss_surface``.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A Dataset on the dimension (alpha,), else as that of ``loss_surface``.
+
+    Raises:
+        TypeError: If an argument is of another kind than expected.
+        ValueError: If an argument is out of range, or the models do not fit each other; nothing was computed then.
+        RuntimeError: If the model fails at a point; the message names it.
+
+    Source:
+        Li et al. 2018, section 3, after Goodfellow et al. 2015.
+    """
+    if not isinstance(model_b, nn.Module):
+        raise TypeError(
+            f"expected model_b as a torch.nn.Module, got {type(model_b).__name__}; "
+            "call it as (model_a, model_b, loader)"
+        )
+    a, b = unwrapped(model_a), unwrapped(model_b)
+    direction = between(a, b, over="states" if batchnorm == "interpolate" else "parameters")
+    options: dict[str, Any] = {
+        "loss_fn": loss_fn,
+        "quantities": quantities,
+        "device": device,
+        "max_samples": max_samples,
+    }
+    line = _line(
+        a, loader, direction, 1, progress, resolution=(resolution, 1), alpha=alpha, batchnorm=batchnorm, **options
+    )
+    line.attrs.update(directions="between", model_b_fingerprint=fingerprint(b))
+    return line
+
+
+def _line(
+    model: nn.Module, loader: Loader, direction: Parameters | None, repeats: int, progress: bool, **options: Any
+) -> xarray.Dataset:
+    """A line is a surface with the single row beta = 0."""
+    if direction is not None:
+        if not isinstance(direction, dict):
+            raise TypeError(
+                f"expected direction as a dict of parameter name to tensor, got {type(direction).__name__}; "
+                "None draws it from seed"
+            )
+        options["directions"] = direction, {name: torch.zeros_like(part) for name, part in direction.items()}
+    prepared = prepare(model, loader, beta=(0, 0), **options)
+    line: xarray.Dataset = run_all(prepared, repeats, None, progress, "loss line").isel(beta=0, drop=True)
+    return line

@@ -1,0 +1,179 @@
+"""Checks the arguments of a surface and builds the session that computes it, for the verbs and the widget alike."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+
+from lljupyter import __version__
+from lljupyter.compute.planes import Directions, checked_plane, oriented
+from lljupyter.compute.resume import earlier_surface, take_over
+from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
+from lljupyter.engine.evaluator import Evaluator, Loader
+from lljupyter.engine.model import unwrapped
+from lljupyter.engine.overlay import Overlay
+from lljupyter.engine.points import Request
+from lljupyter.engine.quantities import LossFunction
+from lljupyter.engine.session import Session
+from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
+from lljupyter.geometry.directions import Ignore, Norm, check_norm
+from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
+from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project_trajectory
+
+if TYPE_CHECKING:
+    import xarray
+
+Range = tuple[float, float]
+
+
+class Prepared(NamedTuple):
+    """A session that is ready to run.
+
+    Attributes:
+        session: Not started yet.
+        seeded: Whether the directions come from a seed, so that another seed can be asked for.
+        directions: ``(delta, eta)``, where they do not come from a seed.
+        draws: Whether the model draws random numbers, for which it borrows the global generators.
+        ranges: What was not asked for: fitted ranges, and those of a resumed surface, by the name of the axis.
+    """
+
+    session: Session
+    seeded: bool
+    directions: Directions | None
+    draws: bool
+    ranges: dict[str, Range]
+
+
+def prepare(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    quantities: Sequence[str] | None = None,
+    directions: Directions | Plane | None = None,
+    norm: Norm | None = "filter",
+    ignore: Ignore | None = "biasbn",
+    seed: int = 0,
+    orthogonalize: bool = False,
+    resolution: int | Sequence[int] = 51,
+    alpha: Range | None = None,
+    beta: Range | None = None,
+    trajectory: Trajectory | None = None,
+    batchnorm: BatchNorm = "eval",
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    resume: xarray.Dataset | str | os.PathLike[str] | None = None,
+) -> Prepared:
+    """Checks all arguments of a surface and builds the session that computes it; see ``loss_surface``."""
+    model = unwrapped(model)
+    check_norm(norm, ignore)
+    check_batchnorm(batchnorm)
+    earlier = None if resume is None else earlier_surface(resume, model, directions)
+    if earlier is not None:
+        directions = earlier.directions
+        norm, ignore, seed, orthogonalize = earlier.options()
+    given = checked_plane(directions, model, batchnorm)
+    checkpoints = None if trajectory is None else open_checkpoints(trajectory)
+    seeded = given is None and (checkpoints is None or earlier is not None)
+    number = check_seed(seed) if seeded else None
+    # Checked before the data are read; a range that is fitted has to wait for the path.
+    request = make_request(number, resolution, *((-1.0, 1.0) if limits is None else limits for limits in (alpha, beta)))
+    evaluator = Evaluator(
+        model,
+        loader,
+        loss_fn=loss_fn,
+        quantities=quantities,
+        device=device,
+        max_samples=max_samples,
+        batchnorm=batchnorm,
+    )
+    how: dict[str, Any] = {"norm": str(norm).lower(), "ignore": str(ignore).lower()}
+    if given is not None:
+        how = {"directions": "given"} if earlier is None else earlier.recipe()
+    elif seeded:
+        how = {"directions": "random", **how}
+    else:
+        assert trajectory is not None
+        pca = pca_directions(trajectory, evaluator.center, ignore=ignore)
+        given = Plane(evaluator.center, *pca.directions)
+        ratio = [float(share) for share in pca.explained_variance_ratio]
+        how = {"directions": "pca", "ignore": how["ignore"], "explained_variance_ratio": ratio}
+
+    def plane_for(seed: int | None) -> Plane:
+        if seed is not None:
+            return oriented(random_plane(evaluator.center, seed, norm, ignore), evaluator, orthogonalize)
+        assert given is not None
+        return oriented(given, evaluator, orthogonalize)
+
+    # Random planes are drawn by the engine, so that the constructor of a widget does not wait for them.
+    plane = None if seeded and checkpoints is None else plane_for(number)
+    marks = dict(plane.marks) if plane else {}
+    recipe: dict[str, Any] = {
+        "model": evaluator.title,
+        "model_fingerprint": evaluator.fingerprint,
+        **how,
+        **({"orthogonalized": 1} if orthogonalize else {}),
+        **({"marks": json.dumps(marks)} if marks else {}),
+        "batchnorm": batchnorm,
+        "loss_fn": evaluator.loss_name,
+        "n_samples": evaluator.n_samples,
+        "device": str(evaluator.device),
+        "lljupyter_version": __version__,
+        "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
+    }
+    path = project_trajectory(checkpoints, plane) if checkpoints and plane else None
+    if earlier is not None:
+        request = Request(number, earlier.dataset["alpha"].values.copy(), earlier.dataset["beta"].values.copy())
+    elif path or marks:
+        limits = zip((alpha, beta), _fitted(path, list(marks.values()), resolution), strict=True)
+        request = make_request(number, resolution, *(fit if asked is None else asked for asked, fit in limits))
+    ranges: dict[str, Range] = {}
+    if earlier is not None or (alpha is None and (path or marks)):
+        ranges["alpha"] = float(request.alpha[0]), float(request.alpha[-1])
+    if earlier is not None or (beta is None and (path or marks)):
+        ranges["beta"] = float(request.beta[0]), float(request.beta[-1])
+    names = [name for quantity in evaluator.quantities for name in (quantity, f"{quantity}_stderr")]
+    overlay = None if path is None or checkpoints is None else Overlay(checkpoints, path, names)
+    session = Session(evaluator, plane_for, request, recipe, overlay=overlay)
+    if earlier is not None:
+        take_over(earlier.dataset, session)
+    fixed = None if seeded or plane is None else (plane.delta, plane.eta)
+    return Prepared(session, seeded, fixed, evaluator.draws, ranges)
+
+
+def _fitted(path: ProjectedPath | None, marks: Sequence[Range], resolution: int | Sequence[int]) -> tuple[Range, Range]:
+    n_alpha, n_beta = resolution_pair(resolution)
+    x = [*(path.alpha if path else ()), *(a for a, _ in marks)]
+    y = [*(path.beta if path else ()), *(b for _, b in marks)]
+    return fitted_range(x, n_alpha), fitted_range(y, n_beta)
+
+
+def make_request(seed: int | None, resolution: int | Sequence[int], alpha: Range, beta: Range) -> Request:
+    """Checks resolution and ranges and lays out the grid; see ``axis`` for what is refused."""
+    n_alpha, n_beta = resolution_pair(resolution)
+    return Request(seed, axis(alpha, n_alpha, "alpha"), axis(beta, n_beta, "beta"))
+
+
+def check_seed(seed: int) -> int:
+    """Checks the seed of random directions.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is negative or above 2**53, the largest that a browser can hold exactly.
+    """
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        value = None
+    if value is None or isinstance(seed, bool):
+        raise TypeError(f"expected seed as a whole number, got {seed!r}; try seed=0")
+    if not 0 <= value <= 2**53:
+        raise ValueError(f"expected a seed from 0 to 2**53, got {value}; try seed=0")
+    return value

@@ -1,0 +1,108 @@
+"""Goes on with a surface that was computed in part, in this process or an earlier one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from lljupyter.compute.planes import Directions
+from lljupyter.engine.session import Session
+from lljupyter.geometry.direction_files import load_directions
+from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.parameters import fingerprint
+from lljupyter.geometry.plane import Plane
+from lljupyter.surface.files import load
+
+if TYPE_CHECKING:
+    import xarray
+
+# What says how the directions were made.
+HOW = ("directions", "norm", "ignore", "explained_variance_ratio", "orthogonalized", "marks")
+
+
+class Earlier(NamedTuple):
+    """A surface that was computed in part.
+
+    Attributes:
+        dataset: The surface.
+        directions: Its directions where they do not come from a seed.
+    """
+
+    dataset: xarray.Dataset
+    directions: Directions | Plane | None
+
+    def options(self) -> tuple[Norm | None, Ignore | None, int, bool]:
+        """Returns norm, ignore, seed and orthogonalize; only random directions depend on them."""
+        told = {name: None if value == "none" else value for name, value in self.dataset.attrs.items()}
+        random = self.directions is None
+        return told.get("norm"), told.get("ignore"), int(told.get("seed") or 0), random and "orthogonalized" in told
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns how its directions were made, as attributes."""
+        return {name: self.dataset.attrs[name] for name in HOW if name in self.dataset.attrs}
+
+
+def earlier_surface(
+    resume: xarray.Dataset | str | os.PathLike[str], model: nn.Module, directions: Directions | Plane | None
+) -> Earlier:
+    """Reads a surface to go on with, and checks that it is one of this model.
+
+    Args:
+        resume: The Dataset, or the path of a file; see ``load``.
+        model: The model.
+        directions: Given ones take precedence over those kept beside the file.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If it is no single surface, or one of another model, or its directions are not known.
+    """
+    path = resume if isinstance(resume, (str, os.PathLike)) else None
+    dataset: Any = load(path) if path is not None else resume
+    if "evaluated" not in getattr(dataset, "variables", {}) or set(dataset["evaluated"].dims) != {"alpha", "beta"}:
+        raise ValueError(
+            "expected a surface on the dimensions (beta, alpha) to resume, got "
+            f"{dict(getattr(dataset, 'sizes', {})) or type(dataset).__name__}; "
+            "pass what loss_surface returned, or its path"
+        )
+    known = dataset.attrs.get("model_fingerprint")
+    if known not in (None, fingerprint(model)):
+        raise ValueError(
+            f"expected the surface of this model to resume, got one of another model "
+            f"({dataset.attrs.get('model')}) or of other weights; load the weights that it was computed with"
+        )
+    if dataset.attrs.get("directions") == "random":
+        return Earlier(dataset, None)
+    if directions is None and path is None:
+        raise ValueError(
+            "expected the directions of a surface to resume whose directions are not random, got none; "
+            "pass directions=..., or the path of a file that was saved with them"
+        )
+    return Earlier(dataset, directions if directions is not None else load_directions(path or "", model))
+
+
+def take_over(dataset: xarray.Dataset, session: Session) -> None:
+    """Gives a session the points of an earlier surface.
+
+    Raises:
+        ValueError: If it was computed with another loss, other data or another treatment of BatchNorm.
+    """
+    for name in ("loss_fn", "n_samples", "batchnorm"):
+        before, now = dataset.attrs.get(name), session.recipe[name]
+        if before is not None and before != now:
+            raise ValueError(
+                f"expected the surface to resume with {name} = {now!r}, got one with {before!r}; "
+                "pass the loader and options that it was computed with"
+            )
+    missing = [name for name in session.names if name not in dataset and not name.endswith("_stderr")]
+    if missing:
+        raise ValueError(
+            f"expected a surface with {missing[0]!r} to resume, got {list(dataset.data_vars)}; "
+            "pass the loaders and quantities that it was computed with"
+        )
+    surface = dataset.transpose("beta", "alpha", ...)
+    nothing = np.full(surface["evaluated"].shape, np.nan)  # the authors' files have no standard errors
+    values = {name: surface[name].values if name in surface else nothing for name in session.names}
+    session.restore(values, surface["evaluated"].values)

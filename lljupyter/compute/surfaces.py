@@ -1,0 +1,212 @@
+"""Surfaces, and the direction of steepest ascent."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from lljupyter.compute.planes import Directions
+from lljupyter.compute.prepare import Prepared, Range, prepare
+from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.engine.evaluator import Evaluator, Loader
+from lljupyter.engine.quantities import LossFunction
+from lljupyter.engine.session import Session
+from lljupyter.geometry.checkpoints import Trajectory
+from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.plane import Plane
+from lljupyter.surface.files import save
+
+if TYPE_CHECKING:
+    import xarray
+
+# How often a surface that is kept on disk is written while it is computed.
+SAVE_SECONDS = 30.0
+
+
+def loss_surface(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    quantities: Sequence[str] | None = None,
+    directions: Directions | Plane | None = None,
+    norm: Norm | None = "filter",
+    ignore: Ignore | None = "biasbn",
+    seed: int = 0,
+    orthogonalize: bool = False,
+    repeats: int = 1,
+    resolution: int | Sequence[int] = 51,
+    alpha: Range | None = None,
+    beta: Range | None = None,
+    trajectory: Trajectory | None = None,
+    batchnorm: BatchNorm = "eval",
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    resume: xarray.Dataset | str | os.PathLike[str] | None = None,
+    save_to: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Computes the loss surface ``f(alpha, beta) = L(theta* + alpha * delta + beta * eta)`` around a model.
+
+    The model is copied first and not changed in any way. The loader is read once.
+
+    Args:
+        model: A trained module; its parameters are theta*, the center.
+        loader: Yields ``(inputs, targets)`` batches, such as a DataLoader or a list. ``inputs`` may be a tuple or
+            dict of tensors for models with several inputs. A dict of several, ``{"train": ..., "test": ...}``, gives
+            "train_loss", "test_loss" and so on.
+        loss_fn: A torch loss module or any callable ``(outputs, targets) -> loss``, the mean over the batch or one
+            value a sample. None: cross-entropy, for targets that are class indices.
+        quantities: Some of "loss" and "accuracy"; None for all that can be measured.
+        directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
+            ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
+            principal directions of ``trajectory``.
+        norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
+        ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
+        seed: Seed of the random directions.
+        orthogonalize: Whether to take from eta its part along delta.
+        repeats: Number of surfaces, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``: they show
+            how far the picture depends on its directions.
+        resolution: Points along both axes, or ``(n_alpha, n_beta)``. An odd number has the center on the grid.
+        alpha: Range along delta, ends included; ``(x, x)`` with resolution 1 is that one point. None: (-1, 1), or
+            what holds the trajectory and the models that the plane goes through.
+        beta: Range along eta.
+        trajectory: Checkpoints of the training run, in its order: the folder of a ``TrajectoryRecorder``, or a list
+            of state dicts or paths. Each is projected onto the plane and measured where it really is.
+        batchnorm: How the running statistics of BatchNorm are treated away from the center. "eval" keeps those
+            of the model, as the paper does: right near a minimum. "recalibrate" recomputes them on the first loader
+            at every point (two passes over the data instead of one): right where the weights are far from those
+            the statistics were made for, as between two minima. "interpolate" moves them along directions over
+            states: the authors' way between two models; cheap, but far outside of [0, 1] a variance may turn
+            negative and the loss NaN.
+        device: Where to evaluate; None for the model's device. Data are brought there.
+        max_samples: Use only the first samples of each loader.
+        resume: A surface that was computed in part, or the path of one: its plane and grid are taken over and what
+            is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha`` and
+            ``beta`` are its own then.
+        save_to: A path where the surface is kept while it is computed, and when it ends for whatever reason; for
+            ``resume`` later on.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A Dataset on the dimensions (beta, alpha) with ``loss``, ``loss_stderr``, where it can be measured
+        ``accuracy`` (0 to 1) and ``accuracy_stderr``, all float64, and ``evaluated``, bool. Attributes hold the
+        recipe. A loss that is inf or NaN is a result like any other. With ``trajectory``, on the dimension
+        ``checkpoint``: ``trajectory_alpha``, ``trajectory_beta``, ``trajectory_outside`` (the share of its distance
+        from the center that lies outside the plane), ``trajectory_loss`` and so on (the real ones); the attribute
+        ``trajectory_captured`` is the share of the run's variation that the plane captures.
+
+    Raises:
+        TypeError: If an argument is of another kind than expected.
+        ValueError: If an argument is out of range or does not fit the model; nothing was computed then.
+        FileNotFoundError: If there is no file to resume.
+        RuntimeError: If the model fails at a point; the message names it.
+
+    Example:
+        >>> surface = loss_surface(model, loader, resolution=25)  # doctest: +SKIP
+        >>> surface.loss.sel(alpha=0, beta=0)  # doctest: +SKIP
+
+    Source:
+        Li et al. 2018, sections 3 and 4.
+    """
+    prepared = prepare(
+        model,
+        loader,
+        loss_fn=loss_fn,
+        quantities=quantities,
+        directions=directions,
+        norm=norm,
+        ignore=ignore,
+        seed=seed,
+        orthogonalize=orthogonalize,
+        resolution=resolution,
+        alpha=alpha,
+        beta=beta,
+        trajectory=trajectory,
+        batchnorm=batchnorm,
+        device=device,
+        max_samples=max_samples,
+        resume=resume,
+    )
+    return run_all(prepared, repeats, save_to, progress, "loss surface")
+
+
+def run_all(
+    prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | None, progress: bool, title: str
+) -> xarray.Dataset:
+    """Runs a session in the calling thread, once for every seed, with a progress bar."""
+    import xarray
+
+    session, request = prepared.session, prepared.session.arrays()[0]
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise ValueError(f"expected repeats as a whole number of at least 1, got {repeats!r}; 1 is one picture")
+    if repeats > 1 and (not prepared.seeded or save_to is not None):
+        raise ValueError(
+            f"expected repeats=1 with given directions or save_to, got {repeats}; repeats draws one plane after another"
+        )
+    found: list[xarray.Dataset] = []
+    saved = time.monotonic()
+    with tqdm(
+        total=request.alpha.size * request.beta.size * repeats, unit="point", disable=not progress, desc=title
+    ) as bar:
+
+        def on_update(session: Session) -> None:
+            nonlocal saved
+            bar.update(len(found) * request.alpha.size * request.beta.size + session.progress().n_done - bar.n)
+            if save_to is not None and time.monotonic() - saved > SAVE_SECONDS:
+                save(session.dataset(), save_to)
+                saved = time.monotonic()
+
+        session.on_update = on_update
+        try:
+            if save_to is not None:
+                save(session.dataset(), save_to, directions=prepared.directions)
+            for index in range(repeats):
+                if index:
+                    assert request.seed is not None
+                    session.request(request._replace(seed=request.seed + index))
+                session.run()
+                session.wait()
+                found.append(session.dataset())
+        finally:
+            if save_to is not None:
+                save(session.dataset(), save_to)
+    if repeats == 1:
+        return found[0]
+    seeds = xarray.Variable("seed", [part.attrs.pop("seed") for part in found], {"long_name": "seed of the directions"})
+    stacked: xarray.Dataset = xarray.concat(found, dim="seed", combine_attrs="override").assign_coords(seed=seeds)
+    return stacked
+
+
+def gradient_direction(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+) -> dict[str, Tensor]:
+    """Returns the gradient of the mean loss at the model's parameters, over the whole loader, in evaluation mode.
+
+    Args:
+        model: A module; it is copied, neither it nor its gradients are changed.
+        loader: See ``loss_surface``.
+        loss_fn: See ``loss_surface``.
+        device: See ``loss_surface``.
+        max_samples: See ``loss_surface``.
+
+    Returns:
+        ``{name: tensor}``, uphill, not normalized; pass it through ``normalize_direction`` to compare networks.
+
+    Raises:
+        TypeError: If an argument is of another kind than expected.
+        ValueError: If an argument does not fit the model.
+    """
+    options: dict[str, Any] = {"loss_fn": loss_fn, "device": device, "max_samples": max_samples}
+    return Evaluator(model, loader, quantities=["loss"], **options).gradient()
