@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterable
 from inspect import Parameter, signature
@@ -16,11 +17,13 @@ from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
 from lljupyter.jupyter.look import LOOK, Landscape, check_choices
 from lljupyter.jupyter.wire import Command, pack
+from lljupyter.surface.files import save
 
 if TYPE_CHECKING:
     import xarray
 
 CONTROLS = ("alpha", "beta", "seed", "resolution")
+BLOCKING_ONLY = ("progress", "repeats", "save_to")
 
 
 class LandscapeWidget(Landscape):
@@ -33,9 +36,10 @@ class LandscapeWidget(Landscape):
     Args:
         model: A trained module.
         loader: Yields ``(inputs, targets)`` batches.
-        **options: Those of ``loss_surface`` but for ``progress``; ``title``, the heading; and how it is drawn:
-            ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``, ``limits``, ``camera``,
-            ``show_contours``, ``show_points``, ``show_marks``, ``show_slices`` and ``show_panel``.
+        **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading; and
+            how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
+            ``limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_slices`` and
+            ``show_panel``.
 
     Attributes:
         alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane, also after a
@@ -68,8 +72,9 @@ class LandscapeWidget(Landscape):
         _check_names(options)
         shown: dict[str, Any] = {name: options.pop(name) for name in ("title", *LOOK) if name in options}
         check_choices(shown)
-        self._session, self._seeded, draws = prepare(model, loader, **options)
-        if draws:
+        prepared = prepare(model, loader, **options)
+        self._session, self._seeded, self._directions = prepared.session, prepared.seeded, prepared.directions
+        if prepared.draws:
             raise ValueError(
                 "expected a model that draws no random numbers in evaluation mode, got one that does (dropout with "
                 "training=True, say), which would disturb those of your other cells while it is computed; "
@@ -80,7 +85,9 @@ class LandscapeWidget(Landscape):
         if shown.setdefault("quantity", names[0]) not in names:
             raise ValueError(f"expected quantity as one of {names}, got {shown['quantity']!r}; try {names[0]!r}")
         request = self._session.arrays()[0]
-        controls: dict[str, Any] = {name: tuple(map(float, options[name])) for name in CONTROLS[:2] if name in options}
+        given = {name: options[name] for name in CONTROLS[:2] if options.get(name) is not None}
+        controls: dict[str, Any] = {name: tuple(map(float, limits)) for name, limits in given.items()}
+        controls.update(prepared.ranges)
         controls["resolution"] = (len(request.alpha), len(request.beta))
         if self._seeded:
             controls["seed"] = request.seed
@@ -132,6 +139,15 @@ class LandscapeWidget(Landscape):
     def stop(self) -> None:
         """Ends the computation before the next batch; what was evaluated is kept and shown."""
         self._engine.stop()
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Writes the surface as far as it is known, with its directions where they do not come from a seed.
+
+        Args:
+            path: A ``.nc`` file, which ``resume=path`` goes on with later, or another that ``lljupyter.save`` knows.
+            **options: See ``lljupyter.save``.
+        """
+        save(self.surface, path, **{"directions": self._directions, **options})
 
     def close(self) -> None:
         """Ends the computation, frees the copy of the model and the data, and takes the widget off the page."""
@@ -200,7 +216,7 @@ def _check_names(options: dict[str, Any]) -> None:
 def _signature() -> Any:
     """The options by name, for completion and help."""
     own = [(name, LandscapeWidget.class_traits()[name].default_value) for name in ("title", *LOOK)]
-    shared = [p for p in signature(loss_surface).parameters.values() if p.name != "progress"]
+    shared = [p for p in signature(loss_surface).parameters.values() if p.name not in BLOCKING_ONLY]
     added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in own]
     return signature(loss_surface).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
@@ -21,8 +21,23 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-class Meta(TypedDict):
-    """Describes a frame. Numbers are finite or None, as JSON knows neither NaN nor infinity.
+class Trajectory(TypedDict):
+    """The checkpoints of a training run over the surface, each list of the same length.
+
+    ``loss`` holds the real ones (None: not known yet, or not finite), ``outside`` the share of the distance from the
+    center that lies outside the plane, ``captured`` the share of the run's variation that the plane captures.
+    """
+
+    alpha: list[float | None]
+    beta: list[float | None]
+    loss: list[float | None]
+    outside: list[float | None]
+    captured: float | None
+    labels: list[str]
+
+
+class _Always(TypedDict):
+    """What every frame is described with. Numbers are finite or None, as JSON knows neither NaN nor infinity.
 
     ``shape`` is (n_beta, n_alpha); ``alpha``, ``beta`` and ``seed`` are those of the frame, which may lag behind the
     controls; ``layers`` names the layers of the frame; seconds count computing time, not pauses; ``center`` holds
@@ -46,6 +61,12 @@ class Meta(TypedDict):
     title: str
     subtitle: str
     error: str | None
+
+
+class Meta(_Always, total=False):
+    """Describes a frame; ``trajectory`` is there when the surface has one."""
+
+    trajectory: Trajectory
 
 
 class Command(TypedDict):
@@ -88,6 +109,8 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "subtitle": _subtitle(session.recipe),
         "error": None if progress.error is None else str(progress.error),
     }
+    if (trajectory := session.trajectory()) is not None:
+        meta["trajectory"] = _trajectory(*trajectory, session.names[0])
     return frame, meta
 
 
@@ -128,6 +151,14 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         "subtitle": _subtitle(dataset.attrs),
         "error": None,
     }
+    if "trajectory_captured" in dataset.attrs:
+        told = {
+            str(name).removeprefix("trajectory_"): variable.values
+            for name, variable in dataset.data_vars.items()
+            if str(name).startswith("trajectory_")
+        }
+        labels, captured = dataset["checkpoint"].values.tolist(), float(dataset.attrs["trajectory_captured"])
+        meta["trajectory"] = _trajectory(labels, told, captured, names[0])
     return frame, meta
 
 
@@ -154,6 +185,22 @@ def _subtitle(recipe: Mapping[str, Any]) -> str:
     given = "given directions" if on else ""
     how = given if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
     return ", ".join(part for part in (on, how) if part)
+
+
+def _trajectory(
+    labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float, quantity: str
+) -> Trajectory:
+    alpha, beta, loss, outside = (
+        [_finite(value) for value in told[name].tolist()] for name in ("alpha", "beta", quantity, "outside")
+    )
+    return {
+        "alpha": alpha,
+        "beta": beta,
+        "loss": loss,
+        "outside": outside,
+        "captured": _finite(captured),
+        "labels": list(labels),
+    }
 
 
 def _finite(value: float) -> float | None:
