@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -349,7 +350,12 @@ def test_an_h5_file_with_wrong_shapes_and_stacks_are_refused(tmp_path):
 
 def arrays(path: Path) -> tuple[ElementTree.Element, dict[str, np.ndarray]]:
     root = ElementTree.parse(path).getroot()
-    return root, {a.get("Name"): np.array((a.text or "").split(), dtype=float) for a in root.iter("DataArray")}
+    found = {}
+    for array in root.iter("DataArray"):
+        content = base64.b64decode(array.text)
+        assert int.from_bytes(content[:8], "little") == len(content) - 8
+        found[array.get("Name")] = np.frombuffer(content[8:], f"<{np.dtype(array.get('type').lower()).str[1:]}")
+    return root, found
 
 
 def test_a_structured_grid_for_paraview(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -99,6 +100,8 @@ def _polygons(root: ElementTree.Element, shown: NDArray[np.bool_]) -> ElementTre
 
 
 def _array(parent: ElementTree.Element, name: str, values: NDArray[Any], n_components: int = 1) -> None:
-    told = {"type": TYPES[values.dtype.kind], "Name": name, "NumberOfComponents": str(n_components), "format": "ascii"}
+    told = {"type": TYPES[values.dtype.kind], "Name": name, "NumberOfComponents": str(n_components), "format": "binary"}
     array = ElementTree.SubElement(parent, "DataArray", told)
-    array.text = " ".join("nan" if value != value else repr(value) for value in values.tolist())
+    # Not as plain text, in which VTK can't read NaN.
+    content = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    array.text = b64encode(len(content).to_bytes(8, "little") + content).decode()
