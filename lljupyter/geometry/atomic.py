@@ -28,5 +28,6 @@ def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Pa
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.replace(target)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
