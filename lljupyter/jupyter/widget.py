@@ -36,8 +36,8 @@ class LandscapeWidget(Landscape):
     Args:
         model: A trained module.
         loader: Yields ``(inputs, targets)`` batches.
-        **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading; and
-            how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
+        **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading;
+            and how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
             ``limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_slices`` and
             ``show_panel``.
 
