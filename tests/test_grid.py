@@ -197,3 +197,9 @@ def test_nothing_finite_is_drawn_beside_a_hole(hole):
     assert not np.isfinite(filled[1:8, 1:8]).any()
     assert (filled[0] == 1).all()
     assert (filled[:, 8] == 1).all()
+
+
+@pytest.mark.parametrize("resolution", [1001, (200_000, 200_000), (10, 100_001)])
+def test_grids_that_no_screen_shows_are_refused(resolution):
+    with pytest.raises(ValueError, match=r"expected at most 1,000,000 points, got .*; the default resolution is 51"):
+        resolution_pair(resolution)

@@ -166,6 +166,11 @@ class Session:
             if self._status == "error" and self._error is not None:
                 raise self._error
 
+    @property
+    def closed(self) -> bool:
+        """Whether the session was closed: nothing more is computed then."""
+        return self._closed
+
     def progress(self) -> Progress:
         """Returns how far the session is."""
         with self._condition:

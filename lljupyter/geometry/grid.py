@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# Laying out more would hold the caller up for seconds, and no screen shows them.
+MAX_POINTS = 1_000_000
+
 
 def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
     """Returns the coordinates of one axis of the grid.
@@ -81,11 +84,18 @@ def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
 
     Raises:
         TypeError: If it is neither. The counts themselves are checked by ``axis``.
+        ValueError: If it asks for more than ``MAX_POINTS`` points.
     """
     if isinstance(resolution, (int, np.integer)) and not isinstance(resolution, bool):
-        return int(resolution), int(resolution)
+        resolution = int(resolution), int(resolution)
     if isinstance(resolution, (tuple, list)) and len(resolution) == 2:
-        return resolution[0], resolution[1]
+        n_alpha, n_beta = resolution
+        whole = all(isinstance(n, (int, np.integer)) for n in (n_alpha, n_beta))
+        if whole and n_alpha * n_beta > MAX_POINTS:
+            raise ValueError(
+                f"expected at most {MAX_POINTS:,} points, got {n_alpha:,} x {n_beta:,}; the default resolution is 51"
+            )
+        return n_alpha, n_beta
     raise TypeError(
         f"expected resolution as a whole number or a pair (n_alpha, n_beta), got {resolution!r}; try resolution=51"
     )

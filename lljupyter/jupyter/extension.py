@@ -8,9 +8,10 @@ from typing import Any
 def LandscapeWidget(model: Any, loader: Any, **options: Any) -> Any:
     """Shows the loss landscape of a model while it is computed: ``LandscapeWidget(model, loader)``.
 
-    This is ``lljupyter.LandscapeWidget``, imported when it is first called. Its options: ``loss_fn``, ``quantities``,
-    ``directions``, ``norm``, ``ignore``, ``seed``, ``resolution``, ``alpha``, ``beta``, ``device``, ``max_samples``,
-    ``view``, ``scale``, ``quantity``; ``help(lljupyter.loss_surface)`` explains them.
+    This is ``lljupyter.LandscapeWidget``, imported when it is first called. ``help(lljupyter.LandscapeWidget)`` and
+    ``help(lljupyter.loss_surface)`` explain the options: what is computed (``loss_fn``, ``directions``, ``norm``,
+    ``seed``, ``resolution``, ``alpha``, ``beta``, ``device``, ``max_samples``) and how it is drawn (``view``,
+    ``scale``, ``colormap``).
     """
     from lljupyter.jupyter.widget import LandscapeWidget
 

@@ -170,6 +170,8 @@ class LandscapeWidget(Landscape):
         return self._refusing(proposal, self._checked_setting)
 
     def _checked_setting(self, name: str, value: Any) -> Any:
+        if self._engine.closed:
+            raise ValueError(f"expected an open widget to change {name}, got a closed one; make a new widget")
         if name in ("alpha", "beta"):
             axis(value, resolution_pair(self.resolution)[name == "beta"], name)
             return tuple(map(float, value))
