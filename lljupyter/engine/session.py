@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import contextvars
 import logging
+import os
+import sys
 import threading
 import time
 import traceback
@@ -34,6 +36,8 @@ ENDED = ("stopped", "done", "error")
 
 # A chunk of points takes about this long: a command is answered within one.
 CHUNK_SECONDS = 0.05
+# How far the engine thread, and torch's threads that it starts, step back behind everything else (0 to 19).
+ENGINE_NICENESS = 10
 # Pictures follow each other no sooner than this. Browsers drop bursts of messages silently, and where the processor
 # has to draw them, more would cost it a core.
 PUBLISH_SECONDS = 0.1
@@ -275,6 +279,8 @@ class Session:
                     self._condition.notify_all()
 
     def _serve(self) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own: other cells and the browser come first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._closed or self._status == "running")
