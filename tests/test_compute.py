@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from inspect import Parameter, getdoc, signature
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,10 @@ import xarray
 from reference import batches_of, grid_points, linear, network, slow_mean
 from torch import nn
 
-from lljupyter import loss_surface
-from lljupyter.compute import check_seed
+from lljupyter import interpolate, loss_line, loss_surface
+from lljupyter.compute import check_seed, prepare
+from lljupyter.compute.options import Measuring, Surface
+from lljupyter.engine.evaluator import Evaluator
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import fingerprint, parameters_of
 from lljupyter.geometry.plane import random_plane
@@ -178,3 +183,29 @@ def test_seeds_that_are_whole_numbers(seed):
 def test_seeds_of_another_kind_are_refused(seed):
     with pytest.raises(TypeError, match="expected seed as a whole number, got"):
         check_seed(seed)
+
+
+@pytest.mark.parametrize("verb", [loss_surface, loss_line, interpolate])
+def test_every_option_is_in_the_signature_and_explained_once(verb):
+    names = [p.name for p in signature(verb).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    assert {"loss_fn", "quantities", "device", "max_samples", "batchnorm", "progress"} < set(names)
+    arguments = getdoc(verb).split("Args:\n")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"^    (\S+): .", arguments, re.MULTILINE)) == sorted(names)
+    assert "Surface``" not in arguments
+
+
+def test_the_options_are_those_of_what_they_are_passed_on_to():
+    own = set(signature(Evaluator).parameters) - {"model", "loader", "batchnorm"}
+    assert set(Measuring.__annotations__) == own
+    assert set(Surface.__annotations__) == set(signature(prepare).parameters) - {"model", "loader"}
+    assert signature(loss_line).parameters["norm"] == signature(prepare).parameters["norm"]
+
+
+@pytest.mark.parametrize("verb", [loss_surface, loss_line])
+def test_an_unknown_option_is_refused(verb):
+    with pytest.raises(TypeError, match=rf"expected options among .*'max_samples'.*, got 'sed'; help\({verb.__name__}"):
+        verb(network(), batches_of(8), sed=3)
+
+
+def test_model_and_loader_may_be_named():
+    assert loss_surface(model=network(), loader=batches_of(8), resolution=2, progress=False).evaluated.all()

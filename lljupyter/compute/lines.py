@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from lljupyter.compute.prepare import Range, prepare
+from lljupyter.compute.options import Drawn, Measuring, Range, takes
+from lljupyter.compute.prepare import prepare
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.batchnorm import BatchNorm
 from lljupyter.engine.evaluator import Loader
 from lljupyter.engine.model import unwrapped
-from lljupyter.engine.quantities import LossFunction
-from lljupyter.geometry.directions import Ignore, Norm, between
+from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import Parameters, fingerprint
 
 if TYPE_CHECKING:
     import xarray
+    from typing_extensions import Unpack
 
 
+@takes(Drawn, prepare)
 def loss_line(
     model: nn.Module,
     loader: Loader,
     *,
-    loss_fn: LossFunction | None = None,
-    quantities: Sequence[str] | None = None,
     direction: Parameters | None = None,
-    norm: Norm | None = "filter",
-    ignore: Ignore | None = "biasbn",
-    seed: int = 0,
-    repeats: int = 1,
     resolution: int = 51,
     alpha: Range = (-1, 1),
-    batchnorm: BatchNorm = "eval",
-    device: torch.device | str | None = None,
-    max_samples: int | None = None,
+    repeats: int = 1,
     progress: bool = True,
+    **options: Unpack[Drawn],
 ) -> xarray.Dataset:
     """Computes the loss along a line, ``f(alpha) = L(theta* + alpha * delta)``.
 
     A random line is the cut through the surface of the same seed at beta = 0.
 
     Args:
-        model: See ``loss_surface``.
+        model: A trained module; its parameters are theta*, the center.
         loader: See ``loss_surface``; a dict of several for training and test loss on the same line.
-        loss_fn: See ``loss_surface``.
-        quantities: See ``loss_surface``.
+        **options: See ``Surface``.
         direction: delta, a dict of parameter name to tensor, used as it is; None draws a Gaussian one from ``seed``.
-        norm: See ``loss_surface``.
-        ignore: See ``loss_surface``.
-        seed: Seed of the random direction.
-        repeats: Number of lines, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``.
         resolution: Number of points.
         alpha: Range along delta, ends included.
-        batchnorm: See ``loss_surface``.
-        device: See ``loss_surface``.
-        max_samples: See ``loss_surface``.
+        repeats: Number of lines, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -71,41 +58,20 @@ def loss_line(
     Source:
         Li et al. 2018, section 3.
     """
-    options: dict[str, Any] = {
-        "loss_fn": loss_fn,
-        "quantities": quantities,
-        "device": device,
-        "max_samples": max_samples,
-    }
-    return _line(
-        model,
-        loader,
-        direction,
-        repeats,
-        progress,
-        norm=norm,
-        ignore=ignore,
-        seed=seed,
-        resolution=(resolution, 1),
-        alpha=alpha,
-        batchnorm=batchnorm,
-        **options,
-    )
+    return _line(model, loader, direction, repeats, progress, resolution=(resolution, 1), alpha=alpha, **options)
 
 
+@takes(Measuring, prepare)
 def interpolate(
     model_a: nn.Module,
     model_b: nn.Module,
     loader: Loader,
     *,
-    loss_fn: LossFunction | None = None,
-    quantities: Sequence[str] | None = None,
     resolution: int = 41,
     alpha: Range = (-0.5, 1.5),
     batchnorm: BatchNorm = "interpolate",
-    device: torch.device | str | None = None,
-    max_samples: int | None = None,
     progress: bool = True,
+    **options: Unpack[Measuring],
 ) -> xarray.Dataset:
     """Computes the loss on the line through two models, ``f(alpha) = L((1 - alpha) * theta_a + alpha * theta_b)``.
 
@@ -116,16 +82,13 @@ def interpolate(
         model_a: At alpha = 0. Not changed.
         model_b: At alpha = 1; the same names and shapes. Not changed.
         loader: See ``loss_surface``; a dict of several for training and test loss on the same line.
-        loss_fn: See ``loss_surface``.
-        quantities: See ``loss_surface``.
+        **options: See ``Surface``.
         resolution: Number of points; 41 has both models, and the middle, on the grid.
         alpha: Range, ends included.
         batchnorm: "interpolate" moves the running statistics of BatchNorm along with the weights, so that both
             ends are the models as they are; "recalibrate" recomputes them at every point, which shows the barrier
             between the minima without what stale statistics add to it; "eval" keeps those of model_a, so that
             alpha = 1 is not model_b as it is (the authors' "weights").
-        device: See ``loss_surface``.
-        max_samples: See ``loss_surface``.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -146,12 +109,6 @@ def interpolate(
         )
     a, b = unwrapped(model_a), unwrapped(model_b)
     direction = between(a, b, over="states" if batchnorm == "interpolate" else "parameters")
-    options: dict[str, Any] = {
-        "loss_fn": loss_fn,
-        "quantities": quantities,
-        "device": device,
-        "max_samples": max_samples,
-    }
     line = _line(
         a, loader, direction, 1, progress, resolution=(resolution, 1), alpha=alpha, batchnorm=batchnorm, **options
     )

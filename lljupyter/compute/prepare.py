@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lljupyter import __version__
+from lljupyter.compute.options import Measuring, Range, takes
 from lljupyter.compute.planes import Directions, checked_plane, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
@@ -19,7 +20,6 @@ from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.model import unwrapped
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
-from lljupyter.engine.quantities import LossFunction
 from lljupyter.engine.session import Session
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
@@ -29,8 +29,7 @@ from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project
 
 if TYPE_CHECKING:
     import xarray
-
-Range = tuple[float, float]
+    from typing_extensions import Unpack
 
 
 class Prepared(NamedTuple):
@@ -51,12 +50,11 @@ class Prepared(NamedTuple):
     ranges: dict[str, Range]
 
 
+@takes(Measuring, Evaluator)
 def prepare(
     model: nn.Module,
     loader: Loader,
     *,
-    loss_fn: LossFunction | None = None,
-    quantities: Sequence[str] | None = None,
     directions: Directions | Plane | None = None,
     norm: Norm | None = "filter",
     ignore: Ignore | None = "biasbn",
@@ -67,11 +65,10 @@ def prepare(
     beta: Range | None = None,
     trajectory: Trajectory | None = None,
     batchnorm: BatchNorm = "eval",
-    device: torch.device | str | None = None,
-    max_samples: int | None = None,
     resume: xarray.Dataset | str | os.PathLike[str] | None = None,
+    **options: Unpack[Measuring],
 ) -> Prepared:
-    """Checks all arguments of a surface and builds the session that computes it; see ``loss_surface``."""
+    """Checks all arguments of a surface and builds the session that computes it; ``Surface`` explains them."""
     model = unwrapped(model)
     check_norm(norm, ignore)
     check_batchnorm(batchnorm)
@@ -85,15 +82,7 @@ def prepare(
     number = check_seed(seed) if seeded else None
     # Checked before the data are read; a range that is fitted has to wait for the path.
     request = make_request(number, resolution, *((-1.0, 1.0) if limits is None else limits for limits in (alpha, beta)))
-    evaluator = Evaluator(
-        model,
-        loader,
-        loss_fn=loss_fn,
-        quantities=quantities,
-        device=device,
-        max_samples=max_samples,
-        batchnorm=batchnorm,
-    )
+    evaluator = Evaluator(model, loader, batchnorm=batchnorm, **options)
     how: dict[str, Any] = {"norm": str(norm).lower(), "ignore": str(ignore).lower()}
     if given is not None:
         how = {"directions": "given"} if earlier is None else earlier.recipe()

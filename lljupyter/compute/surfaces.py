@@ -4,53 +4,36 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lljupyter.compute.planes import Directions
-from lljupyter.compute.prepare import Prepared, Range, prepare
-from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.compute.options import Surface, takes
+from lljupyter.compute.prepare import Prepared, prepare
 from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.engine.session import Session
-from lljupyter.geometry.checkpoints import Trajectory
-from lljupyter.geometry.directions import Ignore, Norm
-from lljupyter.geometry.plane import Plane
 from lljupyter.surface.files import save
 
 if TYPE_CHECKING:
     import xarray
+    from typing_extensions import Unpack
 
 # How often a surface that is kept on disk is written while it is computed.
 SAVE_SECONDS = 30.0
 
 
+@takes(Surface, prepare)
 def loss_surface(
     model: nn.Module,
     loader: Loader,
     *,
-    loss_fn: LossFunction | None = None,
-    quantities: Sequence[str] | None = None,
-    directions: Directions | Plane | None = None,
-    norm: Norm | None = "filter",
-    ignore: Ignore | None = "biasbn",
-    seed: int = 0,
-    orthogonalize: bool = False,
     repeats: int = 1,
-    resolution: int | Sequence[int] = 51,
-    alpha: Range | None = None,
-    beta: Range | None = None,
-    trajectory: Trajectory | None = None,
-    batchnorm: BatchNorm = "eval",
-    device: torch.device | str | None = None,
-    max_samples: int | None = None,
-    resume: xarray.Dataset | str | os.PathLike[str] | None = None,
     save_to: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    **options: Unpack[Surface],
 ) -> xarray.Dataset:
     """Computes the loss surface ``f(alpha, beta) = L(theta* + alpha * delta + beta * eta)`` around a model.
 
@@ -61,35 +44,9 @@ def loss_surface(
         loader: Yields ``(inputs, targets)`` batches, such as a DataLoader or a list. ``inputs`` may be a tuple or
             dict of tensors for models with several inputs. A dict of several, ``{"train": ..., "test": ...}``, gives
             "train_loss", "test_loss" and so on.
-        loss_fn: A torch loss module or any callable ``(outputs, targets) -> loss``, the mean over the batch or one
-            value a sample. None: cross-entropy, for targets that are class indices.
-        quantities: Some of "loss" and "accuracy"; None for all that can be measured.
-        directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
-            ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
-            principal directions of ``trajectory``.
-        norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
-        ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
-        seed: Seed of the random directions.
-        orthogonalize: Whether to take from eta its part along delta.
+        **options: See ``Surface``.
         repeats: Number of surfaces, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``: they show
             how far the picture depends on its directions.
-        resolution: Points along both axes, or ``(n_alpha, n_beta)``. An odd number has the center on the grid.
-        alpha: Range along delta, ends included; ``(x, x)`` with resolution 1 is that one point. None: (-1, 1), or
-            what holds the trajectory and the models that the plane goes through.
-        beta: Range along eta.
-        trajectory: Checkpoints of the training run, in its order: the folder of a ``TrajectoryRecorder``, or a list
-            of state dicts or paths. Each is projected onto the plane and measured where it really is.
-        batchnorm: How the running statistics of BatchNorm are treated away from the center. "eval" keeps those
-            of the model, as the paper does: right near a minimum. "recalibrate" recomputes them on the first loader
-            at every point (two passes over the data instead of one): right where the weights are far from those
-            the statistics were made for, as between two minima. "interpolate" moves them along directions over
-            states: the authors' way between two models; cheap, but far outside of [0, 1] a variance may turn
-            negative and the loss NaN.
-        device: Where to evaluate; None for the model's device. Data are brought there.
-        max_samples: Use only the first samples of each loader.
-        resume: A surface that was computed in part, or the path of one: its plane and grid are taken over and what
-            is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha`` and
-            ``beta`` are its own then.
         save_to: A path where the surface is kept while it is computed, and when it ends for whatever reason; for
             ``resume`` later on.
         progress: Whether to show a progress bar.
@@ -115,26 +72,7 @@ def loss_surface(
     Source:
         Li et al. 2018, sections 3 and 4.
     """
-    prepared = prepare(
-        model,
-        loader,
-        loss_fn=loss_fn,
-        quantities=quantities,
-        directions=directions,
-        norm=norm,
-        ignore=ignore,
-        seed=seed,
-        orthogonalize=orthogonalize,
-        resolution=resolution,
-        alpha=alpha,
-        beta=beta,
-        trajectory=trajectory,
-        batchnorm=batchnorm,
-        device=device,
-        max_samples=max_samples,
-        resume=resume,
-    )
-    return run_all(prepared, repeats, save_to, progress, "loss surface")
+    return run_all(prepare(model, loader, **options), repeats, save_to, progress, "loss surface")
 
 
 def run_all(
@@ -208,5 +146,5 @@ def gradient_direction(
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument does not fit the model.
     """
-    options: dict[str, Any] = {"loss_fn": loss_fn, "device": device, "max_samples": max_samples}
-    return Evaluator(model, loader, quantities=["loss"], **options).gradient()
+    evaluator = Evaluator(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    return evaluator.gradient()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from torch import nn
 
-from lljupyter.compute import check_seed, loss_surface, make_request, prepare
+from lljupyter.compute import check_seed, make_request, prepare
+from lljupyter.compute.options import check_names
 from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import xarray
 
 CONTROLS = ("alpha", "beta", "seed", "resolution")
-BLOCKING_ONLY = ("progress", "repeats", "save_to")
 
 
 class LandscapeWidget(Landscape):
@@ -69,7 +69,7 @@ class LandscapeWidget(Landscape):
     _session: Session | None = None
 
     def __init__(self, model: nn.Module, loader: Iterable[Any], **options: Any) -> None:
-        _check_names(options)
+        check_names(options, list(signature(LandscapeWidget).parameters), "LandscapeWidget")
         shown: dict[str, Any] = {name: options.pop(name) for name in ("title", *LOOK) if name in options}
         check_choices(shown)
         prepared = prepare(model, loader, **options)
@@ -209,18 +209,12 @@ class LandscapeWidget(Landscape):
             self.log.debug("a frame could not be sent: %s", error)
 
 
-def _check_names(options: dict[str, Any]) -> None:
-    known = [name for name in signature(LandscapeWidget).parameters if name not in ("model", "loader")]
-    if unknown := [name for name in options if name not in known]:
-        raise TypeError(f"expected options among {known}, got {unknown[0]!r}; help(LandscapeWidget) explains them")
-
-
 def _signature() -> Any:
     """The options by name, for completion and help."""
     own = [(name, LandscapeWidget.class_traits()[name].default_value) for name in ("title", *LOOK)]
-    shared = [p for p in signature(loss_surface).parameters.values() if p.name not in BLOCKING_ONLY]
+    shared = signature(prepare).parameters.values()
     added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in own]
-    return signature(loss_surface).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
+    return signature(prepare).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
 
 
 LandscapeWidget.__signature__ = _signature()

@@ -1,0 +1,136 @@
+"""The options that the verbs and the widget share: each is named, typed and explained here, once.
+
+A verb says ``**options: Unpack[Surface]`` and is decorated with ``takes(Surface, prepare)``; callers, type checkers,
+``help`` and completion then see every option by name. A new option is a line in one of the classes, its explanation
+in ``Surface``, and a keyword with its default and its check where it is used, in ``Evaluator`` or ``prepare``.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from inspect import Parameter, cleandoc, signature
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
+
+import torch
+
+from lljupyter.compute.planes import Directions
+from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.engine.quantities import LossFunction
+from lljupyter.geometry.checkpoints import Trajectory
+from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.plane import Plane
+
+if TYPE_CHECKING:
+    import xarray
+
+Range = tuple[float, float]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Measuring(TypedDict, total=False):
+    """What is measured at a point, and how: the options of ``Evaluator``, explained in ``Surface``."""
+
+    loss_fn: LossFunction | None
+    quantities: Sequence[str] | None
+    device: torch.device | str | None
+    max_samples: int | None
+
+
+class Drawn(Measuring, total=False):
+    """Where to look when directions are random: what lines and surfaces share, explained in ``Surface``."""
+
+    norm: Norm | None
+    ignore: Ignore | None
+    seed: int
+    batchnorm: BatchNorm
+
+
+class Surface(Drawn, total=False):
+    """All options of a surface, those of ``prepare``.
+
+    Attributes:
+        loss_fn: A torch loss module or any callable ``(outputs, targets) -> loss``, the mean over the batch or one
+            value a sample. None: cross-entropy, for targets that are class indices.
+        quantities: Some of "loss" and "accuracy"; None for all that can be measured.
+        device: Where to evaluate; None for the model's device. Data are brought there.
+        max_samples: Use only the first samples of each loader.
+        norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
+        ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
+        seed: Seed of the random directions.
+        batchnorm: How the running statistics of BatchNorm are treated away from the center. "eval" keeps those
+            of the model, as the paper does: right near a minimum. "recalibrate" recomputes them on the first loader
+            at every point (two passes over the data instead of one): right where the weights are far from those
+            the statistics were made for, as between two minima. "interpolate" moves them along directions over
+            states: the authors' way between two models; cheap, but far outside of [0, 1] a variance may turn
+            negative and the loss NaN.
+        resume: A result that was computed in part, or the path of one: its directions and grid are taken over and
+            what is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha``
+            and ``beta`` are its own then.
+        directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
+            ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
+            principal directions of ``trajectory``.
+        orthogonalize: Whether to take from eta its part along delta.
+        resolution: Points along both axes, or ``(n_alpha, n_beta)``. An odd number has the center on the grid.
+        alpha: Range along delta, ends included; ``(x, x)`` with resolution 1 is that one point. None: (-1, 1), or
+            what holds the trajectory and the models that the plane goes through.
+        beta: Range along eta.
+        trajectory: Checkpoints of the training run, in its order: the folder of a ``TrajectoryRecorder``, or a list
+            of state dicts or paths. Each is projected onto the plane and measured where it really is.
+    """
+
+    directions: Directions | Plane | None
+    orthogonalize: bool
+    resolution: int | Sequence[int]
+    alpha: Range | None
+    beta: Range | None
+    trajectory: Trajectory | None
+    resume: xarray.Dataset | str | os.PathLike[str] | None
+
+
+def takes(options: type, user: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes the options behind ``**options`` explicit in the signature and the docstring, and refuses any other.
+
+    Args:
+        options: One of the classes above.
+        user: What the options are passed on to; their defaults are taken from its signature.
+    """
+
+    def decorate(verb: Callable[P, R]) -> Callable[P, R]:
+        own = signature(verb)
+        named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+        places = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
+        shared = [signature(user).parameters[name] for name in options.__annotations__]
+        whole = own.replace(parameters=[*places, *shared, *named[len(places) :]])
+
+        @functools.wraps(verb)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_names(kwargs, list(whole.parameters), verb.__name__)
+            return verb(*args, **kwargs)
+
+        checked.__signature__ = whole  # type: ignore[attr-defined]
+        checked.__doc__ = explained(verb.__doc__ or "", options)
+        return checked
+
+    return decorate
+
+
+def check_names(given: Iterable[str], known: Sequence[str], verb: str) -> None:
+    """Checks that options have known names.
+
+    Raises:
+        TypeError: If one has not.
+    """
+    if unknown := [name for name in given if name not in known]:
+        raise TypeError(f"expected options among {list(known)}, got {unknown[0]!r}; help({verb}) explains them")
+
+
+def explained(docstring: str, options: type) -> str:
+    """Returns a docstring with the explanations of the options in the place of its line ``**options: ...``."""
+    entry = r"^    {}: (.*\n?(?:^     .*\n?)*)"
+    about = dict(re.findall(entry.format(r"(\w+)"), cleandoc(Surface.__doc__ or ""), re.MULTILINE))
+    lines = [f"    {name}: {about.get(name, '').strip()}\n" for name in options.__annotations__]
+    return re.sub(entry.format(r"\*\*options"), lambda _: "".join(lines), cleandoc(docstring), flags=re.MULTILINE)
