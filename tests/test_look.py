@@ -9,7 +9,7 @@ import xarray
 
 from lljupyter import LandscapeWidget, compare
 from lljupyter.jupyter.result import ResultWidget
-from lljupyter.jupyter.wire import pack_dataset
+from lljupyter.surface.frame import pack_dataset
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from reference import TESTS, FakeEvaluator, fake_session, make_request
 
-from lljupyter.jupyter.wire import VERSION, Meta, pack
+from lljupyter.jupyter.wire import pack
+from lljupyter.surface.frame import VERSION, Meta
 
 GOLDEN = TESTS / "golden" / "wire.json"
 NONE = None  # NaN

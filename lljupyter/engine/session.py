@@ -25,13 +25,13 @@ from lljupyter.engine.threads import ThreadTrial
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import add_trajectory, surface_dataset
+from lljupyter.surface.frame import Status
 
 if TYPE_CHECKING:
     import xarray
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["running", "paused", "stopped", "done", "error"]
 ENDED = ("stopped", "done", "error")
 
 # A chunk of points takes about this long: a command is answered within one.

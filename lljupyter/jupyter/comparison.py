@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ipywidgets
 
-from lljupyter.jupyter.look import LOOK, Landscape
+from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.result import ResultWidget
+from lljupyter.surface.look import LOOK
 
 if TYPE_CHECKING:
     import xarray

@@ -16,9 +16,10 @@ from lljupyter.compute.options import check_names
 from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
-from lljupyter.jupyter.look import LOOK, Landscape, check_choices
+from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.wire import Command, pack
 from lljupyter.surface.files import save
+from lljupyter.surface.look import LOOK, check_choices
 
 if TYPE_CHECKING:
     import xarray

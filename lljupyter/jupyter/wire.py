@@ -1,72 +1,14 @@
-"""What crosses the wire to the browser: a binary ``frame`` and a small JSON ``meta``, always sent together.
+"""What crosses the wire: frames of a session down to the browser, see ``surface.frame``, and commands up.
 
 ``js/src/wire.ts`` reads the same; ``tests/golden/wire.json`` holds the two to each other.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lljupyter.engine.session import Session, Status
-from lljupyter.geometry.grid import fill
-
-if TYPE_CHECKING:
-    import xarray
-
-VERSION = 1
-
-
-class Trajectory(TypedDict):
-    """The checkpoints of a training run over the surface, each list of the same length.
-
-    ``loss`` holds the real ones (None: not known yet, or not finite), ``outside`` the share of the distance from the
-    center that lies outside the plane, ``captured`` the share of the run's variation that the plane captures.
-    """
-
-    alpha: list[float | None]
-    beta: list[float | None]
-    loss: list[float | None]
-    outside: list[float | None]
-    captured: float | None
-    labels: list[str]
-
-
-class _Always(TypedDict):
-    """What every frame is described with. Numbers are finite or None, as JSON knows neither NaN nor infinity.
-
-    ``shape`` is (n_beta, n_alpha); ``alpha``, ``beta`` and ``seed`` are those of the frame, which may lag behind the
-    controls; ``layers`` names the layers of the frame; seconds count computing time, not pauses; ``center`` holds
-    the quantities at (0, 0) once they are known.
-    """
-
-    version: int
-    sequence: int
-    status: Status
-    shape: tuple[int, int]
-    alpha: tuple[float, float]
-    beta: tuple[float, float]
-    seed: int | None
-    layers: list[str]
-    n_done: int
-    n_points: int
-    elapsed_s: float
-    remaining_s: float | None
-    center: dict[str, float | None] | None
-    center_on_grid: bool
-    title: str
-    subtitle: str
-    error: str | None
-
-
-class Meta(_Always, total=False):
-    """Describes a frame; ``trajectory`` is there when the surface has one."""
-
-    trajectory: Trajectory
+from lljupyter.engine.session import Session
+from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, subtitle
 
 
 class Command(TypedDict):
@@ -83,12 +25,11 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         sequence: Number of this frame, ascending.
 
     Returns:
-        ``frame``, float32 little-endian of shape (n_layers, n_beta, n_alpha), row = beta, column = alpha: points that
-        are not evaluated are interpolated or NaN, and the layer ``evaluated`` (0 or 1) tells them apart. And ``meta``.
+        ``frame``, see ``make_frame``, and ``meta``.
     """
     request, values, evaluated = session.arrays()
     progress = session.progress()
-    layers, frame = _frame(values, evaluated, request.alpha, request.beta)
+    layers, frame = make_frame(values, evaluated, request.alpha, request.beta)
     center = session.center()
     meta: Meta = {
         "version": VERSION,
@@ -103,105 +44,12 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "n_points": progress.n_points,
         "elapsed_s": round(progress.elapsed, 3),
         "remaining_s": None if progress.remaining is None else round(progress.remaining, 3),
-        "center": None if center is None else {name: _finite(center[name]) for name in session.quantities},
+        "center": None if center is None else {name: finite(center[name]) for name in session.quantities},
         "center_on_grid": session.center_on_grid(),
         "title": session.recipe["model"],
-        "subtitle": _subtitle(session.recipe),
+        "subtitle": subtitle(session.recipe),
         "error": None if progress.error is None else str(progress.error),
     }
     if (trajectory := session.trajectory()) is not None:
-        meta["trajectory"] = _trajectory(*trajectory, session.names[0])
+        meta["trajectory"] = make_trajectory(*trajectory, session.names[0])
     return frame, meta
-
-
-def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
-    """Packs a result that is complete, or as far as it is.
-
-    Args:
-        dataset: With the coordinates alpha and beta, evenly spaced and ascending.
-        names: Its variables on (beta, alpha) that can be drawn.
-
-    Returns:
-        As ``pack``, with the status "done" and the sequence 0.
-    """
-    alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
-    values = {name: _values(dataset, name) for name in names}
-    known = _values(dataset, "evaluated") != 0 if "evaluated" in dataset else np.ones((len(beta), len(alpha)), bool)
-    layers, frame = _frame(values, known, alpha, beta)
-    at = np.flatnonzero(beta == 0), np.flatnonzero(alpha == 0)
-    measured = {name: array for name, array in values.items() if not name.endswith("_stderr")}
-    on_grid = len(at[0]) == 1 == len(at[1]) and bool(known[at][0])
-    seed = dataset.attrs.get("seed")
-    meta: Meta = {
-        "version": VERSION,
-        "sequence": 0,
-        "status": "done",
-        "shape": (len(beta), len(alpha)),
-        "alpha": (float(alpha[0]), float(alpha[-1])),
-        "beta": (float(beta[0]), float(beta[-1])),
-        "seed": None if seed is None else int(seed),
-        "layers": layers,
-        "n_done": int(known.sum()),
-        "n_points": int(known.size),
-        "elapsed_s": 0.0,
-        "remaining_s": None,
-        "center": {name: _finite(float(array[at][0])) for name, array in measured.items()} if on_grid else None,
-        "center_on_grid": on_grid,
-        "title": str(dataset.attrs.get("model", "Loss landscape")),
-        "subtitle": _subtitle(dataset.attrs),
-        "error": None,
-    }
-    if "trajectory_captured" in dataset.attrs:
-        told = {
-            str(name).removeprefix("trajectory_"): variable.values
-            for name, variable in dataset.data_vars.items()
-            if str(name).startswith("trajectory_")
-        }
-        labels, captured = dataset["checkpoint"].values.tolist(), float(dataset.attrs["trajectory_captured"])
-        meta["trajectory"] = _trajectory(labels, told, captured, names[0])
-    return frame, meta
-
-
-def _values(dataset: xarray.Dataset, name: str) -> NDArray[np.float64]:
-    return np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
-
-
-def _frame(
-    values: Mapping[str, NDArray[np.float64]],
-    evaluated: NDArray[np.bool_],
-    alpha: NDArray[np.float64],
-    beta: NDArray[np.float64],
-) -> tuple[list[str], bytes]:
-    layers = {name: fill(array, evaluated, alpha, beta) for name, array in values.items()}
-    layers["evaluated"] = evaluated.astype(np.float64)
-    with np.errstate(over="ignore"):
-        return list(layers), np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later
-
-
-def _subtitle(recipe: Mapping[str, Any]) -> str:
-    """What is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
-    on = f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
-    norm = recipe.get("norm")
-    given = "given directions" if on else ""
-    how = given if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
-    return ", ".join(part for part in (on, how) if part)
-
-
-def _trajectory(
-    labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float, quantity: str
-) -> Trajectory:
-    alpha, beta, loss, outside = (
-        [_finite(value) for value in told[name].tolist()] for name in ("alpha", "beta", quantity, "outside")
-    )
-    return {
-        "alpha": alpha,
-        "beta": beta,
-        "loss": loss,
-        "outside": outside,
-        "captured": _finite(captured),
-        "labels": list(labels),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -85,3 +85,64 @@ def add_trajectory(
     whole: xarray.Dataset = dataset.assign(variables).assign_coords(coordinates)
     whole.attrs["trajectory_captured"] = captured
     return whole
+
+
+def on_grid(dataset: Any) -> tuple[Any, list[str]]:
+    """Checks that a Dataset can be drawn; a line gets the axis that it lacks.
+
+    Args:
+        dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced and
+            ascending; one of the dimensions may be missing, for a line. Not changed.
+
+    Returns:
+        The Dataset with both dimensions, and the names of what can be drawn, ``loss`` first.
+
+    Raises:
+        TypeError: If it is no Dataset.
+        ValueError: If it has no such dimensions or nothing to draw.
+    """
+    if not hasattr(dataset, "data_vars"):
+        raise TypeError(
+            f"expected an xarray.Dataset, got {type(dataset).__name__}; loss_surface(model, loader) returns one"
+        )
+    known = [axis for axis in ("alpha", "beta") if axis in dataset.dims and axis in dataset.coords]
+    if not known:
+        raise ValueError(f"expected a Dataset on the dimensions (beta, alpha), got {tuple(dataset.dims)}")
+    for axis in known:
+        values = np.asarray(dataset[axis].values, dtype=np.float64)
+        if not len(values):
+            raise ValueError(f"expected points along {axis}, got none; choose fewer with dataset.sel")
+        if not _is_even(values):
+            raise ValueError(
+                f"expected {axis} ascending in even steps, got {values[:4]}...; sort it with dataset.sortby({axis!r})"
+            )
+    for axis in ("alpha", "beta"):
+        if axis not in known:
+            dataset = _with_axis(dataset.drop_vars(axis, errors="ignore"), axis)
+    names = [
+        str(name)
+        for name, values in dataset.data_vars.items()
+        if name != "evaluated" and set(values.dims) == {"alpha", "beta"} and values.dtype.kind in "biuf"
+    ]
+    if not names:
+        raise ValueError(
+            f"expected a Dataset with a quantity on (beta, alpha), got {list(dataset.data_vars)} on "
+            f"{dict(dataset.sizes)}; loss_surface(model, loader) returns one"
+        )
+    return dataset, sorted(names, key=lambda name: name != "loss")
+
+
+def _with_axis(line: Any, axis: str) -> Any:
+    """A line as a surface with a single row or column; a trajectory has no place on it."""
+    kept = [name for name, values in line.data_vars.items() if {"alpha", "beta"} & set(values.dims)]
+    dataset = line[kept].expand_dims({axis: [0.0]})
+    dataset.attrs = {name: value for name, value in line.attrs.items() if name != "trajectory_captured"}
+    return dataset
+
+
+def _is_even(values: NDArray[np.float64]) -> bool:
+    """Whether values ascend in even steps, as far as a picture shows it."""
+    steps = np.diff(values)
+    if not len(steps):
+        return bool(np.isfinite(values).all())
+    return bool(np.isfinite(values).all() and steps.min() > 0 and np.ptp(steps) <= 1e-4 * steps.max())

@@ -24,7 +24,7 @@ SETUP = """
 import json, threading, time
 import numpy as np, xarray
 from lljupyter.jupyter.result import ResultWidget
-from lljupyter.jupyter.wire import pack_dataset
+from lljupyter.surface.frame import pack_dataset
 
 def surface(n, phase):
     a, b = np.linspace(-1, 1, n), np.linspace(-1, 1, n)[:, None]

@@ -1,0 +1,183 @@
+"""A surface as the viewer takes it: a binary ``frame`` and a small JSON ``meta``, always together.
+
+``js/src/wire.ts`` reads the same; ``tests/golden/wire.json`` holds the two to each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lljupyter.geometry.grid import fill
+
+if TYPE_CHECKING:
+    import xarray
+
+VERSION = 1
+Status = Literal["running", "paused", "stopped", "done", "error"]
+
+
+class Trajectory(TypedDict):
+    """The checkpoints of a training run over the surface, each list of the same length.
+
+    ``loss`` holds the real ones (None: not known yet, or not finite), ``outside`` the share of the distance from the
+    center that lies outside the plane, ``captured`` the share of the run's variation that the plane captures.
+    """
+
+    alpha: list[float | None]
+    beta: list[float | None]
+    loss: list[float | None]
+    outside: list[float | None]
+    captured: float | None
+    labels: list[str]
+
+
+class _Always(TypedDict):
+    """What every frame is described with. Numbers are finite or None, as JSON knows neither NaN nor infinity.
+
+    ``shape`` is (n_beta, n_alpha); ``alpha``, ``beta`` and ``seed`` are those of the frame, which may lag behind the
+    controls; ``layers`` names the layers of the frame; seconds count computing time, not pauses; ``center`` holds
+    the quantities at (0, 0) once they are known.
+    """
+
+    version: int
+    sequence: int
+    status: Status
+    shape: tuple[int, int]
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    seed: int | None
+    layers: list[str]
+    n_done: int
+    n_points: int
+    elapsed_s: float
+    remaining_s: float | None
+    center: dict[str, float | None] | None
+    center_on_grid: bool
+    title: str
+    subtitle: str
+    error: str | None
+
+
+class Meta(_Always, total=False):
+    """Describes a frame; ``trajectory`` is there when the surface has one."""
+
+    trajectory: Trajectory
+
+
+def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
+    """Packs a result that is complete, or as far as it is.
+
+    Args:
+        dataset: With the coordinates alpha and beta, evenly spaced and ascending.
+        names: Its variables on (beta, alpha) that can be drawn.
+
+    Returns:
+        ``frame``, see ``make_frame``, and ``meta`` with the status "done" and the sequence 0.
+    """
+    alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
+    values = {name: _values(dataset, name) for name in names}
+    known = _values(dataset, "evaluated") != 0 if "evaluated" in dataset else np.ones((len(beta), len(alpha)), bool)
+    layers, frame = make_frame(values, known, alpha, beta)
+    at = np.flatnonzero(beta == 0), np.flatnonzero(alpha == 0)
+    measured = {name: array for name, array in values.items() if not name.endswith("_stderr")}
+    on_grid = len(at[0]) == 1 == len(at[1]) and bool(known[at][0])
+    seed = dataset.attrs.get("seed")
+    meta: Meta = {
+        "version": VERSION,
+        "sequence": 0,
+        "status": "done",
+        "shape": (len(beta), len(alpha)),
+        "alpha": (float(alpha[0]), float(alpha[-1])),
+        "beta": (float(beta[0]), float(beta[-1])),
+        "seed": None if seed is None else int(seed),
+        "layers": layers,
+        "n_done": int(known.sum()),
+        "n_points": int(known.size),
+        "elapsed_s": 0.0,
+        "remaining_s": None,
+        "center": {name: finite(float(array[at][0])) for name, array in measured.items()} if on_grid else None,
+        "center_on_grid": on_grid,
+        "title": str(dataset.attrs.get("model", "Loss landscape")),
+        "subtitle": subtitle(dataset.attrs),
+        "error": None,
+    }
+    if "trajectory_captured" in dataset.attrs:
+        told = {
+            str(name).removeprefix("trajectory_"): variable.values
+            for name, variable in dataset.data_vars.items()
+            if str(name).startswith("trajectory_")
+        }
+        labels, captured = dataset["checkpoint"].values.tolist(), float(dataset.attrs["trajectory_captured"])
+        meta["trajectory"] = make_trajectory(labels, told, captured, names[0])
+    return frame, meta
+
+
+def _values(dataset: xarray.Dataset, name: str) -> NDArray[np.float64]:
+    return np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
+
+
+def make_frame(
+    values: Mapping[str, NDArray[np.float64]],
+    evaluated: NDArray[np.bool_],
+    alpha: NDArray[np.float64],
+    beta: NDArray[np.float64],
+) -> tuple[list[str], bytes]:
+    """Packs values on a grid.
+
+    Args:
+        values: ``{quantity: array}``, each of shape (n_beta, n_alpha).
+        evaluated: Shape (n_beta, n_alpha). Points that are not evaluated are interpolated or NaN.
+        alpha: Shape (n_alpha,).
+        beta: Shape (n_beta,).
+
+    Returns:
+        The names of the layers, the last one being ``evaluated`` (0 or 1), and the frame: float32 little-endian of
+        shape (n_layers, n_beta, n_alpha), row = beta, column = alpha.
+    """
+    layers = {name: fill(array, evaluated, alpha, beta) for name, array in values.items()}
+    layers["evaluated"] = evaluated.astype(np.float64)
+    with np.errstate(over="ignore"):
+        return list(layers), np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later
+
+
+def subtitle(recipe: Mapping[str, Any]) -> str:
+    """Returns what is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
+    on = f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
+    norm = recipe.get("norm")
+    given = "given directions" if on else ""
+    how = given if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
+    return ", ".join(part for part in (on, how) if part)
+
+
+def make_trajectory(
+    labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float, quantity: str
+) -> Trajectory:
+    """Packs the checkpoints of a training run.
+
+    Args:
+        labels: n of them.
+        told: ``{name: array}``, each of shape (n,): ``alpha``, ``beta``, ``outside`` and the quantities.
+        captured: The share of the variation of the run that lies in the plane.
+        quantity: The one that is the height.
+    """
+    alpha, beta, loss, outside = (
+        [finite(value) for value in told[name].tolist()] for name in ("alpha", "beta", quantity, "outside")
+    )
+    return {
+        "alpha": alpha,
+        "beta": beta,
+        "loss": loss,
+        "outside": outside,
+        "captured": finite(captured),
+        "labels": list(labels),
+    }
+
+
+def finite(value: float) -> float | None:
+    """Returns a number as JSON can hold it: None for what is not finite."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,121 @@
+"""How a landscape is drawn: the options that the viewer, pages and figures have in common, and their checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CHOICES = {
+    "view": ("surface", "contour"),
+    "scale": ("linear", "log"),
+    "colormap": ("viridis", "cividis", "magma", "gray"),
+}
+CAMERA = ("azimuth", "elevation", "zoom", "pan")
+LOOK = (
+    "view",
+    "scale",
+    "quantity",
+    "color",
+    "colormap",
+    "clip",
+    "levels",
+    "limits",
+    "camera",
+    "show_contours",
+    "show_points",
+    "show_marks",
+    "show_slices",
+    "show_panel",
+)
+
+
+def checked_look(name: str, value: Any, quantities: Sequence[str]) -> Any:
+    """Returns an option of the look as it is kept.
+
+    Args:
+        name: Which one.
+        value: What was asked for.
+        quantities: Names of what can be drawn.
+
+    Raises:
+        TypeError: If it is of another kind than expected.
+        ValueError: If it is out of range or not one of the values to choose from.
+    """
+    if name in CHOICES:
+        check_choices({name: value})
+        return value
+    if name.startswith("show_"):
+        if not isinstance(value, bool):
+            raise TypeError(f"expected {name} as True or False, got {value!r}; try {name}=True")
+        return value
+    if name == "quantity" or (name == "color" and value is not None):
+        if value not in quantities:
+            raise ValueError(f"expected {name} as one of {list(quantities)}, got {value!r}; try {quantities[0]!r}")
+        return str(value)
+    checks = {"clip": _clip, "levels": _levels, "limits": _limits, "camera": _camera}
+    return None if value is None else checks[name](value)
+
+
+def check_choices(options: Mapping[str, Any]) -> None:
+    """Checks the options that have a few values to choose from, before anything is computed.
+
+    Raises:
+        ValueError: If one has another value.
+    """
+    for name, allowed in CHOICES.items():
+        if options.get(name, allowed[0]) not in allowed:
+            raise ValueError(f"expected {name} as one of {list(allowed)}, got {options[name]!r}; try {allowed[0]!r}")
+
+
+def _clip(value: Any) -> float:
+    if not _is_number(value):
+        raise ValueError(f"expected clip as a finite number or None, got {value!r}; try clip=10")
+    return float(value)
+
+
+def _levels(value: Any) -> str | list[float]:
+    if isinstance(value, str) and value in ("auto", "paper"):
+        return value
+    listed = None if isinstance(value, str) else _numbers(value)
+    if listed is None or len(listed) > 200:
+        raise ValueError(
+            f'expected levels as "auto", "paper" or at most 200 finite numbers, got {value!r}; try levels=[0.5, 1, 2]'
+        )
+    return sorted(set(listed))
+
+
+def _limits(value: Any) -> tuple[float, float]:
+    ends = _numbers(value)
+    if ends is None or len(ends) != 2 or ends[0] >= ends[1]:
+        raise ValueError(f"expected limits as (low, high), low < high, or None, got {value!r}; try limits=(0, 5)")
+    return ends[0], ends[1]
+
+
+def _camera(value: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected camera as a dict, got {value!r}; try camera={{'azimuth': 0.5, 'elevation': 0.7}}")
+    camera: dict[str, Any] = {}
+    for name, part in value.items():
+        pan = _numbers(part) if name == "pan" else None
+        if name not in CAMERA or not (len(pan or ()) == 2 if name == "pan" else _is_number(part)):
+            raise ValueError(
+                f"expected camera as a dict with some of {CAMERA}, finite numbers and pan a pair of them, "
+                f"got {value!r}; camera={{}} is the usual view"
+            )
+        camera[name] = pan if name == "pan" else float(part)
+    if not camera.get("zoom", 1) > 0:
+        raise ValueError(f"expected a camera zoom above 0, got {camera['zoom']}; 1 is the usual one")
+    return camera
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, (bool, str)) and hasattr(value, "__float__") and math.isfinite(value)
+
+
+def _numbers(values: Any) -> list[float] | None:
+    """The values as floats, or None if they are not a sequence of finite numbers."""
+    if not isinstance(values, Sequence) and not hasattr(values, "__array__"):
+        return None
+    listed = list(values)
+    return [float(value) for value in listed] if all(_is_number(value) for value in listed) else None
