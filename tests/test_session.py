@@ -330,7 +330,7 @@ def test_close_ends_the_thread_in_every_state(state):
 @pytest.mark.parametrize("started", [True, False])
 def test_close_frees_the_model_and_the_data_and_keeps_the_surface(started):
     session = real_session(make_request(3, 3, 3))
-    evaluator = weakref.ref(session._work[0])
+    evaluator = weakref.ref(session._worker._evaluator)
     session.start() if started else session.run()
     session.wait(PATIENCE)
     session.close()
@@ -355,6 +355,14 @@ def test_close_from_the_engine_itself():
     session.wait(PATIENCE)
     session._thread.join(PATIENCE)
     assert not session._thread.is_alive()
+
+
+@pytest.mark.parametrize("use", ["start", "close"])
+def test_a_session_is_started_once(use):
+    session = fake_session()
+    getattr(session, use)()
+    with pytest.raises(RuntimeError, match="expected a new session, got one that was started or closed already"):
+        session.start()
 
 
 def test_nothing_hangs_after_close():

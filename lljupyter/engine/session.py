@@ -1,27 +1,26 @@
-"""Computes surfaces progressively, coarse to fine, and publishes snapshots of them."""
+"""What is computed and how far it is: the commands and snapshots that any thread may ask for at any time."""
 
 from __future__ import annotations
 
 import atexit
 import contextvars
-import logging
-import os
-import sys
 import threading
 import time
 import traceback
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lljupyter.engine.agenda import Agenda, Task
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.overlay import Overlay
-from lljupyter.engine.points import Cell, Points, Request
-from lljupyter.engine.threads import ThreadTrial
+from lljupyter.engine.points import Request
+from lljupyter.engine.publisher import Publisher
+from lljupyter.engine.worker import Interrupted, Worker
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import add_trajectory, surface_dataset
@@ -30,19 +29,7 @@ from lljupyter.surface.frame import Status
 if TYPE_CHECKING:
     import xarray
 
-logger = logging.getLogger(__name__)
-
 ENDED = ("stopped", "done", "error")
-
-# A chunk of points takes about this long: a command is answered within one.
-CHUNK_SECONDS = 0.05
-# How far the engine thread, and torch's threads that it starts, step back behind everything else (0 to 19).
-ENGINE_NICENESS = 10
-# Pictures follow each other no sooner than this. Browsers drop bursts of messages silently, and where the processor
-# has to draw them, more would cost it a core.
-PUBLISH_SECONDS = 0.1
-# When the data are not on the device, a batch that was brought over serves this many points.
-STREAMED_CHUNK = 32
 
 
 class Progress(NamedTuple):
@@ -56,10 +43,6 @@ class Progress(NamedTuple):
     error: Exception | None
 
 
-class _Interrupted(Exception):
-    """The points in hand are not wanted any more."""
-
-
 class Session:
     """Computes one surface after another, each from coarse to fine.
 
@@ -67,6 +50,9 @@ class Session:
     All other methods may be called from any thread at any time and return at once (``wait`` excepted). Points that
     were evaluated once are kept: the grid of another range takes over those that coincide, and a plane that was shown
     before is there at once.
+
+    The session guards what is shared between threads: its status and the ``Agenda`` (what is left, what is known). A
+    ``Worker`` fetches its tasks here, measures them without a lock, and brings the values back.
 
     Args:
         evaluator: Measures points.
@@ -97,19 +83,14 @@ class Session:
         self.quantities = list(evaluator.quantities)
         self.names = [name for quantity in self.quantities for name in (quantity, f"{quantity}_stderr")]
         self.on_update = on_update
-        self._work: tuple[Evaluator, Callable[[int | None], Plane]] | None = (evaluator, plane_for)
-        self._points = Points(self.names, request)
-        self._overlay = overlay
-        self._plane_seed: int | Literal["none yet"] | None = "none yet"
+        self._worker: Worker | None = Worker(self, evaluator, plane_for)
+        self._agenda = Agenda(self.names, request, overlay)
         self._condition = threading.Condition()
-        self._publishing = threading.RLock()
+        self._publisher = Publisher()
         self._thread: threading.Thread | None = None
-        self._trial = ThreadTrial(1)
         self._status: Status = "running"
         self._error: Exception | None = None
         self._closed = self._busy = False
-        self._paused_seconds = self._seconds = self._published = 0.0
-        self._n_measured = 0
 
     # What may be called from any thread.
 
@@ -119,8 +100,7 @@ class Session:
         with self._condition:
             if self._closed:
                 raise RuntimeError("expected an open session, got a closed one; make a new widget to compute again")
-            self._points.begin(request, passes)
-            self._seconds, self._n_measured = 0.0, 0
+            self._agenda.begin(request, passes)
             self._status, self._error = "running", None
             self._condition.notify_all()
         self.publish()
@@ -145,7 +125,7 @@ class Session:
                 self._status = "stopped"
             self._condition.notify_all()
         if self._thread is None:
-            self._work = None
+            self._worker = None
         elif self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
@@ -162,9 +142,9 @@ class Session:
         own = threading.current_thread() is self._thread
         with self._condition:
             if not self._condition.wait_for(lambda: self._status in ENDED and (own or not self._busy), timeout):
-                evaluated = self._points.evaluated
+                n_done, n_points = self._agenda.counts()
                 raise TimeoutError(
-                    f"expected the surface within {timeout:g} s, got {int(evaluated.sum())} of {evaluated.size} points "
+                    f"expected the surface within {timeout:g} s, got {n_done} of {n_points} points "
                     f"({self._status}); wait again, or lower resolution or max_samples"
                 )
             if self._status == "error" and self._error is not None:
@@ -178,16 +158,14 @@ class Session:
     def progress(self) -> Progress:
         """Returns how far the session is."""
         with self._condition:
-            n_done, n_points = int(self._points.evaluated.sum()), self._points.evaluated.size
-            pace = self._seconds / self._n_measured if self._n_measured else None
+            (n_done, n_points), pace = self._agenda.counts(), self._agenda.pace()
             left = None if pace is None else pace * (n_points - n_done)
-            return Progress(self._status, n_done, n_points, self._seconds, left, self._error)
+            return Progress(self._status, n_done, n_points, self._agenda.seconds, left, self._error)
 
     def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
         """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""
         with self._condition:
-            values = {name: array.copy() for name, array in self._points.values.items()}
-            return self._points.request, values, self._points.evaluated.copy()
+            return self._agenda.arrays()
 
     def dataset(self) -> xarray.Dataset:
         """Returns what is known now as a Dataset with the whole recipe."""
@@ -201,172 +179,126 @@ class Session:
 
     def trajectory(self) -> tuple[list[str], dict[str, NDArray[np.float64]], float] | None:
         """Returns the labels of the checkpoints, what is known of them, and the share that the plane captures."""
-        if self._overlay is None:
-            return None
         with self._condition:
-            return self._overlay.labels, self._overlay.variables(), self._overlay.path.captured
+            return self._agenda.trajectory()
 
     def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]) -> None:
         """Takes over points of the surface at hand that were evaluated earlier, see ``Points.restore``."""
         with self._condition:
-            self._points.restore(values, evaluated)
+            self._agenda.restore(values, evaluated)
 
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""
         with self._condition:
-            values = self._points.center()
-            return None if values is None else dict(zip(self.names, values, strict=True))
+            return self._agenda.center()
 
     def center_on_grid(self) -> bool:
         """Says whether the center, (0, 0), is a point of the grid."""
         with self._condition:
-            request = self._points.request
+            request = self._agenda.points.request
         return bool((request.alpha == 0).any() and (request.beta == 0).any())
 
     def shows(self, request: Request) -> bool:
         """Says whether a request asks for the surface that is already being computed."""
         with self._condition:
-            return self._points.request.same_as(request)
+            return self._agenda.points.request.same_as(request)
 
     def publish(self) -> None:
         """Announces the present state through ``on_update``."""
-        with self._publishing:
-            self._published = time.monotonic()
-            try:
-                self.on_update(self)
-            except Exception:  # whoever looks on must not end the computation
-                logger.exception("on_update raised; the surface is computed all the same")
-
-    # The engine.
+        self._publisher.publish(lambda: self.on_update(self))
 
     def start(self) -> None:
-        """Starts the engine thread."""
-        self._trial = ThreadTrial(torch.get_num_threads())
+        """Starts the engine thread.
+
+        Raises:
+            RuntimeError: If it was started or closed before.
+        """
+        if self._worker is None:
+            raise RuntimeError("expected a new session, got one that was started or closed already; make another one")
+        worker, self._worker = self._worker, None  # it and the model live as long as the thread
         # The context is copied because some kernels look up the running cell in it whenever a message is sent.
         work = contextvars.copy_context().run
-        self._thread = threading.Thread(target=work, args=(self._serve,), name="lljupyter-engine", daemon=True)
+        n_threads = torch.get_num_threads()
+        self._thread = threading.Thread(
+            target=work, args=(worker.serve, n_threads), name="lljupyter-engine", daemon=True
+        )
         _sessions.add(self)
         self._thread.start()
 
     def run(self) -> None:
         """Computes in the calling thread until the surface is done, stopped or failed, or the session closed."""
-        while True:
-            with self._condition:
-                if self._closed or self._status in ENDED:
-                    return
-                request, checkpoint = self._points.request, self._next_checkpoint()
-                cells = [] if checkpoint is not None else self._next_chunk()
-                self._busy = bool(cells) or checkpoint is not None
-                if not self._busy:
-                    self._status = "done"
-                    self._condition.notify_all()
-            if not cells and checkpoint is None:
-                self.publish()
-                return
-            try:
-                if checkpoint is None:
-                    self._measure(request, cells)
-                else:
-                    self._measure_checkpoint(request, checkpoint)
-            except _Interrupted:
-                continue
-            except Exception as error:
-                if self._fail(error, request):
-                    return
-            finally:
-                with self._condition:
-                    self._busy = False
-                    self._condition.notify_all()
-
-    def _serve(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own: other cells and the browser come first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._closed or self._status == "running")
-                if self._closed:
-                    self._work = None
-                    return
-            try:
-                self.run()
-            except BaseException as error:  # a model that calls sys.exit must not leave wait() hanging
-                self._fail(RuntimeError(f"the engine was ended by {type(error).__name__}: {error}"), None)
-
-    def _fail(self, error: Exception, request: Request | None) -> bool:
-        """Ends the surface with an error, unless that happened on one which is not wanted any more."""
-        cause: BaseException | None = error
-        while cause is not None:  # the frames of the failed forward pass hold its activations
-            traceback.clear_frames(cause.__traceback__)
-            cause = cause.__cause__
-        with self._condition:
-            if request is not None and self._points.request is not request:
-                return False
-            self._status, self._error = "error", error
-            self._condition.notify_all()
-        self.publish()
-        return True
-
-    def _next_chunk(self) -> list[Cell]:
-        if self._trial.running:
-            return self._points.next(1)
-        pace = self._seconds / self._n_measured if self._n_measured else CHUNK_SECONDS
-        fitting = int(CHUNK_SECONDS / max(pace, 1e-9))
-        streamed = self._work is not None and not self._work[0].resident
-        return self._points.next(max(fitting, STREAMED_CHUNK if streamed else 1))
-
-    def _next_checkpoint(self) -> int | None:
-        return self._overlay.next() if self._overlay is not None and self._points.coarse_is_done() else None
-
-    def _measure_checkpoint(self, request: Request, index: int) -> None:
-        if self._work is None or self._overlay is None:
-            raise _Interrupted
-        evaluator, checkpoint = self._work[0], self._overlay.checkpoints[index]
-        states = checkpoint.tensors(evaluator.states)
-        measured = evaluator.evaluate_states(states, f"checkpoint {checkpoint.label}", lambda: self._tick(request))
-        with self._condition:
-            self._overlay.take(index, [float(measured[name][0]) for name in self.names])
-        if self._status == "running" and time.monotonic() - self._published > CHUNK_SECONDS:
-            self.publish()
-
-    def _measure(self, request: Request, cells: list[Cell]) -> None:
-        if self._work is None:
-            raise _Interrupted
-        evaluator, plane_for = self._work
-        if self._plane_seed != request.seed:
-            evaluator.leave_plane()
-            evaluator.set_plane(plane_for(request.seed))
-            self._plane_seed = request.seed
-        self._paused_seconds = 0.0
-        self._trial.begin()
-        started = time.monotonic()
-        points = np.array([(request.alpha[column], request.beta[row]) for row, column in cells])
-        measured = evaluator.evaluate(points, lambda: self._tick(request))
-        table = np.stack([measured[name] for name in self.names], axis=1).tolist()
-        seconds = time.monotonic() - started - self._paused_seconds
-        self._trial.end(seconds)
-        with self._condition:
-            pass_ended = self._points.take(request, cells, table)
-            if self._points.request is request:
-                self._seconds += seconds
-                self._n_measured += len(cells)
-            last_for_now = pass_ended or self._status != "running"
-        if last_for_now or time.monotonic() - self._published > PUBLISH_SECONDS:
-            self.publish()
-
-    def _tick(self, request: Request) -> None:
-        with self._condition:
-            if self._status == "paused":
-                began = time.monotonic()
-                self._condition.wait_for(lambda: self._closed or self._status != "paused")
-                self._paused_seconds += time.monotonic() - began
-            if self._closed or self._status != "running" or self._points.request is not request:
-                raise _Interrupted
+        if self._worker is not None:
+            self._worker.run()
 
     def _change(self, status: Status, when: tuple[Status, ...]) -> None:
         with self._condition:
             if self._closed or self._status not in when:
                 return
             self._status, self._error = status, None
+            self._condition.notify_all()
+        self.publish()
+
+    # What the worker calls.
+
+    def wait_for_work(self) -> bool:
+        """Blocks until there is something to compute; returns False when the session was closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._status == "running")
+            return not self._closed
+
+    def next_task(self, chunk: Callable[[float | None], int]) -> Task | None:
+        """Returns what to measure next, see ``Agenda.next``, or None when there is nothing to do for now."""
+        with self._condition:
+            if self._closed or self._status in ENDED:
+                return None
+            task = self._agenda.next(chunk)
+            self._busy = task is not None
+            if task is None:
+                self._status = "done"
+                self._condition.notify_all()
+        if task is None:
+            self.publish()
+        return task
+
+    def take(self, task: Task, table: list[list[float]], seconds: float) -> None:
+        """Keeps what was measured, see ``Agenda.take``."""
+        with self._condition:
+            last_for_now = self._agenda.take(task, table, seconds) or self._status != "running"
+        if last_for_now or self._publisher.due():
+            self.publish()
+
+    def leave(self) -> None:
+        """Says that the task was ended, one way or another."""
+        with self._condition:
+            self._busy = False
+            self._condition.notify_all()
+
+    def check(self, request: Request) -> float:
+        """Waits while the session is paused; returns for how many seconds.
+
+        Raises:
+            Interrupted: If the request is not wanted any more.
+        """
+        waited = 0.0
+        with self._condition:
+            if self._status == "paused":
+                began = time.monotonic()
+                self._condition.wait_for(lambda: self._closed or self._status != "paused")
+                waited = time.monotonic() - began
+            if self._closed or self._status != "running" or self._agenda.points.request is not request:
+                raise Interrupted
+        return waited
+
+    def fail(self, error: Exception, request: Request | None = None) -> None:
+        """Ends the surface with an error, unless that happened on a request which is not wanted any more."""
+        cause: BaseException | None = error
+        while cause is not None:  # the frames of the failed forward pass hold its activations
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__cause__
+        with self._condition:
+            if request is not None and self._agenda.points.request is not request:
+                return
+            self._status, self._error = "error", error
             self._condition.notify_all()
         self.publish()
 
