@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,11 +21,6 @@ from lljupyter.surface.dataset import surface_dataset
 QUIET = {"progress": False}
 
 
-def loader(n: int = 64) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    x, y = tiny.digits()[0]
-    return list(zip(x[:n].split(32), y[:n].split(32), strict=True))
-
-
 def example() -> xarray.Dataset:
     """A 3 x 2 surface with a hole, an infinite value and a point that is not evaluated."""
     loss = np.array([[0.5, 1.5, np.inf], [np.nan, 2.5, np.nan]])
@@ -36,15 +28,6 @@ def example() -> xarray.Dataset:
     values = {"loss": loss, "accuracy": np.where(evaluated, 0.25, np.nan)}
     recipe = {"seed": 2**53, "loss_fn": "cross-entropy", "explained_variance_ratio": [0.75, 0.125]}
     return surface_dataset(np.array([-1.0, 0.0, 1.0]), np.array([0.0, 2.0]), values, evaluated, recipe)
-
-
-def partly(surface: xarray.Dataset, n: int = 9) -> xarray.Dataset:
-    """The surface as it was when only n points were evaluated."""
-    known = np.zeros(surface.evaluated.size, dtype=bool)
-    known[np.random.default_rng(0).permutation(known.size)[:n]] = True
-    known = known.reshape(surface.evaluated.shape)
-    part = surface.where(xarray.DataArray(known, dims=("beta", "alpha")))
-    return part.assign(evaluated=(("beta", "alpha"), known))
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
@@ -56,9 +39,9 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
 def test_lines_stacks_and_trajectories_can_be_saved(tmp_path):
     model = tiny.network()
     for found in (
-        loss_line(model, loader(), resolution=3, **QUIET),
-        loss_surface(model, loader(), resolution=2, repeats=2, **QUIET),
-        loss_surface(model, loader(), resolution=3, trajectory=tiny.checkpoints()[6:], **QUIET),
+        loss_line(model, tiny.loader(), resolution=3, **QUIET),
+        loss_surface(model, tiny.loader(), resolution=2, repeats=2, **QUIET),
+        loss_surface(model, tiny.loader(), resolution=3, trajectory=tiny.checkpoints()[6:], **QUIET),
     ):
         save(found, tmp_path / "found.nc")
         xarray.testing.assert_identical(load(tmp_path / "found.nc"), found)
@@ -124,119 +107,6 @@ def test_files_of_another_kind_are_refused(tmp_path):
         load(tmp_path / "broken.h5")
     with pytest.raises(ValueError, match=r"expected xcoordinates and train_loss .*directions only is read by load_dir"):
         load(tiny.DATA / "pca_none.h5")
-
-
-# Resuming.
-
-
-@pytest.mark.parametrize("kind", ["random", "given", "pca"])
-def test_a_resumed_surface_equals_the_uninterrupted_one_bitwise(tmp_path, kind):
-    model = tiny.network()
-    plane = random_plane(parameters_of(model), 9)
-    options = {
-        "random": {"seed": 5, "norm": "layer", "ignore": None, "orthogonalize": True},
-        "given": {"directions": (plane.delta, plane.eta)},
-        "pca": {"trajectory": tiny.checkpoints()[5:]},
-    }[kind]
-    whole = loss_surface(model, loader(), resolution=(5, 4), beta=(-0.5, 1), **options, **QUIET)
-    whole = whole.drop_dims("checkpoint", errors="ignore")
-    whole.attrs.pop("trajectory_captured", None)
-    path = tmp_path / "half.nc"
-    directions = None
-    if kind == "given":
-        directions = plane.delta, plane.eta
-    elif kind == "pca":
-        from lljupyter import pca_directions
-
-        directions = pca_directions(tiny.checkpoints()[5:], model).directions
-    save(partly(whole), path, directions=directions)
-    resumed = loss_surface(model, loader(), resume=path, **QUIET)
-    xarray.testing.assert_identical(resumed, whole)
-    if kind == "random":
-        assert not (tmp_path / "half.directions.safetensors").exists()
-        xarray.testing.assert_identical(loss_surface(model, loader(), resume=partly(whole), **QUIET), whole)
-
-
-def test_resuming_evaluates_only_what_is_missing():
-    whole = loss_surface(tiny.network(), loader(), resolution=3, **QUIET)
-    marked = whole.assign(loss=whole.loss + 100)
-    resumed = loss_surface(tiny.network(), loader(), resume=partly(marked, 4), **QUIET)
-    assert int((resumed.loss > 50).sum()) == 4
-
-
-class Fleeting(torch.nn.Module):
-    """Ends the process when it is called for the n-th time."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.inner, self.left = tiny.network(), n
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.left -= 1
-        if self.left == 0:
-            os._exit(3)
-        return self.inner(x)
-
-
-def test_a_surface_whose_process_was_killed_is_resumed_in_another(tmp_path):
-    path = str(tmp_path / "kept.nc")
-    code = f"""
-import sys
-sys.path[:0] = {[str(Path(__file__).parent), *sys.path]}
-import torch, test_files
-from lljupyter.compute import surfaces
-torch.set_num_threads(1)
-surfaces.SAVE_SECONDS = 0.0
-surfaces.loss_surface(test_files.Fleeting(60), test_files.loader(), resolution=7, save_to={path!r}, progress=False)
-"""
-    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 3
-    half = load(path)
-    assert 0 < int(half.evaluated.sum()) < 49
-    torch.set_num_threads(1)
-    resumed = loss_surface(Fleeting(-1), loader(), resume=path, **QUIET)
-    xarray.testing.assert_identical(resumed, loss_surface(Fleeting(-1), loader(), resolution=7, **QUIET))
-
-
-def test_an_interrupted_surface_is_kept(tmp_path):
-    calls = iter(range(10))
-
-    def loss_fn(outputs, targets):
-        if next(calls, None) is None:
-            raise KeyboardInterrupt
-        return torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
-
-    with pytest.raises(KeyboardInterrupt):
-        loss_surface(tiny.network(), loader(), loss_fn=loss_fn, resolution=5, save_to=tmp_path / "kept.nc", **QUIET)
-    kept = load(tmp_path / "kept.nc")
-    assert 0 < int(kept.evaluated.sum()) < 25
-
-
-def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
-    model = tiny.network()
-    surface = loss_surface(model, loader(), resolution=2, **QUIET)
-
-    def resume(model=model, data=None, resume=surface, **options):
-        return loss_surface(model, loader() if data is None else data, resume=resume, **options, **QUIET)
-
-    with pytest.raises(ValueError, match="expected the surface of this model to resume, got one of another model"):
-        resume(tiny.network("b"))
-    with pytest.raises(ValueError, match="expected the surface to resume with n_samples = 32, got one with 64"):
-        resume(data=loader(32))
-    with pytest.raises(ValueError, match="expected the surface to resume with loss_fn = 'NLLLoss', got one"):
-        resume(loss_fn=torch.nn.NLLLoss())
-    with pytest.raises(ValueError, match="expected the surface to resume with batchnorm = 'recalibrate', got one with"):
-        resume(batchnorm="recalibrate")
-    with pytest.raises(ValueError, match="expected a surface with 'train_loss' to resume, got"):
-        resume(data={"train": loader()})
-    with pytest.raises(ValueError, match=r"expected a surface on the dimensions \(beta, alpha\) to resume, got"):
-        resume(resume=surface.isel(beta=0))
-    plane = random_plane(parameters_of(model), 9)
-    given = loss_surface(model, loader(), directions=(plane.delta, plane.eta), resolution=2, **QUIET)
-    with pytest.raises(ValueError, match="expected the directions of a surface to resume whose"):
-        resume(resume=given)
-    save(given, tmp_path / "alone.nc")
-    with pytest.raises(FileNotFoundError, match=r"expected directions in .*alone.directions.safetensors, got no such"):
-        resume(resume=tmp_path / "alone.nc")
 
 
 # Directions.
@@ -316,7 +186,7 @@ def test_an_h5_file_has_the_authors_layout_and_comes_back(tmp_path):
 
 
 def test_training_and_test_loss_of_an_h5_file(tmp_path):
-    both = loss_surface(tiny.network(), {"train": loader(), "test": loader(32)}, resolution=(3, 2), **QUIET)
+    both = loss_surface(tiny.network(), {"train": tiny.loader(), "test": tiny.loader(32)}, resolution=(3, 2), **QUIET)
     save(both, tmp_path / "both.h5")
     with h5py.File(tmp_path / "both.h5") as file:
         assert set(file) == {"xcoordinates", "ycoordinates", "train_loss", "train_acc", "test_loss", "test_acc"}

@@ -60,3 +60,9 @@ def direction(file: h5py.File, group: str, model: nn.Module) -> dict[str, Tensor
 def vector(direction: dict[str, Tensor]) -> np.ndarray:
     """All entries of a parameter dict in one row, float64."""
     return torch.cat([part.detach().reshape(-1).double() for part in direction.values()]).numpy()
+
+
+def loader(n: int = 64) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The first n training rows, in batches of 32."""
+    x, y = digits()[0]
+    return list(zip(x[:n].split(32), y[:n].split(32), strict=True))

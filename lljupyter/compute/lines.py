@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from lljupyter.compute.options import Drawn, Measuring, Range, takes
+from lljupyter.compute.options import Drawn, Measuring, Range, Resume, takes
 from lljupyter.compute.prepare import prepare
+from lljupyter.compute.resume import earlier_line
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.batchnorm import BatchNorm
 from lljupyter.engine.evaluator import Loader
@@ -30,6 +34,7 @@ def loss_line(
     resolution: int = 51,
     alpha: Range = (-1, 1),
     repeats: int = 1,
+    save_to: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **options: Unpack[Drawn],
 ) -> xarray.Dataset:
@@ -45,6 +50,7 @@ def loss_line(
         resolution: Number of points.
         alpha: Range along delta, ends included.
         repeats: Number of lines, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``.
+        save_to: A path where the line is kept while it is computed, see ``loss_surface``.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -58,7 +64,8 @@ def loss_line(
     Source:
         Li et al. 2018, section 3.
     """
-    return _line(model, loader, direction, repeats, progress, resolution=(resolution, 1), alpha=alpha, **options)
+    line = partial(_line, repeats=repeats, save_to=save_to, progress=progress)
+    return line(model, loader, direction, resolution=resolution, alpha=alpha, **options)
 
 
 @takes(Measuring, prepare)
@@ -70,6 +77,8 @@ def interpolate(
     resolution: int = 41,
     alpha: Range = (-0.5, 1.5),
     batchnorm: BatchNorm = "interpolate",
+    resume: Resume | None = None,
+    save_to: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **options: Unpack[Measuring],
 ) -> xarray.Dataset:
@@ -89,6 +98,9 @@ def interpolate(
             ends are the models as they are; "recalibrate" recomputes them at every point, which shows the barrier
             between the minima without what stale statistics add to it; "eval" keeps those of model_a, so that
             alpha = 1 is not model_b as it is (the authors' "weights").
+        resume: A line between the same models that was computed in part, or the path of one: what is missing of it is
+            computed. ``resolution`` and ``alpha`` are its own then.
+        save_to: A path where the line is kept while it is computed, see ``loss_surface``.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -109,24 +121,38 @@ def interpolate(
         )
     a, b = unwrapped(model_a), unwrapped(model_b)
     direction = between(a, b, over="states" if batchnorm == "interpolate" else "parameters")
-    line = _line(
-        a, loader, direction, 1, progress, resolution=(resolution, 1), alpha=alpha, batchnorm=batchnorm, **options
-    )
-    line.attrs.update(directions="between", model_b_fingerprint=fingerprint(b))
-    return line
+    known = {"directions": "between", "model_b_fingerprint": fingerprint(b)}
+    line = partial(_line, known=known, save_to=save_to, progress=progress, resume=resume)
+    return line(a, loader, direction, resolution=resolution, alpha=alpha, batchnorm=batchnorm, **options)
 
 
 def _line(
-    model: nn.Module, loader: Loader, direction: Parameters | None, repeats: int, progress: bool, **options: Any
+    model: nn.Module,
+    loader: Loader,
+    direction: Parameters | None,
+    *,
+    resolution: int,
+    known: Mapping[str, str] | None = None,
+    resume: Resume | None = None,
+    repeats: int = 1,
+    save_to: str | os.PathLike[str] | None,
+    progress: bool,
+    **options: Any,
 ) -> xarray.Dataset:
-    """A line is a surface with the single row beta = 0."""
+    """A line is a surface with the single row beta = 0; ``known`` are attributes that tell how it was made."""
+    if direction is not None and not isinstance(direction, dict):
+        raise TypeError(
+            f"expected direction as a dict of parameter name to tensor, got {type(direction).__name__}; "
+            "None draws it from seed"
+        )
+    if resume is not None:
+        resume, direction = earlier_line(resume, model, direction, known or {})
     if direction is not None:
-        if not isinstance(direction, dict):
-            raise TypeError(
-                f"expected direction as a dict of parameter name to tensor, got {type(direction).__name__}; "
-                "None draws it from seed"
-            )
         options["directions"] = direction, {name: torch.zeros_like(part) for name, part in direction.items()}
-    prepared = prepare(model, loader, beta=(0, 0), **options)
-    line: xarray.Dataset = run_all(prepared, repeats, None, progress, "loss line").isel(beta=0, drop=True)
-    return line
+    prepared = prepare(model, loader, resolution=(resolution, 1), beta=(0, 0), resume=resume, **options)
+
+    def row(surface: xarray.Dataset) -> xarray.Dataset:
+        line: xarray.Dataset = surface.isel(beta=0, drop=True).assign_attrs(known or {})
+        return line
+
+    return run_all(prepared, repeats, save_to, progress, "loss line", row)

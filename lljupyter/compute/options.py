@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, cleandoc, signature
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypedDict, TypeVar
 
 import torch
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import xarray
 
 Range = tuple[float, float]
+Resume: TypeAlias = "xarray.Dataset | str | os.PathLike[str]"
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,6 +48,7 @@ class Drawn(Measuring, total=False):
     ignore: Ignore | None
     seed: int
     batchnorm: BatchNorm
+    resume: Resume | None
 
 
 class Surface(Drawn, total=False):
@@ -88,7 +90,6 @@ class Surface(Drawn, total=False):
     alpha: Range | None
     beta: Range | None
     trajectory: Trajectory | None
-    resume: xarray.Dataset | str | os.PathLike[str] | None
 
 
 def takes(options: type, user: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:

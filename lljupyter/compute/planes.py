@@ -73,6 +73,7 @@ def checked_plane(directions: Directions | Plane | None, model: nn.Module, batch
 
 def oriented(plane: Plane, evaluator: Evaluator, orthogonal: bool) -> Plane:
     """Returns a plane around the evaluator's own copy of the model; with ``orthogonal``, eta orthogonal to delta."""
-    center = {name: evaluator.states[name] for name in plane.delta}
-    delta, eta = ({name: part.to(center[name]) for name, part in d.items()} for d in (plane.delta, plane.eta))
+    # In the order of the model: sums over names shall not depend on the order that a file or a dict has them in.
+    center = {name: theta for name, theta in evaluator.states.items() if name in plane.delta}
+    delta, eta = ({name: d[name].to(theta) for name, theta in center.items()} for d in (plane.delta, plane.eta))
     return replace(plane, center=center, delta=delta, eta=orthogonalize(eta, delta) if orthogonal else eta)

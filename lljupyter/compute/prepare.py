@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import operator
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from lljupyter import __version__
-from lljupyter.compute.options import Measuring, Range, takes
+from lljupyter.compute.options import Measuring, Range, Resume, takes
 from lljupyter.compute.planes import Directions, checked_plane, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
@@ -28,7 +27,6 @@ from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project_trajectory
 
 if TYPE_CHECKING:
-    import xarray
     from typing_extensions import Unpack
 
 
@@ -65,7 +63,7 @@ def prepare(
     beta: Range | None = None,
     trajectory: Trajectory | None = None,
     batchnorm: BatchNorm = "eval",
-    resume: xarray.Dataset | str | os.PathLike[str] | None = None,
+    resume: Resume | None = None,
     **options: Unpack[Measuring],
 ) -> Prepared:
     """Checks all arguments of a surface and builds the session that computes it; ``Surface`` explains them."""

@@ -1,8 +1,9 @@
-"""Goes on with a surface that was computed in part, in this process or an earlier one."""
+"""Goes on with a surface or a line that was computed in part, in this process or an earlier one."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,14 @@ from lljupyter.compute.planes import Directions
 from lljupyter.engine.session import Session
 from lljupyter.geometry.direction_files import load_directions
 from lljupyter.geometry.directions import Ignore, Norm
-from lljupyter.geometry.parameters import fingerprint
+from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.files import load
 
 if TYPE_CHECKING:
     import xarray
+
+    from lljupyter.compute.options import Resume
 
 # What says how the directions were made.
 HOW = ("directions", "norm", "ignore", "explained_variance_ratio", "orthogonalized", "marks")
@@ -45,9 +48,7 @@ class Earlier(NamedTuple):
         return {name: self.dataset.attrs[name] for name in HOW if name in self.dataset.attrs}
 
 
-def earlier_surface(
-    resume: xarray.Dataset | str | os.PathLike[str], model: nn.Module, directions: Directions | Plane | None
-) -> Earlier:
+def earlier_surface(resume: Resume, model: nn.Module, directions: Directions | Plane | None) -> Earlier:
     """Reads a surface to go on with, and checks that it is one of this model.
 
     Args:
@@ -70,7 +71,7 @@ def earlier_surface(
     known = dataset.attrs.get("model_fingerprint")
     if known not in (None, fingerprint(model)):
         raise ValueError(
-            f"expected the surface of this model to resume, got one of another model "
+            f"expected a result of this model to resume, got one of another model "
             f"({dataset.attrs.get('model')}) or of other weights; load the weights that it was computed with"
         )
     if dataset.attrs.get("directions") == "random":
@@ -83,6 +84,48 @@ def earlier_surface(
     return Earlier(dataset, directions if directions is not None else load_directions(path or "", model))
 
 
+def earlier_line(
+    resume: Resume, model: nn.Module, direction: Parameters | None, known: Mapping[str, str]
+) -> tuple[xarray.Dataset, Parameters | None]:
+    """Reads a line to go on with, and makes a surface with the single row beta = 0 of it.
+
+    Args:
+        resume: The Dataset, or the path of a file.
+        model: The model.
+        direction: A given one takes precedence over that kept beside the file.
+        known: Attributes that the line must have.
+
+    Returns:
+        The surface, and the direction where it does not come from a seed.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If it is no line, was made in another way than ``known`` says, or its direction is not known.
+    """
+    path = resume if isinstance(resume, (str, os.PathLike)) else None
+    line: Any = load(path) if path is not None else resume
+    if "evaluated" not in getattr(line, "variables", {}) or line["evaluated"].dims != ("alpha",):
+        raise ValueError(
+            "expected a line on the dimension (alpha,) to resume, got "
+            f"{dict(getattr(line, 'sizes', {})) or type(line).__name__}; "
+            "pass what loss_line or interpolate returned, or its path"
+        )
+    for name, value in known.items():
+        if line.attrs.get(name) != value:
+            raise ValueError(
+                f"expected the line between these models to resume, got one with {name} = {line.attrs.get(name)!r}; "
+                "pass both models as they were when it was computed"
+            )
+    if direction is None and line.attrs.get("directions") != "random":
+        if path is None:
+            raise ValueError(
+                "expected the direction of a line to resume whose direction is not random, got none; "
+                "pass direction=..., or the path of a file that was saved with it"
+            )
+        direction = load_directions(path, model)[0]
+    return line.expand_dims(beta=[0.0]), direction
+
+
 def take_over(dataset: xarray.Dataset, session: Session) -> None:
     """Gives a session the points of an earlier surface.
 
@@ -93,13 +136,13 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
         before, now = dataset.attrs.get(name), session.recipe[name]
         if before is not None and before != now:
             raise ValueError(
-                f"expected the surface to resume with {name} = {now!r}, got one with {before!r}; "
+                f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
                 "pass the loader and options that it was computed with"
             )
     missing = [name for name in session.names if name not in dataset and not name.endswith("_stderr")]
     if missing:
         raise ValueError(
-            f"expected a surface with {missing[0]!r} to resume, got {list(dataset.data_vars)}; "
+            f"expected a result with {missing[0]!r} to resume, got {list(dataset.data_vars)}; "
             "pass the loaders and quantities that it was computed with"
         )
     surface = dataset.transpose("beta", "alpha", ...)

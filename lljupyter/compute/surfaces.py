@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -76,9 +77,23 @@ def loss_surface(
 
 
 def run_all(
-    prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | None, progress: bool, title: str
+    prepared: Prepared,
+    repeats: int,
+    save_to: str | os.PathLike[str] | None,
+    progress: bool,
+    title: str,
+    cut: Callable[[xarray.Dataset], xarray.Dataset] = lambda surface: surface,
 ) -> xarray.Dataset:
-    """Runs a session in the calling thread, once for every seed, with a progress bar."""
+    """Runs a session in the calling thread, once for every seed, with a progress bar.
+
+    Args:
+        prepared: The session.
+        repeats: How many seeds.
+        save_to: Where the result is kept while it is computed, or None.
+        progress: Whether there is a progress bar.
+        title: Its heading.
+        cut: Returns what of the surface is kept and returned.
+    """
     import xarray
 
     session, request = prepared.session, prepared.session.arrays()[0]
@@ -98,23 +113,23 @@ def run_all(
             nonlocal saved
             bar.update(len(found) * request.alpha.size * request.beta.size + session.progress().n_done - bar.n)
             if save_to is not None and time.monotonic() - saved > SAVE_SECONDS:
-                save(session.dataset(), save_to)
+                save(cut(session.dataset()), save_to)
                 saved = time.monotonic()
 
         session.on_update = on_update
         try:
             if save_to is not None:
-                save(session.dataset(), save_to, directions=prepared.directions)
+                save(cut(session.dataset()), save_to, directions=prepared.directions)
             for index in range(repeats):
                 if index:
                     assert request.seed is not None
                     session.request(request._replace(seed=request.seed + index))
                 session.run()
                 session.wait()
-                found.append(session.dataset())
+                found.append(cut(session.dataset()))
         finally:
             if save_to is not None:
-                save(session.dataset(), save_to)
+                save(cut(session.dataset()), save_to)
     if repeats == 1:
         return found[0]
     seeds = xarray.Variable("seed", [part.attrs.pop("seed") for part in found], {"long_name": "seed of the directions"})

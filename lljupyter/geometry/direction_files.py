@@ -23,6 +23,8 @@ def save_directions(
 ) -> None:
     """Writes ``(delta, eta)`` as a safetensors file with the keys ``delta/<name>`` and ``eta/<name>``, atomically.
 
+    An eta of zeros, that of a line, is left out.
+
     Args:
         directions: Two parameter dicts; not changed.
         path: Where to write.
@@ -31,6 +33,7 @@ def save_directions(
     tensors = {
         f"{label}/{name}": part.detach().cpu().contiguous().clone()
         for label, direction in zip(LABELS, directions, strict=True)
+        if label == "delta" or any(bool(part.any()) for part in direction.values())
         for name, part in direction.items()
     }
     metadata = {"format_version": str(FORMAT_VERSION), "model_fingerprint": model_fingerprint}
@@ -44,7 +47,7 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
     Args:
         path: A safetensors file that ``save_directions`` wrote, a surface with such a file beside it, or an .h5 file
             of the authors' code, whose directions are numbered in the order of the parameters (or of the states).
-            A file of theirs with one direction gives zeros for eta.
+            A file with one direction gives zeros for eta.
         model: The model they belong to.
 
     Raises:
@@ -96,7 +99,7 @@ def _read(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Te
         {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(f"{label}/")}
         for label in LABELS
     )
-    return delta, eta
+    return delta, eta or {name: torch.zeros_like(part) for name, part in delta.items()}
 
 
 def _read_h5(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import xarray
+
+from lljupyter import between, interpolate, load, load_directions, loss_line, loss_surface, pca_directions, save
+from lljupyter.geometry.parameters import parameters_of
+from lljupyter.geometry.plane import random_plane
+
+QUIET = {"progress": False}
+
+
+def partly(whole: xarray.Dataset, n: int = 9) -> xarray.Dataset:
+    """A surface or line as it was when only n points were evaluated."""
+    known = np.zeros(whole.evaluated.size, dtype=bool)
+    known[np.random.default_rng(0).permutation(known.size)[:n]] = True
+    evaluated = whole.evaluated.copy(data=known.reshape(whole.evaluated.shape))
+    on_the_grid = [name for name, part in whole.items() if part.dims == evaluated.dims]
+    return whole.assign({name: whole[name].where(evaluated) for name in on_the_grid}).assign(evaluated=evaluated)
+
+
+@pytest.mark.parametrize("kind", ["random", "given", "pca"])
+def test_a_resumed_surface_equals_the_uninterrupted_one_bitwise(tmp_path, kind):
+    model = tiny.network()
+    plane = random_plane(parameters_of(model), 9)
+    options = {
+        "random": {"seed": 5, "norm": "layer", "ignore": None, "orthogonalize": True},
+        "given": {"directions": (plane.delta, plane.eta)},
+        "pca": {"trajectory": tiny.checkpoints()[5:]},
+    }[kind]
+    whole = loss_surface(model, tiny.loader(), resolution=(5, 4), beta=(-0.5, 1), **options, **QUIET)
+    whole_with_path = whole.copy()
+    whole = whole.drop_dims("checkpoint", errors="ignore")
+    whole.attrs.pop("trajectory_captured", None)
+    path = tmp_path / "half.nc"
+    directions = None
+    if kind == "given":
+        directions = plane.delta, plane.eta
+    elif kind == "pca":
+        directions = pca_directions(tiny.checkpoints()[5:], model).directions
+    save(partly(whole), path, directions=directions)
+    resumed = loss_surface(model, tiny.loader(), resume=path, **QUIET)
+    xarray.testing.assert_identical(resumed, whole)
+    if kind == "pca":
+        again = loss_surface(model, tiny.loader(), resume=path, **options, **QUIET)
+        xarray.testing.assert_identical(again, whole_with_path)
+    if kind == "random":
+        assert not (tmp_path / "half.directions.safetensors").exists()
+        xarray.testing.assert_identical(loss_surface(model, tiny.loader(), resume=partly(whole), **QUIET), whole)
+
+
+def test_resuming_evaluates_only_what_is_missing():
+    whole = loss_surface(tiny.network(), tiny.loader(), resolution=3, **QUIET)
+    marked = whole.assign(loss=whole.loss + 100)
+    resumed = loss_surface(tiny.network(), tiny.loader(), resume=partly(marked, 4), **QUIET)
+    assert int((resumed.loss > 50).sum()) == 4
+
+
+class Fleeting(torch.nn.Module):
+    """Ends the process when it is called for the n-th time."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.inner, self.left = tiny.network(), n
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.left -= 1
+        if self.left == 0:
+            os._exit(3)
+        return self.inner(x)
+
+
+def test_a_surface_whose_process_was_killed_is_resumed_in_another(tmp_path):
+    path = str(tmp_path / "kept.nc")
+    code = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]}
+import tiny, torch, test_resume
+from lljupyter.compute import surfaces
+torch.set_num_threads(1)
+surfaces.SAVE_SECONDS = 0.0
+surfaces.loss_surface(test_resume.Fleeting(60), tiny.loader(), resolution=7, save_to={path!r}, progress=False)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 3
+    half = load(path)
+    assert 0 < int(half.evaluated.sum()) < 49
+    torch.set_num_threads(1)
+    resumed = loss_surface(Fleeting(-1), tiny.loader(), resume=path, **QUIET)
+    xarray.testing.assert_identical(resumed, loss_surface(Fleeting(-1), tiny.loader(), resolution=7, **QUIET))
+
+
+@pytest.mark.parametrize("kind", ["surface", "line"])
+def test_what_was_interrupted_is_kept(tmp_path, kind):
+    calls = iter(range(10))
+
+    def loss_fn(outputs, targets):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+    verb = partial(loss_surface, resolution=5) if kind == "surface" else partial(loss_line, resolution=25)
+    with pytest.raises(KeyboardInterrupt):
+        verb(tiny.network(), tiny.loader(), loss_fn=loss_fn, save_to=tmp_path / "kept.nc", **QUIET)
+    kept = load(tmp_path / "kept.nc")
+    assert 0 < int(kept.evaluated.sum()) < 25
+    assert set(kept.evaluated.dims) == ({"alpha", "beta"} if kind == "surface" else {"alpha"})
+
+
+def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
+    model = tiny.network()
+    surface = loss_surface(model, tiny.loader(), resolution=2, **QUIET)
+
+    def resume(model=model, data=None, resume=surface, **options):
+        return loss_surface(model, tiny.loader() if data is None else data, resume=resume, **options, **QUIET)
+
+    with pytest.raises(ValueError, match="expected a result of this model to resume, got one of another model"):
+        resume(tiny.network("b"))
+    with pytest.raises(ValueError, match="expected a result with n_samples = 32 to resume, got one with 64"):
+        resume(data=tiny.loader(32))
+    with pytest.raises(ValueError, match="expected a result with loss_fn = 'NLLLoss' to resume, got one"):
+        resume(loss_fn=torch.nn.NLLLoss())
+    with pytest.raises(ValueError, match="expected a result with batchnorm = 'recalibrate' to resume, got one with"):
+        resume(batchnorm="recalibrate")
+    with pytest.raises(ValueError, match="expected a result with 'train_loss' to resume, got"):
+        resume(data={"train": tiny.loader()})
+    with pytest.raises(ValueError, match=r"expected a surface on the dimensions \(beta, alpha\) to resume, got"):
+        resume(resume=surface.isel(beta=0))
+    plane = random_plane(parameters_of(model), 9)
+    given = loss_surface(model, tiny.loader(), directions=(plane.delta, plane.eta), resolution=2, **QUIET)
+    with pytest.raises(ValueError, match="expected the directions of a surface to resume whose"):
+        resume(resume=given)
+    save(given, tmp_path / "alone.nc")
+    with pytest.raises(FileNotFoundError, match=r"expected directions in .*alone.directions.safetensors, got no such"):
+        resume(resume=tmp_path / "alone.nc")
+
+
+# Lines.
+
+
+def line_of(kind: str, **options) -> xarray.Dataset:
+    a, b = tiny.network("a"), tiny.network("b")
+    if kind == "interpolated":
+        return interpolate(a, b, tiny.loader(), **options, **QUIET)
+    given = {"direction": between(a, b)} if kind == "given" and "resume" not in options else {}
+    return loss_line(a, tiny.loader(), **given, **options, **QUIET)
+
+
+LINES = {
+    "random": {"seed": 5, "norm": "layer", "ignore": None, "alpha": (-0.5, 1), "resolution": 13},
+    "given": {"alpha": (0, 2), "resolution": 12, "batchnorm": "recalibrate"},
+    "interpolated": {"resolution": 11, "batchnorm": "interpolate"},
+}
+
+
+@pytest.mark.parametrize("kind", LINES)
+def test_a_resumed_line_equals_the_uninterrupted_one_bitwise(tmp_path, kind):
+    whole = line_of(kind, save_to=tmp_path / "kept.nc", **LINES[kind])
+    xarray.testing.assert_identical(load(tmp_path / "kept.nc"), whole)
+    assert (tmp_path / "kept.directions.safetensors").exists() == (kind != "random")
+    save(partly(whole), tmp_path / "kept.nc")
+    how = {name: value for name, value in LINES[kind].items() if name == "batchnorm"}
+    resumed = line_of(kind, resume=tmp_path / "kept.nc", save_to=tmp_path / "new.nc", **how)
+    xarray.testing.assert_identical(resumed, whole)
+    xarray.testing.assert_identical(load(tmp_path / "new.nc"), whole)
+    save(partly(whole.assign(loss=whole.loss + 100), 4), tmp_path / "kept.nc")
+    assert (
+        int((line_of(kind, resume=tmp_path / "kept.nc", **how).loss > 50).sum()) == 4
+    )  # these were not computed again
+
+
+def test_a_line_is_resumed_from_memory():
+    whole = line_of("random", **LINES["random"])
+    xarray.testing.assert_identical(line_of("random", resume=partly(whole)), whole)
+
+
+def test_the_direction_of_a_line_is_kept_without_an_eta_of_zeros(tmp_path):
+    line_of("given", resolution=2, save_to=tmp_path / "kept.nc")
+    model, direction = tiny.network("a"), between(tiny.network("a"), tiny.network("b"))
+    delta, eta = load_directions(tmp_path / "kept.nc", model)
+    assert all(torch.equal(delta[name], part) for name, part in direction.items())
+    assert eta.keys() == delta.keys()
+    assert not any(part.any() for part in eta.values())
+    size = sum(part.nbytes for part in direction.values())
+    assert size < (tmp_path / "kept.directions.safetensors").stat().st_size < 1.5 * size
+
+
+def test_a_line_that_does_not_belong_is_not_resumed(tmp_path):
+    a, b = tiny.network("a"), tiny.network("b")
+    between_ab = line_of("interpolated", resolution=3)
+    with pytest.raises(
+        ValueError, match="expected the line between these models to resume, got one with model_b_finge"
+    ):
+        interpolate(a, a, tiny.loader(), resume=between_ab, **QUIET)
+    with pytest.raises(ValueError, match="expected a result of this model to resume, got one of another model"):
+        interpolate(b, b, tiny.loader(), resume=between_ab, **QUIET)
+    with pytest.raises(ValueError, match=r"expected the line between these .* got one with directions = 'random'"):
+        interpolate(a, b, tiny.loader(), resume=line_of("random", resolution=2), **QUIET)
+    with pytest.raises(ValueError, match=r"expected the direction of a line to resume .*; pass direction=\.\.\., or"):
+        line_of("given", resume=between_ab)
+    surface = loss_surface(a, tiny.loader(), resolution=2, **QUIET)
+    for wrong in (surface, 3):
+        with pytest.raises(
+            ValueError, match=r"expected a line on the dimension \(alpha,\) to resume, got (\{'beta'|int)"
+        ):
+            loss_line(a, tiny.loader(), resume=wrong, **QUIET)
+    save(line_of("given", resolution=2), tmp_path / "alone.nc")
+    with pytest.raises(FileNotFoundError, match=r"expected directions in .*alone.directions.safetensors, got no such"):
+        line_of("given", resume=tmp_path / "alone.nc")
