@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.widget import LandscapeWidget
     from lljupyter.surface.files import load, save
+    from lljupyter.surface.measures import nonconvex_share, sharpness
 
 # Imported when first used, so that neither torch nor the widget stack is loaded before.
 _HOMES = {
@@ -37,12 +38,14 @@ _HOMES = {
     "load_ipython_extension": "lljupyter.jupyter.extension",
     "loss_line": "lljupyter.compute",
     "loss_surface": "lljupyter.compute",
+    "nonconvex_share": "lljupyter.surface.measures",
     "normalize_direction": "lljupyter.geometry.directions",
     "pca_directions": "lljupyter.geometry.trajectory",
     "plane_through": "lljupyter.geometry.plane",
     "project": "lljupyter.geometry.trajectory",
     "random_direction": "lljupyter.geometry.directions",
     "save": "lljupyter.surface.files",
+    "sharpness": "lljupyter.surface.measures",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }
@@ -61,12 +64,14 @@ __all__ = [
     "load_ipython_extension",
     "loss_line",
     "loss_surface",
+    "nonconvex_share",
     "normalize_direction",
     "pca_directions",
     "plane_through",
     "project",
     "random_direction",
     "save",
+    "sharpness",
     "unload_ipython_extension",
     "zoo",
 ]

@@ -1,80 +1,147 @@
-"""The CIFAR ResNet of He et al. 2016 with option-A shortcuts."""
+"""The CIFAR ResNet of He et al. 2016, with shortcuts of two kinds and without any."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lljupyter.zoo.layers import (
+    Activation,
+    check_switches,
+    convolution,
+    dropout_layer,
+    initialize,
+    nonlinearity,
+    normalization,
+)
 
-def resnet(depth: int, num_classes: int = 10) -> ResNet:
+Shortcut = Literal["A", "projection"]
+
+
+def resnet(
+    depth: int,
+    num_classes: int = 10,
+    *,
+    shortcut: Shortcut | None = "A",
+    width: int = 16,
+    channels: int = 3,
+    batchnorm: bool = True,
+    dropout: float = 0.0,
+    activation: Activation = "relu",
+) -> ResNet:
     """Builds a CIFAR ResNet: three stages of n basic blocks with 16, 32 and 64 channels, depth 6n + 2.
 
-    Shortcuts are of option A: where the shape changes, every second pixel, padded with zero channels, no parameters.
-    Parameter names are ``conv1, bn1, layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}, linear``.
+    Parameter names are ``conv1, bn1, layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}, linear``, with projections also
+    ``layer{2,3}.0.shortcut.{0,1}``.
 
     Args:
         depth: Number of weighted layers, 6n + 2: 8, 14, 20, 32, 44, 56, 110 and so on.
         num_classes: Number of outputs.
+        shortcut: How a shortcut goes where the shape changes. "A": every second pixel, padded with zero channels, no
+            parameters (He et al. for CIFAR). "projection": a 1 x 1 convolution with BatchNorm (option B, and what Li
+            et al. trained). None: no shortcut at all, the "noshort" of Li et al.
+        width: Channels of the first stage; the others have twice and four times as many.
+        channels: Channels of the images.
+        batchnorm: Whether convolutions are followed by BatchNorm; they have biases otherwise.
+        dropout: Probability of dropout between the two convolutions of a block.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
 
     Returns:
-        An untrained network, Kaiming-initialized; takes (n, 3, height, width), returns (n, num_classes).
+        An untrained network; takes (n, channels, height, width), returns (n, num_classes).
 
     Raises:
-        ValueError: If ``depth`` is not 6n + 2 with n >= 1, or ``num_classes`` is below 1.
+        ValueError: If ``depth`` is not 6n + 2 with n >= 1, or another argument is out of range.
 
     Source:
-        He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, section 4.2.
+        He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, section 4.2; Li et al. 2018,
+        section 5 for the networks without shortcuts. Differs from He et al. in that weight decay and initialization
+        are those of the trainer and of ``layers.initialize``.
     """
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"expected a depth of 6n + 2, such as 20, 32, 44, 56 or 110, got {depth!r}; try resnet(20)")
-    if num_classes < 1:
-        raise ValueError(f"expected at least 1 class, got num_classes={num_classes}; CIFAR-10 has 10")
-    return ResNet((depth - 2) // 6, num_classes)
+    if shortcut not in (*get_args(Shortcut), None):
+        raise ValueError(f"expected shortcut as one of {[*get_args(Shortcut), None]}, got {shortcut!r}; try 'A'")
+    check_switches(num_classes, width, dropout, activation)
+    model = ResNet((depth - 2) // 6, num_classes, shortcut, width, channels, batchnorm, dropout, activation)
+    initialize(model, activation)
+    return model
 
 
 class ResNet(nn.Module):
     """See ``resnet``."""
 
-    def __init__(self, n_blocks: int, num_classes: int) -> None:
+    def __init__(
+        self,
+        n_blocks: int,
+        num_classes: int,
+        shortcut: Shortcut | None,
+        width: int,
+        channels: int,
+        batchnorm: bool,
+        dropout: float,
+        activation: Activation,
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(16, 16, n_blocks, stride=1)
-        self.layer2 = _stage(16, 32, n_blocks, stride=2)
-        self.layer3 = _stage(32, 64, n_blocks, stride=2)
-        self.linear = nn.Linear(64, num_classes)
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight)
+
+        def stage(c_in: int, c_out: int, stride: int) -> nn.Sequential:
+            steps = [(c_in, stride), *[(c_out, 1)] * (n_blocks - 1)]
+            return nn.Sequential(*(BasicBlock(c, c_out, s, shortcut, batchnorm, dropout, activation) for c, s in steps))
+
+        self.conv1 = convolution(channels, width, 3, bias=not batchnorm)
+        self.bn1 = normalization(width, batchnorm)
+        self.act = nonlinearity(activation)
+        self.layer1 = stage(width, width, 1)
+        self.layer2 = stage(width, 2 * width, 2)
+        self.layer3 = stage(2 * width, 4 * width, 2)
+        self.linear = nn.Linear(4 * width, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, 3, height, width)."""
-        x = functional.relu(self.bn1(self.conv1(images)))
+        """Returns class scores, (n, num_classes), of images, (n, channels, height, width)."""
+        x = self.act(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
         scores: Tensor = self.linear(x.mean((2, 3)))
         return scores
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions with BatchNorm and an option-A shortcut."""
+    """Two 3 x 3 convolutions with BatchNorm, and a shortcut round them or none."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        stride: int,
+        shortcut: Shortcut | None,
+        batchnorm: bool,
+        dropout: float,
+        activation: Activation,
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.stride, self.new_channels = stride, channels - channels_in
+        self.conv1 = convolution(c_in, c_out, 3, stride=stride, bias=not batchnorm)
+        self.bn1 = normalization(c_out, batchnorm)
+        self.conv2 = convolution(c_out, c_out, 3, bias=not batchnorm)
+        self.bn2 = normalization(c_out, batchnorm)
+        self.act = nonlinearity(activation)
+        self.drop = dropout_layer(dropout, activation)
+        self.kind, self.stride, self.new_channels = shortcut, stride, c_out - c_in
+        if shortcut == "projection" and (stride > 1 or self.new_channels):
+            projection = convolution(c_in, c_out, 1, stride=stride, bias=not batchnorm)
+            self.shortcut: nn.Module = nn.Sequential(projection, normalization(c_out, batchnorm))
+        else:
+            self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns relu(F(x) + shortcut(x))."""
-        residual = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        """Returns act(F(x) + shortcut(x)), or act(F(x))."""
+        y: Tensor = self.drop(self.act(self.bn1(self.conv1(x))))
+        y = self.bn2(self.conv2(y))
+        if self.kind is not None:
+            y = y + self._padded(x) if self.kind == "A" else y + self.shortcut(x)
+        activated: Tensor = self.act(y)
+        return activated
+
+    def _padded(self, x: Tensor) -> Tensor:
         half = self.new_channels // 2
-        shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = functional.pad(shortcut, (0, 0, 0, 0, half, self.new_channels - half))
-        return functional.relu(residual + shortcut)
-
-
-def _stage(channels_in: int, channels: int, n_blocks: int, stride: int) -> nn.Sequential:
-    first = BasicBlock(channels_in, channels, stride)
-    return nn.Sequential(first, *(BasicBlock(channels, channels, 1) for _ in range(n_blocks - 1)))
+        passed = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(passed, (0, 0, 0, 0, half, self.new_channels - half))

@@ -1,0 +1,88 @@
+"""AlexNet in its CIFAR form."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lljupyter.zoo.layers import Activation, check_switches, convolution, dropout_layer, initialize, nonlinearity
+
+
+def alexnet(
+    num_classes: int = 10,
+    *,
+    width: int = 64,
+    channels: int = 3,
+    image_size: int = 32,
+    batchnorm: bool = False,
+    dropout: float = 0.0,
+    activation: Activation = "relu",
+) -> AlexNet:
+    """Builds the small AlexNet: two 5 x 5 convolutions, pooling and local response normalization; three linear layers.
+
+    Args:
+        num_classes: Number of outputs.
+        width: Channels of both convolutions; the hidden linear layers have six times and three times as many units.
+        channels: Channels of the images.
+        image_size: Height and width of the images; 28, a crop, in the paper.
+        batchnorm: Whether BatchNorm takes the place of local response normalization.
+        dropout: Probability of dropout before the hidden linear layers; 0.5 in the AlexNet for ImageNet.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
+
+    Returns:
+        An untrained network; takes (n, channels, image_size, image_size), returns (n, num_classes).
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Source:
+        Krizhevsky, Sutskever, Hinton, *ImageNet Classification with Deep Convolutional Neural Networks*, 2012; the
+        CIFAR form is that of Zhang, Bengio, Hardt, Recht, Vinyals, *Understanding deep learning requires rethinking
+        generalization*, 2017, appendix A. Li et al. 2018 do not say which form they used.
+    """
+    check_switches(num_classes, width, dropout, activation)
+    if image_size < 1:
+        raise ValueError(f"expected image_size of at least 1 pixel, got {image_size}; CIFAR-10 has 32")
+    model = AlexNet(num_classes, width, channels, image_size, batchnorm, dropout, activation)
+    initialize(model, activation)
+    return model
+
+
+class AlexNet(nn.Module):
+    """See ``alexnet``."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        width: int,
+        channels: int,
+        image_size: int,
+        batchnorm: bool,
+        dropout: float,
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+
+        def module(c_in: int) -> nn.Sequential:
+            return nn.Sequential(
+                convolution(c_in, width, 5, bias=True),
+                nonlinearity(activation),
+                nn.MaxPool2d(3, stride=2, padding=1),
+                nn.BatchNorm2d(width) if batchnorm else nn.LocalResponseNorm(9, alpha=0.009, k=1.0),
+            )
+
+        self.features = nn.Sequential(module(channels), module(width))
+        size = (image_size + 3) // 4  # two poolings that round up
+        self.classifier = nn.Sequential(
+            dropout_layer(dropout, activation),
+            nn.Linear(width * size * size, 6 * width),
+            nonlinearity(activation),
+            dropout_layer(dropout, activation),
+            nn.Linear(6 * width, 3 * width),
+            nonlinearity(activation),
+            nn.Linear(3 * width, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns class scores, (n, num_classes), of images, (n, channels, image_size, image_size)."""
+        scores: Tensor = self.classifier(self.features(images).flatten(1))
+        return scores
