@@ -9,9 +9,12 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-# Pictures follow each other no sooner than this. Browsers drop bursts of messages silently, and where the processor
-# has to draw them, more would cost it a core.
+# Pictures follow each other no sooner than this: browsers drop bursts of messages silently.
 PUBLISH_SECONDS = 0.1
+# One that shows little more than the last, less than this share of its points, waits until so much time has passed:
+# where the processor has to draw the pictures, they would take it from the other cells.
+WORTH_DRAWING = 0.05
+PATIENT_SECONDS = 0.5
 
 
 class Publisher:
@@ -20,10 +23,21 @@ class Publisher:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._last = 0.0
+        self._n_done = 0
 
-    def due(self) -> bool:
-        """Says whether the last announcement is long enough ago for another that is not the last of its kind."""
-        return time.monotonic() - self._last > PUBLISH_SECONDS
+    def due(self, n_done: int) -> bool:
+        """Says whether it is time for another announcement that is not the last of its kind.
+
+        Args:
+            n_done: How many points are known now.
+        """
+        waited = time.monotonic() - self._last
+        little_more = 0 <= n_done - self._n_done <= WORTH_DRAWING * n_done
+        worth_it = not little_more or waited > PATIENT_SECONDS
+        if worth_it and waited > PUBLISH_SECONDS:
+            self._n_done = n_done
+            return True
+        return False
 
     def publish(self, announce: Callable[[], None]) -> None:
         """Announces now; an error of whoever looks on is logged."""

@@ -264,7 +264,8 @@ class Session:
         """Keeps what was measured, see ``Agenda.take``."""
         with self._condition:
             last_for_now = self._agenda.take(task, table, seconds) or self._status != "running"
-        if last_for_now or self._publisher.due():
+            n_done = self._agenda.counts()[0]
+        if last_for_now or self._publisher.due(n_done):
             self.publish()
 
     def leave(self) -> None:
