@@ -65,6 +65,16 @@ def test_the_gram_matrix_gives_what_the_singular_value_decomposition_gives(monke
         np.testing.assert_allclose(d * np.sign(d @ v), v, atol=1e-12)
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 7), max_size=3).map(tuple), st.integers(0, 60))
+def test_pieces_hold_every_entry_once_and_no_more_than_they_may(shape, most):
+    seen = np.zeros(shape, dtype=int)
+    for piece in reading.pieces(shape, most):
+        assert seen[piece].size <= max(most, 1)
+        seen[piece] += 1
+    assert (seen == 1).all()
+
+
 def test_without_a_final_row_a_center_outside_the_trajectory_adds_none():
     center, states = run()
     with_center, without = (pca_directions(s, center, ignore=None) for s in (states, states[:-1]))
@@ -166,6 +176,29 @@ def test_only_a_block_of_the_checkpoints_is_read_at_a_time(tmp_path, monkeypatch
     monkeypatch.setattr(reading, "BLOCK", 240)
     shapes = [tuple(b.shape) for name, _, b in reading.differences(open_checkpoints(tmp_path), center) if name == "w"]
     assert shapes == [(6, 40)] * 100
+
+
+def test_files_are_let_go_of_now_and_then_so_that_their_pages_do_not_pile_up(tmp_path, monkeypatch):
+    center, states = run(n=5, n_rows=1000)
+    for index, state in enumerate(states):
+        save_file(state, tmp_path / f"{index}.safetensors")
+    opened, safe_open = [], reading.safe_open
+    monkeypatch.setattr(reading, "safe_open", lambda path, **options: opened.append(path) or safe_open(path, **options))
+    monkeypatch.setattr(reading, "BLOCK", 240)
+    checkpoints = open_checkpoints(tmp_path)
+    n_blocks = sum(1 for _ in reading.differences(checkpoints, center))
+    assert n_blocks == 100 + 25 + 1
+    assert len(opened) == 6 * 8  # 30,006 entries, closed whenever more than 16 blocks of 240 were read
+
+
+def test_a_checkpoint_can_be_read_again_after_it_was_closed(tmp_path):
+    _, states = run()
+    torch.save(states[1], tmp_path / "1.pt")
+    for source in (tmp_path / "1.pt", states[1]):
+        checkpoint = open_checkpoints([source])[0]
+        for _ in range(2):
+            assert torch.equal(checkpoint.part("w", states[0]["w"]), states[1]["w"])
+            checkpoint.close()
 
 
 @pytest.mark.parametrize(

@@ -110,5 +110,8 @@ class Worker:
         return self._evaluator.evaluate(points, tick)
 
     def _at(self, checkpoint: Checkpoint, tick: Callable[[], None]) -> Values:
-        states = checkpoint.tensors(self._evaluator.states)
-        return self._evaluator.evaluate_states(states, f"checkpoint {checkpoint.label}", tick)
+        try:
+            states = checkpoint.tensors(self._evaluator.states)
+            return self._evaluator.evaluate_states(states, f"checkpoint {checkpoint.label}", tick)
+        finally:
+            checkpoint.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,13 @@ from lljupyter.geometry.parameters import Parameters
 Source = Parameters | str | os.PathLike[str]
 Trajectory = Sequence[Source] | str | os.PathLike[str]
 
+# Slices of the first axes of a tensor; none for all of it.
+Piece = tuple[slice, ...]
+
 # Entries of a block of all checkpoints, in float64: 64 MiB.
 BLOCK = 2**23
+# Files are opened anew after so many blocks, which takes about a hundredth of the time that those take.
+BLOCKS_MAPPED = 16
 
 
 class Checkpoint:
@@ -41,13 +47,13 @@ class Checkpoint:
         self._tensors: Mapping[str, Any] | None = source if isinstance(source, Mapping) else None
         self._file: Any = None
 
-    def part(self, name: str, theta: Tensor, rows: slice | None = None) -> Tensor:
-        """Reads one tensor, or some rows of it.
+    def part(self, name: str, theta: Tensor, piece: Piece = ()) -> Tensor:
+        """Reads one tensor, or a piece of it.
 
         Args:
             name: Its name.
             theta: The tensor of the center with this name, whose shape it must have.
-            rows: A slice of the first axis; None for all.
+            piece: Slices of its first axes; none for all of it.
 
         Raises:
             ValueError: If the checkpoint has no such tensor, or one of another shape.
@@ -65,8 +71,8 @@ class Checkpoint:
                 f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got "
                 f"{'none of that name' if shape is None else shape}; use the checkpoints of the same model"
             )
-        if rows is not None:
-            return view[rows]  # type: ignore[no-any-return]
+        if piece:
+            return view[piece]  # type: ignore[no-any-return]
         return self._file.get_tensor(name) if self._file is not None else view  # type: ignore[no-any-return]
 
     def tensors(self, center: Parameters) -> dict[str, Tensor]:
@@ -79,6 +85,11 @@ class Checkpoint:
         """Returns what the file says about itself: step, epoch and learning rate where the recorder wrote it."""
         self._open()
         return (self._file.metadata() or {}) if self._file is not None else {}
+
+    def close(self) -> None:
+        """Lets go of the file, whose pages count as memory of the process meanwhile; it may be read again."""
+        if self._path is not None:
+            self._file = self._tensors = None
 
     def _open(self) -> None:
         if self._path is None or self._file is not None or self._tensors is not None:
@@ -134,7 +145,7 @@ def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:
     return found
 
 
-def differences(checkpoints: Sequence[Checkpoint], center: Parameters) -> Iterator[tuple[str, slice | None, Tensor]]:
+def differences(checkpoints: Sequence[Checkpoint], center: Parameters) -> Iterator[tuple[str, Piece, Tensor]]:
     """Reads all checkpoints side by side, block by block, as differences from the center.
 
     Only one block is held, so that hundreds of checkpoints of a large model need the memory of one or two.
@@ -144,25 +155,44 @@ def differences(checkpoints: Sequence[Checkpoint], center: Parameters) -> Iterat
         center: ``{name: tensor}``, what is subtracted and which tensors are read.
 
     Yields:
-        The name of a tensor, the rows of it (None: all), and the differences, shape (n, k), float64 on the CPU;
-        complex numbers as pairs of real ones.
+        The name of a tensor, the piece of it, and the differences, shape (n, k), float64 on the CPU; complex numbers
+        as pairs of real ones. The next block overwrites them.
     """
+    n, n_read = len(checkpoints), 0
+    memory = torch.empty(0, dtype=torch.float64)
     for name, theta in center.items():
-        for rows in _row_blocks(theta, len(checkpoints)):
-            origin = flat(theta, rows)
-            block = torch.stack([flat(checkpoint.part(name, theta, rows)) for checkpoint in checkpoints])
-            yield name, rows, block.sub_(origin)
+        for piece in pieces(tuple(theta.shape), BLOCK // n):
+            origin = flat(theta, piece)
+            if memory.numel() < n * len(origin):
+                memory = torch.empty(n * len(origin), dtype=torch.float64)
+            block = memory[: n * len(origin)].view(n, len(origin))
+            for row, checkpoint in zip(block, checkpoints, strict=True):
+                row.copy_(_real(checkpoint.part(name, theta, piece)))
+            yield name, piece, block.sub_(origin)
+            n_read += block.numel()
+            if n_read > BLOCKS_MAPPED * BLOCK:
+                n_read = 0
+                for checkpoint in checkpoints:
+                    checkpoint.close()
 
 
-def flat(tensor: Tensor, rows: slice | None = None) -> Tensor:
-    """Returns a tensor, or some rows of it, as one row of float64 on the CPU."""
-    part = tensor.detach() if rows is None else tensor.detach()[rows]
-    part = torch.view_as_real(part) if part.is_complex() else part
-    return part.reshape(-1).to("cpu", torch.float64)
+def pieces(shape: tuple[int, ...], most: int) -> Iterator[Piece]:
+    """Cuts a tensor into pieces of at most so many entries (or one), each given as slices of its first axes."""
+    n_rest = math.prod(shape[1:])
+    if not shape or shape[0] * n_rest <= most:
+        yield ()
+    elif n_rest <= most:
+        n_rows = most // max(n_rest, 1)
+        yield from ((slice(start, min(start + n_rows, shape[0])),) for start in range(0, shape[0], n_rows))
+    else:
+        for row in range(shape[0]):
+            yield from ((slice(row, row + 1), *rest) for rest in pieces(shape[1:], most))
 
 
-def _row_blocks(theta: Tensor, n: int) -> list[slice | None]:
-    if theta.dim() == 0 or theta.numel() * n <= BLOCK:
-        return [None]
-    n_rows = max(1, BLOCK * len(theta) // (theta.numel() * n))
-    return [slice(start, min(start + n_rows, len(theta))) for start in range(0, len(theta), n_rows)]
+def flat(tensor: Tensor, piece: Piece = ()) -> Tensor:
+    """Returns a tensor, or a piece of it, as one row of float64 on the CPU."""
+    return _real(tensor.detach()[piece]).to("cpu", torch.float64)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)

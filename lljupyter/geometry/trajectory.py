@@ -94,7 +94,9 @@ def pca_directions(
     moving = {name: part for name, part in theta.items() if ignore is None or part.dim() > 1}
     gram = torch.zeros(len(checkpoints), len(checkpoints), dtype=torch.float64)
     for _, _, block in differences(checkpoints, moving):
-        gram.addmm_(block, block.T)
+        for start in range(0, len(gram), 64):  # the lower triangle is enough, and half the work
+            gram[start : start + 64, : start + 64].addmm_(block[start : start + 64], block[: start + 64].T)
+    gram = gram.tril() + gram.tril(-1).T
     if not bool(torch.isfinite(gram).all()):
         first = checkpoints[int((~torch.isfinite(gram.diagonal())).nonzero()[0])]
         raise ValueError(
@@ -106,9 +108,9 @@ def pca_directions(
     weights = torch.zeros(2, len(checkpoints), dtype=torch.float64)
     weights[:, :n] = torch.from_numpy(components)
     directions = tuple({name: torch.zeros_like(part) for name, part in theta.items()} for _ in range(2))
-    for name, part_rows, block in differences(checkpoints, moving):
+    for name, piece, block in differences(checkpoints, moving):
         for direction, values in zip(directions, weights @ block, strict=True):
-            target = direction[name] if part_rows is None else direction[name][part_rows]
+            target = direction[name][piece]
             view = torch.view_as_real(target) if target.is_complex() else target
             view.copy_(values.reshape(view.shape))
     delta, eta = directions
@@ -182,8 +184,8 @@ def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> Proje
     n = len(checkpoints)
     inner, metric = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(2, 2, dtype=torch.float64)
     squares, of_mean = torch.zeros(n, dtype=torch.float64), 0.0
-    for name, rows, block in differences(checkpoints, plane.center):
-        basis = torch.stack([flat(d[name], rows) for d in (plane.delta, plane.eta)])
+    for name, piece, block in differences(checkpoints, plane.center):
+        basis = torch.stack([flat(d[name], piece) for d in (plane.delta, plane.eta)])
         inner.addmm_(block, basis.T)
         metric.addmm_(basis, basis.T)
         squares += torch.linalg.vector_norm(block, dim=1) ** 2
