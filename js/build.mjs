@@ -1,7 +1,8 @@
-// Builds ../lljupyter/jupyter/static/widget.js.
+// Builds ../lljupyter/jupyter/static/widget.js, and page.js, which shows it in a page without a kernel.
 //
-// The first line of the bundle names the sources it was built from:
+// The first line of the bundle names the sources it was built from, the second what a content security policy calls its style:
 //     /* lljupyter viewer, sources sha256:<hex> */
+//     /* style sha256-<base64> */
 // The hash is the SHA-256 over all files under js/src and js/package-lock.json, sorted by their path relative to js/ (POSIX
 // slashes, compared as UTF-8 bytes); each file adds: path in UTF-8, a NUL byte, its content, a NUL byte. A test recomputes it,
 // so that a bundle that was not rebuilt is found on machines without node as well.
@@ -13,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const outfile = join(here, "../lljupyter/jupyter/static/widget.js");
+const folder = join(here, "../lljupyter/jupyter/static");
 
 function sources(folder) {
   return readdirSync(join(here, folder), { withFileTypes: true }).flatMap((entry) => {
@@ -29,33 +30,30 @@ function sourcesHash() {
   return hash.digest("hex");
 }
 
-mkdirSync(dirname(outfile), { recursive: true });
+const minified = await build({ entryPoints: [join(here, "src/style.css")], minify: true, write: false, target: "es2022" });
+const css = minified.outputFiles[0].text.trim();
+const cssHash = createHash("sha256").update(css).digest("base64");
+const common = { absWorkingDir: here, target: "es2022", minify: true, charset: "utf8", legalComments: "none", logLevel: "warning" };
+mkdirSync(folder, { recursive: true });
 const result = await build({
-  absWorkingDir: here,
+  ...common,
   entryPoints: ["src/widget.ts"],
-  outfile,
+  outfile: join(folder, "widget.js"),
   bundle: true,
   format: "esm",
-  target: "es2022",
-  minify: true,
-  charset: "utf8",
-  legalComments: "none",
   loader: { ".css": "text" },
   define: { "define.amd": "false" },
-  banner: { js: `/* lljupyter viewer, sources sha256:${sourcesHash()} */` },
+  banner: { js: `/* lljupyter viewer, sources sha256:${sourcesHash()} */\n/* style sha256-${cssHash} */` },
   metafile: true,
-  logLevel: "warning",
   plugins: [
     {
       name: "minified-css",
       setup(builder) {
-        builder.onLoad({ filter: /\.css$/ }, async ({ path }) => {
-          const css = await build({ entryPoints: [path], minify: true, write: false, target: "es2022" });
-          return { contents: css.outputFiles[0].text.trim(), loader: "text" };
-        });
+        builder.onLoad({ filter: /style\.css$/ }, () => ({ contents: css, loader: "text" }));
       },
     },
   ],
 });
+await build({ ...common, entryPoints: ["src/page.ts"], outfile: join(folder, "page.js"), format: "iife" });
 const [output] = Object.values(result.metafile.outputs);
 console.log(`widget.js ${(output.bytes / 1000).toFixed(1)} kB`);

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.widget import LandscapeWidget
     from lljupyter.surface.files import load, save
+    from lljupyter.surface.html import to_html
     from lljupyter.surface.measures import nonconvex_share, sharpness
 
 # Imported when first used, so that neither torch nor the widget stack is loaded before.
@@ -46,6 +47,7 @@ _HOMES = {
     "random_direction": "lljupyter.geometry.directions",
     "save": "lljupyter.surface.files",
     "sharpness": "lljupyter.surface.measures",
+    "to_html": "lljupyter.surface.html",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "random_direction",
     "save",
     "sharpness",
+    "to_html",
     "unload_ipython_extension",
     "zoo",
 ]

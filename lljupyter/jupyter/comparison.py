@@ -11,6 +11,8 @@ import ipywidgets
 
 from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.result import ResultWidget
+from lljupyter.jupyter.sharing import Shared
+from lljupyter.surface.html import Picture
 from lljupyter.surface.look import LOOK
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _comparisons: weakref.WeakKeyDictionary[Landscape, Comparison] = weakref.WeakKeyDictionary()
 
 
-class Comparison(ipywidgets.GridBox):
+class Comparison(Shared, ipywidgets.GridBox):
     """Landscapes that are drawn alike; made by ``compare``.
 
     Attributes:
@@ -30,7 +32,7 @@ class Comparison(ipywidgets.GridBox):
     """
 
     def __init__(self, landscapes: tuple[Landscape, ...], columns: int | None) -> None:
-        self.landscapes = landscapes
+        self.landscapes, self._columns = landscapes, columns
         tracks = f"repeat({columns}, minmax(0, 1fr))" if columns else "repeat(auto-fit, minmax(min(340px, 100%), 1fr))"
         layout = ipywidgets.Layout(grid_template_columns=tracks, grid_gap="12px", width="100%", overflow="hidden")
         super().__init__(children=landscapes, layout=layout)
@@ -46,6 +48,9 @@ class Comparison(ipywidgets.GridBox):
     def __repr__(self) -> str:
         """The same in every session, so that stored notebooks can be compared."""
         return f"compare({', '.join(repr(landscape) for landscape in self.landscapes)})"
+
+    def _pictures(self) -> list[Picture]:
+        return [picture for landscape in self.landscapes for picture in landscape._pictures()]
 
     def _on_change(self, change: Any) -> None:
         for landscape in self.landscapes:

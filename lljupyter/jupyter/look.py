@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from lljupyter.surface.look import CHOICES, checked_look
+from lljupyter.jupyter.sharing import Shared
+from lljupyter.surface.dataset import on_grid
+from lljupyter.surface.html import Picture
+from lljupyter.surface.look import CHOICES, LOOK, checked_look
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class _Refused(traitlets.TraitError, ValueError, TypeError):
     """A setting that was refused; only a TraitError makes traitlets put the old value back."""
 
 
-class Landscape(anywidget.AnyWidget):
+class Landscape(Shared, anywidget.AnyWidget):
     """The viewer in ``static/widget.js`` and how it draws; the base of live widgets and of loaded results.
 
     Attributes:
@@ -67,6 +73,14 @@ class Landscape(anywidget.AnyWidget):
     def quantities(self) -> list[str]:
         """Returns the names of what can be drawn."""
         raise NotImplementedError
+
+    @property
+    def surface(self) -> xarray.Dataset:
+        """The Dataset that is shown."""
+        raise NotImplementedError
+
+    def _pictures(self) -> list[Picture]:
+        return [Picture(*on_grid(self.surface), self.title, {name: getattr(self, name) for name in LOOK})]
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes settings from the browser; what is refused goes back to the value that was kept."""
