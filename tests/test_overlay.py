@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from lljupyter import TrajectoryRecorder, loss_surface, pca_directions
+from lljupyter import LandscapeWidget, TrajectoryRecorder, loss_surface, pca_directions
 from lljupyter.geometry.checkpoints import open_checkpoints
 from lljupyter.geometry.grid import axis, fitted_range
 from lljupyter.geometry.parameters import parameters_of
@@ -102,3 +102,17 @@ def test_a_failing_checkpoint_is_named():
     plane = random_plane(parameters_of(model), 0)
     with pytest.raises(RuntimeError, match="evaluating checkpoint 4 failed: ArithmeticError: NaN"):
         loss_surface(model, small(), trajectory=states, directions=plane, loss_fn=loss_fn, resolution=3, **QUIET)
+
+
+def test_a_run_is_not_shown_on_a_plane_it_was_not_projected_onto():
+    model, states = tiny.network(), tiny.checkpoints()
+    random = loss_surface(model, small(), resolution=3, **QUIET)
+    w = LandscapeWidget(model, small(), resume=random, trajectory=states)
+    w.wait(60)
+    assert len(w.meta["trajectory"]["labels"]) == 11
+    w.seed = 1
+    assert "checkpoint" not in w.wait(60).dims
+    assert "trajectory" not in w.meta
+    w.seed = 0
+    assert w.wait(60).sizes["checkpoint"] == 11
+    w.close()

@@ -25,8 +25,11 @@ def test_a_trajectory_crosses_the_wire_and_fits_the_ranges():
     told = json.loads(json.dumps(w.meta["trajectory"], allow_nan=False))
     assert told["labels"] == [str(k) for k in range(11)]
     assert told["captured"] == surface.attrs["trajectory_captured"]
-    for name in ("alpha", "beta", "loss", "outside"):
-        np.testing.assert_array_equal(told[name], surface[f"trajectory_{name}"])
+    assert set(told["values"]) == {"loss", "loss_stderr", "accuracy", "accuracy_stderr"}
+    assert told["learning_rate"] is None
+    for name, values in {**told, **told["values"]}.items():
+        if name in ("alpha", "beta", "outside", *told["values"]):
+            np.testing.assert_array_equal(values, surface[f"trajectory_{name}"])
     assert w.alpha == (float(surface.alpha[0]), float(surface.alpha[-1]))
     assert w.beta == (float(surface.beta[0]), float(surface.beta[-1]))
     w.close()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from reference import TESTS, FakeEvaluator, fake_session, make_request
 
+from lljupyter.geometry.trajectory import ProjectedPath
 from lljupyter.jupyter.wire import pack
 from lljupyter.surface.frame import VERSION, Meta
 
@@ -27,11 +28,25 @@ EXPECTED["accuracy"] = [[None if v is None else v / 4 for v in row] for row in E
 EXPECTED["accuracy_stderr"] = [[None if v is None else v / 32 for v in row] for row in EXPECTED["loss"]]
 
 
-def half_done():
+class Run:
+    """Stands in for an Overlay: three checkpoints, of which the first one was not measured yet."""
+
+    labels = ("epoch 0", "epoch 1", "epoch 2")
+    path = ProjectedPath(np.array([-1.5, -1.0, 0.0]), np.array([0.25, 0.5, 0.0]), np.array([0.75, 0.5, 0.0]), 0.875)
+
+    def next(self):
+        return None
+
+    def variables(self):
+        at = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside}
+        return {**at, "loss": np.array([math.nan, 3.5, 0.0]), "learning_rate": np.array([0.1, 0.1, 0.01])}
+
+
+def half_done(**options):
     evaluator = FakeEvaluator(
         lambda seed, a, b: math.nan if (a, b) == (2, -0.5) else a + 10 * b, quantities=("loss", "accuracy")
     )
-    session = fake_session(evaluator, make_request(7, 5, 3, (-2, 2), (-0.5, 0.5)))
+    session = fake_session(evaluator, make_request(7, 5, 3, (-2, 2), (-0.5, 0.5)), **options)
     session.on_update = lambda s: s.stop() if s.progress().n_done == 9 else None
     session.run()
     assert session.progress().n_done == 9
@@ -39,7 +54,9 @@ def half_done():
 
 
 def golden() -> dict:
-    frame, meta = pack(half_done(), 3)
+    session = half_done(overlay=Run())
+    session.recipe["marks"] = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
+    frame, meta = pack(session, 3)
     meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
     return {"meta": meta, "frame_base64": base64.b64encode(frame).decode(), "expected": EXPECTED}
 
@@ -71,6 +88,15 @@ def test_meta_has_the_fields_it_promises():
     assert meta["center"] == {"loss": 0.0, "accuracy": 0.0}
     assert meta["center_on_grid"] is True
     assert (meta["title"], meta["subtitle"]) == ("Net", "cross-entropy on 1,200 samples, filter-normalized")
+
+
+def test_a_run_and_named_points_go_along():
+    meta = golden()["meta"]
+    run = meta["trajectory"]
+    assert run["values"] == {"loss": [None, 3.5, 0.0]}
+    assert run["learning_rate"] == [0.1, 0.1, 0.01]
+    assert (run["captured"], run["labels"]) == (0.875, ["epoch 0", "epoch 1", "epoch 2"])
+    assert meta["marks"]["b"] == [1.5, 0.0]
 
 
 def test_before_the_first_point():

@@ -78,6 +78,29 @@ function makeFrame(step) {
   return { frame: new DataView(data.buffer), done };
 }
 
+/** A made-up training run that spirals into the center, with a learning rate that drops twice. */
+function makeRun(n) {
+  const at = (i) => 0.95 * (1 - i / (n - 1)) ** 1.5;
+  const alpha = Array.from({ length: n }, (_, i) => -at(i) * Math.cos((3 * i) / n));
+  const beta = Array.from({ length: n }, (_, i) => at(i) * Math.sin((3 * i) / n));
+  const outside = alpha.map((_, i) => (i === n - 1 ? 0 : 0.15 + 0.7 * (1 - at(i))));
+  const off = outside.map((share, i) => 0.8 * share * Math.cos(1.3 * i) * at(i));
+  const loss = alpha.map((a, i) => (i < n - 3 || which !== "halfpath" ? lossAt(a, beta[i], traits.seed) + off[i] + (i === 0 ? 0.7 : 0) : null));
+  return {
+    alpha,
+    beta,
+    outside,
+    values: { loss, accuracy: loss.map((v) => v && 0.1 + 0.89 * Math.exp(-v)) },
+    learning_rate: alpha.map((_, i) => 0.1 * 0.1 ** Math.floor((3 * i) / n)),
+    captured: 0.834,
+    labels: alpha.map((_, i) => (i % 2 ? `step ${i * 50}` : `epoch ${i / 2}`)),
+  };
+}
+const extras = () => ({
+  ...(which.endsWith("path") ? { trajectory: makeRun(Number(option("checkpoints", "21"))) } : {}),
+  ...(which === "models" ? { marks: { a: [0, 0], b: [0.75, 0], c: [0.35, 0.6] } } : {}),
+});
+
 const listeners = new Map();
 const emit = (event) => [...(listeners.get(event) ?? [])].forEach((callback) => callback());
 window.sent = [];
@@ -121,6 +144,7 @@ function publish(step, status, extra = {}) {
       title: "ResNet",
       subtitle: "272 474 parameters · filter-normalized random directions · CrossEntropyLoss",
       error: null,
+      ...extras(),
       ...extra,
     },
   });

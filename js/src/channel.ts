@@ -40,6 +40,8 @@ export interface Limits {
   limits?: Range | null;
   /** Ends of the display range in scaled units, used when there are no limits: the range several pictures agreed on. */
   common?: Range | null;
+  /** Values that are drawn beside the grid, in original units: the range holds them, unless they would flatten all else. */
+  reach?: Range | null;
   /** The display range ends here at the latest, in original units. */
   clip?: number | null;
 }
@@ -75,6 +77,12 @@ function padded(lo: number, hi: number): Range {
   return [lo - pad, hi + pad];
 }
 
+function widened([lo, hi]: Range, reach: number[] | undefined): Range {
+  const furthest = CUT_RATIO * (hi - lo);
+  const [a, b] = reach ?? [NaN, NaN];
+  return [a < lo && a >= lo - furthest ? a : lo, b > hi && b <= hi + furthest ? b : hi];
+}
+
 export function makeChannel(quantity: string, values: Float32Array, scale: ScaleName, given: Limits = {}): Channel {
   const z = values.map((v) => scaleValue(v, scale));
   const sorted = z.filter((v) => !Number.isNaN(v)).sort();
@@ -85,7 +93,8 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
   }
   const n = sorted.length;
   const automatic = scale === "linear" ? findCut(sorted) : null;
-  const own = n ? padded(sorted[0], automatic ?? sorted[n - 1]) : ([0, 1] as Range);
+  const tight: Range = n ? padded(sorted[0], automatic ?? sorted[n - 1]) : [0, 1];
+  const own = n ? widened(tight, given.reach?.map((v) => scaleValue(v, scale))) : tight;
   let [lo, hi] = given.common ?? own;
   if (given.limits) {
     const [a, b] = given.limits.map((v) => scaleValue(v, scale));
@@ -112,6 +121,6 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
     max: min <= max ? max : NaN,
     cut: above ? { at: unscale(hi, scale), share: above / n, max, chosen: clips || Boolean(given.limits) } : null,
     nFinite: n,
-    flat: n === 0 || own[0] < sorted[0],
+    flat: n === 0 || tight[0] < sorted[0],
   };
 }

@@ -7,8 +7,11 @@ import { rasterize } from "./heatmap.ts";
 import { isolines, type Isoline } from "./isolines.ts";
 import { drawLines } from "./labels.ts";
 import { boxHalf } from "./mesh.ts";
-import { centerMark, drawText, fontOf, hoverMark, lowestMark, polyline, type Plot, type Rectangle, type Scene } from "./plot.ts";
+import { pointOf, type Path } from "./path.ts";
+import { checkpointAt, drawCaptured, drawPath, type DrawnPath, type Placing } from "./pathdraw.ts";
+import { INK, PAPER, centerMark, drawText, fontOf, hoverMark, lowestMark, polyline, type Plot, type Rectangle, type Scene } from "./plot.ts";
 import { drawSlices, slicePoint } from "./slices.ts";
+import { drawTags, type Tag } from "./tags.ts";
 import type { Theme } from "./theme.ts";
 import { linearTicks } from "./ticks.ts";
 
@@ -21,10 +24,10 @@ interface Layout {
 const SLICES_FROM = 700;
 
 /** The largest map with the true ratio of the ranges (kept between 1:2 and 2:1) beside labels, color bar and slices. */
-function layOut({ field, width, height, look }: Scene): Layout {
+function layOut({ field, width, height, look, path, kept }: Scene): Layout {
   const bar = barRoom(width);
   const beside = look.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
-  const room = { left: 60, right: bar.right + 24 + beside, top: bar.right ? 30 : 14, bottom: bar.bottom + 44 };
+  const room = { left: 60, right: bar.right + 24 + beside, top: bar.right || (kept && path) ? 30 : 14, bottom: bar.bottom + 44 };
   const [w, h] = [Math.max(width - room.left - room.right, 40), Math.max(height - room.top - room.bottom, 40)];
   const [halfX, halfY] = boxHalf(field);
   const size = Math.min(w / halfX, h / halfY);
@@ -78,18 +81,41 @@ function drawPoints(ctx: CanvasRenderingContext2D, f: Field, frame: Rectangle): 
       ctx.moveTo(x + r, y);
       ctx.arc(x, y, r, 0, 2 * Math.PI);
     }
-    ctx.fillStyle = evaluated ? "#10121a" : "#ffffff";
+    ctx.fillStyle = evaluated ? INK : PAPER;
     ctx.fill();
     ctx.lineWidth = 1;
-    ctx.strokeStyle = "#ffffff";
+    ctx.strokeStyle = PAPER;
     if (evaluated && radius > 1.5) ctx.stroke();
   }
 }
 
-function drawMarks(ctx: CanvasRenderingContext2D, f: Field, frame: Rectangle): void {
+/** Signs of the center, of the lowest point and of named models; returns the names. */
+function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, frame: Rectangle): Tag[] {
   const [center, low] = [locate(f, 0, 0), lowest(f)];
   if (low && !(center && low.row === center.row && low.column === center.column)) lowestMark(ctx, toX(frame, f, low.column), toY(frame, f, low.row));
   if (center) centerMark(ctx, toX(frame, f, center.column), toY(frame, f, center.row));
+  return Object.entries(marks).flatMap(([text, at]): Tag[] => {
+    const place = locate(f, ...at);
+    if (!place) return [];
+    const [x, y] = [toX(frame, f, place.column), toY(frame, f, place.row)];
+    centerMark(ctx, x, y);
+    return [{ text, x, y, strong: true }];
+  });
+}
+
+/** The path on the map: heights are not shown, checkpoints outside of it neither. */
+function drawFlatPath(ctx: CanvasRenderingContext2D, scene: Scene, frame: Rectangle): DrawnPath {
+  const { field: f, path } = scene;
+  if (!path) return { places: [], tags: [] };
+  const place: Placing = (column, row) => (Number.isNaN(column + row) ? null : { x: toX(frame, f, column), y: toY(frame, f, row), hidden: false, beyond: false });
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(frame.x, frame.y, frame.width, frame.height);
+  ctx.clip();
+  const { places, tags } = drawPath(ctx, { ...scene, look: { ...scene.look, show_drop_lines: false } }, path, place);
+  ctx.restore();
+  const inside = ({ x, y }: { x: number; y: number }): boolean => x >= frame.x && y >= frame.y && x <= frame.x + frame.width && y <= frame.y + frame.height;
+  return { places: places.map((at) => (at && inside(at) ? at : null)), tags: tags.filter(inside) };
 }
 
 function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, frame: Rectangle): void {
@@ -115,7 +141,7 @@ function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, fr
 /** The crosshair through a grid point, its coordinates on the axes. */
 function drawCrosshair(ctx: CanvasRenderingContext2D, f: Field, theme: Theme, frame: Rectangle, point: GridPoint): void {
   const [x, y] = [toX(frame, f, point.column), toY(frame, f, point.row)];
-  for (const [width, color] of [[3, "rgba(16,18,26,0.55)"], [1, "#ffffff"]] as const) {
+  for (const [width, color] of [[3, "rgba(16,18,26,0.55)"], [1, PAPER]] as const) {
     ctx.lineWidth = width;
     ctx.strokeStyle = color;
     polyline(ctx, [[frame.x, y], [frame.x + frame.width, y]]);
@@ -143,7 +169,7 @@ const RASTER_LIMIT = 512;
 export function makeContourPlot(): Plot {
   const raster = document.createElement("canvas");
   let cached: { field: Field; key: string; lines: Isoline[]; table: Uint8Array } | null = null;
-  let drawn: { layout: Layout; field: Field } | null = null;
+  let drawn: { layout: Layout; field: Field; path: Path | null; places: DrawnPath["places"] } | null = null;
 
   const prepare = (scene: Scene, frame: Rectangle): Isoline[] => {
     const { field, table, ratio } = scene;
@@ -164,7 +190,6 @@ export function makeContourPlot(): Plot {
       const layout = layOut(scene);
       const { frame } = layout;
       const lines = prepare(scene, frame);
-      drawn = { layout, field: f };
       ctx.fillStyle = scene.theme.pane;
       ctx.fillRect(frame.x, frame.y, frame.width, frame.height);
       ctx.imageSmoothingEnabled = true;
@@ -173,13 +198,19 @@ export function makeContourPlot(): Plot {
       drawHoles(ctx, scene, frame);
       if (look.show_points) drawPoints(ctx, f, frame);
       drawFrame(ctx, scene, frame);
-      if (look.show_marks) drawMarks(ctx, f, frame);
+      const { places, tags } = drawFlatPath(ctx, scene, frame);
+      const names = look.show_marks ? drawMarks(ctx, scene, frame) : [];
+      if (look.show_labels) drawTags(ctx, scene, [...names, ...tags], frame, places);
+      drawCaptured(ctx, scene, frame.x, frame.y - 12);
+      drawn = { layout, field: f, path: scene.path, places };
       drawColorBar(ctx, scene, { x: frame.x + frame.width + 24, y: frame.y, length: frame.height });
       return true;
     },
     pick(x, y) {
       if (!drawn) return null;
-      const { layout: { frame }, field: f } = drawn;
+      const { layout: { frame }, field: f, path, places } = drawn;
+      const checkpoint = path && checkpointAt(places, x, y);
+      if (path && checkpoint !== null) return pointOf(path, checkpoint, f);
       const [u, v] = [(x - frame.x) / frame.width, 1 - (y - frame.y) / frame.height];
       if (u < -0.01 || v < -0.01 || u > 1.01 || v > 1.01) return null;
       const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(i * (n - 1))));
@@ -187,9 +218,11 @@ export function makeContourPlot(): Plot {
     },
     mark(ctx, point, scene) {
       if (!drawn) return;
-      const { layout: { frame, slices }, field: f } = drawn;
+      const { layout: { frame, slices }, field: f, places } = drawn;
+      const at = point?.checkpoint === undefined ? null : places[point.checkpoint];
       if (slices) drawSlices(ctx, scene, slices, point ?? slicePoint(f));
-      if (point) drawCrosshair(ctx, f, scene.theme, frame, point);
+      if (at) hoverMark(ctx, at.x, at.y);
+      else if (point) drawCrosshair(ctx, f, scene.theme, frame, point);
     },
     destroy() {
       cached = null;

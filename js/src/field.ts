@@ -21,6 +21,8 @@ export interface Field extends Channel {
 export interface GridPoint {
   row: number;
   column: number;
+  /** The checkpoint that is meant, where it is one. */
+  checkpoint?: number;
 }
 
 export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): number =>
@@ -37,6 +39,8 @@ export interface Choice {
   clip?: number | null;
   limits?: Range | null;
   levels?: Levels;
+  /** The range of values that are drawn beside the grid, in original units. */
+  reach?: Range | null;
   /** Ranges in scaled units that several pictures have in common, by `rangeKey`. */
   common?: (key: string) => Range | null;
 }
@@ -49,11 +53,11 @@ const colorScale = (quantity: string, scale: ScaleName): ScaleName => (isPercent
 
 /** Builds the field of one quantity. Quantities the snapshot lacks fall back to its first layer. */
 export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice): Field {
-  const { scale, clip, limits, levels = "auto", common = () => null } = choice;
+  const { scale, clip = null, limits = null, reach = null, levels = "auto", common = () => null } = choice;
   const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
   const name = known(choice.quantity) ? choice.quantity : (s.layers.keys().next().value as string);
   const values = s.layers.get(name) as Float32Array;
-  const height = makeChannel(name, values, scale, { clip: clip ?? null, limits: limits ?? null, common: common(rangeKey({ quantity: name, scale })) });
+  const height = makeChannel(name, values, scale, { clip, limits, reach, common: common(rangeKey({ quantity: name, scale })) });
   let color: Channel = height;
   if (known(choice.color) && choice.color !== name) {
     const colored = { quantity: choice.color, scale: colorScale(choice.color, scale) };

@@ -10,6 +10,9 @@ export interface Keys {
   isSpatial(): boolean;
   toggleView(): void;
   toggleScale(): void;
+  togglePath(): void;
+  /** Marks the next checkpoint of the training path, or the one before. */
+  stepPath(by: 1 | -1): void;
   togglePause(): void;
   fullScreen(): void;
   escape(): void;
@@ -38,6 +41,9 @@ function handle(event: KeyboardEvent, keys: Keys): boolean {
     r: () => keys.reset(),
     c: () => keys.toggleView(),
     l: () => keys.toggleScale(),
+    t: () => keys.togglePath(),
+    ".": () => keys.stepPath(1),
+    ",": () => keys.stepPath(-1),
     p: () => keys.togglePause(),
     f: () => keys.fullScreen(),
     escape: () => keys.escape(),

@@ -2,10 +2,11 @@
 
 import { PRESETS } from "./camera.ts";
 import { unscale } from "./channel.ts";
-import { h, setText } from "./dom.ts";
+import { h, setText, toggle } from "./dom.ts";
 import type { Field } from "./field.ts";
 import { formatValue, quantityName } from "./format.ts";
 import { COLORMAPS } from "./palette.ts";
+import { OVERLAYS } from "./plot.ts";
 import type { Controls, Levels } from "./wire.ts";
 
 export interface LookHost {
@@ -14,19 +15,27 @@ export interface LookHost {
   save(kind: "png" | "svg"): void;
 }
 
-export interface LookPanel {
-  element: HTMLElement;
-  update(controls: Controls, layers: string[], field: Field | null, spatial: boolean): void;
+/** What the picture has: controls of what it has not are left out. */
+interface Has {
+  spatial: boolean;
+  path: boolean;
+  labels: boolean;
 }
 
-type Overlay = "show_contours" | "show_points" | "show_marks" | "show_slices";
+export interface LookPanel {
+  element: HTMLElement;
+  update(controls: Controls, layers: string[], field: Field | null, has: Has): void;
+}
 
-const OVERLAYS: [Overlay, string, string][] = [
-  ["show_contours", "Contours", "Lines of equal height"],
-  ["show_points", "Points", "Grid points: dark where evaluated, small and light where interpolated"],
-  ["show_marks", "Marks", "The center (disc) and the lowest point (cross)"],
-  ["show_slices", "Slices", "The two curves through the pointer, beside a wide contour map"],
-];
+const WORDS: Record<(typeof OVERLAYS)[number], [string, string]> = {
+  show_contours: ["Contours", "Lines of equal height"],
+  show_points: ["Points", "Grid points: dark where evaluated, small and light where interpolated"],
+  show_marks: ["Marks", "The center (disc), the lowest point (cross) and named models"],
+  show_path: ["Path", "The training path at its real heights, pale where it is far from the plane (T)"],
+  show_drop_lines: ["Drop lines", "From every checkpoint to the surface below or above it"],
+  show_labels: ["Labels", "Names of checkpoints and models"],
+  show_slices: ["Slices", "The two curves through the pointer, beside a wide contour map"],
+};
 
 const field = (label: string, ...controls: (Node | string)[]): HTMLElement =>
   h("div", { class: "ll-field", role: "group", "aria-label": label }, h("span", { class: "ll-label" }, label), ...controls);
@@ -104,8 +113,9 @@ export function makeLook(host: LookHost): LookPanel {
   });
   const clip = makeClip(set);
   const limits = makeLimits(set);
-  const boxes = OVERLAYS.map(([name, text, title]) => {
-    const box = h("input", { type: "checkbox", class: `ll-${name.replace("_", "-")}` });
+  const boxes = OVERLAYS.map((name) => {
+    const [text, title] = WORDS[name];
+    const box = h("input", { type: "checkbox", class: `ll-${name.replaceAll("_", "-")}` });
     box.addEventListener("change", () => set({ [name]: box.checked }));
     return { name, box, element: h("label", { class: "ll-check", title }, box, text) };
   });
@@ -136,14 +146,17 @@ export function makeLook(host: LookHost): LookPanel {
         field("save", h("div", { class: "ll-choice" }, save("png"), svg)),
       ),
     ),
-    update(controls, layers, f, spatial) {
+    update(controls, layers, f, { spatial, path, labels }) {
       options(color, [["", "As the height"], ...layers.map((name): [string, string] => [name, quantityName(name)])], controls.color ?? "");
       options(colormap, COLORMAPS, controls.colormap);
       const custom: [string, string][] = typeof controls.levels === "string" ? [] : [["custom", "As given"]];
       options(levels, [["auto", "Automatic"], ["paper", "As in the paper: 0.1, 0.6, 1.1, …"], ...custom], levelsName(controls.levels));
       clip.update(controls, f);
       limits.update(controls);
-      for (const { name, box } of boxes) box.checked = controls[name];
+      for (const { name, box, element } of boxes) {
+        box.checked = controls[name];
+        toggle(element, name === "show_path" || name === "show_drop_lines" ? path : name === "show_labels" ? labels : true);
+      }
       for (const button of presets) button.disabled = !spatial;
       svg.disabled = spatial;
       svg.title = spatial ? "Contours and lines can be saved as SVG, the 3D picture as PNG" : "Save the picture as SVG";

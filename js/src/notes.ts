@@ -2,6 +2,7 @@
 
 import type { Field } from "./field.ts";
 import { formatValue } from "./format.ts";
+import { capturedText, type Path } from "./path.ts";
 import type { Meta } from "./wire.ts";
 
 /** The sentence shown while there is nothing to draw; null when there is. */
@@ -22,11 +23,13 @@ interface Situation {
   field: Field | null;
   stale: boolean;
   silent: boolean;
+  /** The training path, where it is drawn. */
+  path?: Path | null;
   /** It is silent after it restarted or died. */
   gone?: boolean;
 }
 
-export function noteTexts({ meta, field, stale, silent, gone }: Situation): string[] {
+export function noteTexts({ meta, field, stale, silent, path, gone }: Situation): string[] {
   const texts: string[] = [];
   if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to go on");
   else if (silent) texts.push("No answer from the kernel (busy or stopped)");
@@ -37,5 +40,7 @@ export function noteTexts({ meta, field, stale, silent, gone }: Situation): stri
     const name = field.quantity;
     texts.push(`${field.cut.chosen ? "Clipped" : "Cut"} at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
   }
+  const captured = path && capturedText(path);
+  if (captured) texts.push(captured);
   return texts;
 }

@@ -3,7 +3,7 @@
 import { h, toggle } from "./dom.ts";
 import type { Field } from "./field.ts";
 import { makeLook, type LookHost } from "./look.ts";
-import type { Look } from "./plot.ts";
+import { OVERLAYS, type Look } from "./plot.ts";
 import { makeRange } from "./range.ts";
 import { makeResolution } from "./resolution.ts";
 import { makeSeed, type SeedState } from "./seed.ts";
@@ -56,10 +56,11 @@ export function makePanel(host: LookHost, live: boolean): Panel {
       seed.update(controls.seed, meta?.seed === null, seedState(meta, stale));
       resolution.update(controls.resolution, [controls.alpha[0] === controls.alpha[1], controls.beta[0] === controls.beta[1]]);
       const layers = (meta?.layers ?? []).filter((name) => name !== "evaluated");
-      look.update(controls, layers, field, spatial);
+      const names = { path: meta?.trajectory !== undefined, labels: meta?.trajectory !== undefined || meta?.marks !== undefined };
+      look.update(controls, layers, field, { spatial, ...names });
     },
-    overlays({ show_contours, show_points, show_marks, show_slices }) {
-      const next: Look = { show_contours, show_points, show_marks, show_slices };
+    overlays(controls) {
+      const next = Object.fromEntries(OVERLAYS.map((name) => [name, controls[name]])) as Look;
       if (!overlays || JSON.stringify(next) !== JSON.stringify(overlays)) overlays = next;
       return overlays;
     },

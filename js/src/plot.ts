@@ -1,11 +1,17 @@
 // What the stage asks of a picture, and how pictures write text.
 
 import type { Field, GridPoint } from "./field.ts";
+import type { Path } from "./path.ts";
 import type { Theme } from "./theme.ts";
-import type { Controls, Snapshot } from "./wire.ts";
+import type { Controls, Marks, Snapshot } from "./wire.ts";
 
 /** The overlays a person may turn on and off. */
-export type Look = Pick<Controls, "show_contours" | "show_points" | "show_marks" | "show_slices">;
+export const OVERLAYS = ["show_contours", "show_points", "show_marks", "show_path", "show_drop_lines", "show_labels", "show_slices"] as const;
+export type Look = Pick<Controls, (typeof OVERLAYS)[number]>;
+
+/** Dark and light of all signs: one of them can be seen on every color. */
+export const INK = "#10121a";
+export const PAPER = "#ffffff";
 
 export interface Rectangle {
   x: number;
@@ -18,6 +24,10 @@ export interface Scene {
   field: Field;
   snapshot: Snapshot;
   look: Look;
+  /** The training path, unless it is hidden. */
+  path: Path | null;
+  /** Named points of the plane. */
+  marks: Marks;
   theme: Theme;
   /** RGBA color table. */
   table: Uint8Array;
@@ -26,7 +36,7 @@ export interface Scene {
   height: number;
   /** Device pixels a CSS pixel. */
   ratio: number;
-  /** True for a picture that is kept: it is not drawn in a hurry. */
+  /** True for a picture that is kept: it is not drawn in a hurry, and says itself what the page says beside it. */
   kept?: boolean;
 }
 
@@ -79,10 +89,10 @@ export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
   ctx.globalAlpha = opacity;
   ctx.beginPath();
   ctx.arc(x, y, 4, 0, 2 * Math.PI);
-  ctx.fillStyle = "#ffffff";
+  ctx.fillStyle = PAPER;
   ctx.fill();
   ctx.lineWidth = 1.75;
-  ctx.strokeStyle = "#10121a";
+  ctx.strokeStyle = INK;
   ctx.stroke();
   ctx.restore();
 }
@@ -91,7 +101,7 @@ export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
 export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, opacity = 1): void {
   ctx.save();
   ctx.globalAlpha = opacity;
-  for (const [width, color] of [[4.5, "#10121a"], [2, "#ffffff"]] as const) {
+  for (const [width, color] of [[4.5, INK], [2, PAPER]] as const) {
     ctx.lineWidth = width;
     ctx.strokeStyle = color;
     for (const slope of [-1, 1]) {
@@ -104,7 +114,7 @@ export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
 
 /** The sign of the point under the pointer: a ring, dark and light. */
 export function hoverMark(ctx: CanvasRenderingContext2D, x: number, y: number): void {
-  for (const [width, color] of [[4, "#10121a"], [1.75, "#ffffff"]] as const) {
+  for (const [width, color] of [[4, INK], [1.75, PAPER]] as const) {
     ctx.beginPath();
     ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
     ctx.lineWidth = width;

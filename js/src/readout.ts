@@ -1,7 +1,9 @@
 // The line under the picture: what is at a grid point, or at the center.
 
 import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
+import { unscale } from "./channel.ts";
 import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
+import { capturedText, type Path } from "./path.ts";
 import type { Meta, Snapshot } from "./wire.ts";
 
 function valueText(snapshot: Snapshot, name: string, i: number): string {
@@ -37,6 +39,23 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
   ].join(" · ");
 }
 
+/** A checkpoint of the training path: what it really is, and how far the picture is from that. */
+export function describeCheckpoint(path: Path, field: Field, index: number): string {
+  const { label, real, surface, outside } = path.checkpoints[index];
+  const { values, learning_rate: rates } = path.trajectory;
+  const word = field.quantity.replaceAll("_", " ");
+  const value = (z: number): string => formatValue(unscale(z, field.scale), field.quantity);
+  const other = Object.keys(values).filter((name) => name !== field.quantity && !name.endsWith("_stderr"));
+  return [
+    /\D/.test(label) ? label : `checkpoint ${label}`,
+    Number.isNaN(real) ? `${word} not known` : `${word} ${value(real)}`,
+    Number.isNaN(surface) ? "" : `surface ${value(surface)}`,
+    ...other.map((name) => (typeof values[name][index] === "number" ? `${name.replaceAll("_", " ")} ${formatValue(values[name][index], name)}` : "")),
+    `${formatPercent(outside)} outside the plane`,
+    typeof rates?.[index] === "number" ? `learning rate ${formatNumber(rates[index], 3)}` : "",
+  ].filter(Boolean).join(" · ");
+}
+
 /** What is known of the center, for when nothing is under the pointer. */
 export function describeCenter(meta: Meta): string {
   const center = meta.center;
@@ -54,14 +73,16 @@ export function describeCenter(meta: Meta): string {
 }
 
 /** The sentence a screen reader hears for the picture. */
-export function describePicture(field: Field, plot: string): string {
+export function describePicture(field: Field, plot: string, path: Path | null = null): string {
   const range = Number.isFinite(field.min)
     ? `from ${formatValue(field.min, field.quantity)} to ${formatValue(field.max, field.quantity)}`
     : "no finite value yet";
   const side = (name: string, [lo, hi]: [number, number]): string => `${name} from ${formatNumber(lo)} to ${formatNumber(hi)}`;
+  const run = path && plot !== "line" && plot !== "point" ? `; training path of ${path.checkpoints.length} checkpoints` : "";
+  const captured = run && path ? (capturedText(path) ?? "") : "";
   const log = field.scale === "log" ? ", log scale" : "";
   return (
     `${quantityName(field.quantity)} ${plot}, ${field.nAlpha} by ${field.nBeta} points, ` +
-    `${side("alpha", field.alpha)}, ${side("beta", field.beta)}; values ${range}${log}`
+    `${side("alpha", field.alpha)}, ${side("beta", field.beta)}; values ${range}${run}${captured && `. ${captured}`}${log}`
   );
 }

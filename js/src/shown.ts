@@ -1,7 +1,8 @@
 // What the viewer shows: the last frame that could be read, and the field made of it.
 
 import { makeField, rangeKey, type Field } from "./field.ts";
-import { decodeFrame, isSamePlane, parseMeta, type Controls, type Meta, type Range, type Snapshot } from "./wire.ts";
+import { makePath, reachOf, type Path } from "./path.ts";
+import { decodeFrame, isSamePlane, parseMeta, type Controls, type Marks, type Meta, type Range, type Snapshot } from "./wire.ts";
 
 export interface Shown {
   frame: DataView | null;
@@ -11,11 +12,13 @@ export interface Shown {
   snapshotMeta: Meta | null;
   field: Field | null;
   fieldKey: string;
+  path: Path | null;
+  marks: Marks;
   /** The common ranges it was made with. */
   common: Record<string, Range | null>;
 }
 
-export const nothing = (): Shown => ({ frame: null, meta: null, snapshot: null, snapshotMeta: null, field: null, fieldKey: "", common: {} });
+export const nothing = (): Shown => ({ frame: null, meta: null, snapshot: null, snapshotMeta: null, field: null, fieldKey: "", path: null, marks: {}, common: {} });
 
 /** Takes in the latest bytes; decodes only what changed. */
 export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): void {
@@ -52,16 +55,30 @@ export function takeControls(shown: Shown, controls: Controls, common: (key: str
   const { snapshot, snapshotMeta } = shown;
   if (!snapshot || !snapshotMeta) return;
   const { quantity, scale, color, clip, limits, levels } = controls;
-  const choice = { quantity, scale, color, clip, limits, levels };
+  const reach = reachOf(snapshotMeta.trajectory, quantity);
+  const choice = { quantity, scale, color, clip, limits, levels, reach };
   const key = JSON.stringify(choice);
   const agreed = Object.entries(shown.common).every(([name, range]) => `${range}` === `${common(name)}`);
-  if (shown.field && shown.fieldKey === key && agreed) return;
+  if (shown.field && shown.fieldKey === key && agreed) {
+    takePath(shown, shown.field, snapshotMeta);
+    return;
+  }
   // The ranges it is made with are noted first: once it is there, its own range is part of the common one.
   const used: Shown["common"] = {};
   const note = (name: string): Range | null => (used[name] = common(name));
   shown.field = makeField(snapshot, snapshotMeta.alpha, snapshotMeta.beta, { ...choice, common: note });
   shown.fieldKey = key;
   shown.common = used;
+  shown.path = null;
+  takePath(shown, shown.field, snapshotMeta);
+}
+
+/** Makes the path again when something about it changed; what stayed the same stays the same object. */
+function takePath(shown: Shown, field: Field, { trajectory, marks = {} }: Meta): void {
+  const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+  if (!trajectory) shown.path = null;
+  else if (!shown.path || !same(shown.path.trajectory, trajectory)) shown.path = makePath(trajectory, field);
+  if (!same(shown.marks, marks)) shown.marks = marks;
 }
 
 /** The ranges a field asks for itself, by quantity and scale. */

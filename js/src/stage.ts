@@ -7,12 +7,13 @@ import type { Field, GridPoint } from "./field.ts";
 import { onContextLost, sharedGL } from "./gl.ts";
 import { makeLinePlot } from "./line.ts";
 import { colorTable } from "./palette.ts";
+import { pointOf, type Path } from "./path.ts";
 import type { Look, Plot, Scene } from "./plot.ts";
 import { watchPointer } from "./pointer.ts";
 import { makeSurfacePlot } from "./surface.ts";
 import { readTheme, watchTheme, type Theme } from "./theme.ts";
 import { svgContext } from "./svg.ts";
-import type { CameraState, ColormapName, Snapshot, ViewName } from "./wire.ts";
+import type { CameraState, ColormapName, Marks, Snapshot, ViewName } from "./wire.ts";
 
 export type PlotName = "surface" | "contour" | "line" | "point";
 
@@ -34,6 +35,8 @@ export interface Showing {
   view: ViewName;
   colormap: ColormapName;
   look: Look;
+  path: Path | null;
+  marks: Marks;
 }
 
 export interface Stage {
@@ -50,6 +53,8 @@ export interface Stage {
   reset(): void;
   /** Moves the mark by grid steps, from the middle when there is none. */
   step(dColumn: number, dRow: number): void;
+  /** Moves the mark along the training path. */
+  stepPath(by: 1 | -1): void;
   clearMark(): void;
   /** The picture on its background, at twice the resolution of the screen; null while there is none. */
   picture(): HTMLCanvasElement | null;
@@ -103,6 +108,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   };
 
   const field = (): Field | null => shown?.field ?? null;
+  const pathShown = (): Path | null => (shown?.look.show_path ? shown.path : null);
   const currentName = (): PlotName => plotName(field() as Field, webgl ? (shown as Showing).view : "contour");
 
   const makeScene = (): Scene | null => {
@@ -110,7 +116,8 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     if (!shown?.field || !shown.snapshot || width < 40 || height < 40) return null;
     theme ??= readTheme(root);
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    return { field: shown.field, snapshot: shown.snapshot, look: shown.look, theme, table: colorTable(shown.colormap), width, height, ratio };
+    const { field, snapshot, look, marks } = shown;
+    return { field, snapshot, look, path: pathShown(), marks, theme, table: colorTable(shown.colormap), width, height, ratio };
   };
 
   const drawPicture = (scene: Scene): void => {
@@ -134,6 +141,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     const plot = plotFor(name);
     if (hoverAt) point = plot.pick(...hoverAt);
     if (point && (point.row >= scene.field.nBeta || point.column >= scene.field.nAlpha)) point = null;
+    if (point?.checkpoint !== undefined && !(point.checkpoint < (scene.path?.checkpoints.length ?? 0))) point = null;
     // An overlay that is empty and stays so costs nothing, where the processor puts the page together.
     const empty = point === null && name !== "contour";
     if (!empty || marked) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
@@ -191,7 +199,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     canvas,
     hasWebGL: () => webgl,
     show(next) {
-      const keys = ["field", "view", "colormap", "look"] as const;
+      const keys = ["field", "view", "colormap", "look", "path", "marks"] as const;
       if (shown && keys.every((key) => next[key] === shown?.[key])) return;
       if (next.view !== shown?.view) setHover(null);
       shown = next;
@@ -219,6 +227,15 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
       point = { column: clamp(from.column + dColumn, f.nAlpha), row: clamp(from.row + dRow, f.nBeta) };
       schedule();
     },
+    stepPath(by) {
+      const [f, path] = [field(), pathShown()];
+      if (!f || !path?.checkpoints.length) return;
+      const last = path.checkpoints.length - 1;
+      const next = point?.checkpoint === undefined ? (by > 0 ? 0 : last) : point.checkpoint + by;
+      hoverAt = null;
+      point = pointOf(path, Math.max(0, Math.min(last, next)), f);
+      schedule();
+    },
     picture() {
       const scene = makeScene();
       if (!scene) return null;
@@ -230,7 +247,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
       const scene = makeScene();
       if (!scene || isSpatial()) return null;
       const { ctx, text } = svgContext(scene.width, scene.height);
-      return drawInto(ctx, { ...scene, ratio: 2 }) ? text() : null;
+      return drawInto(ctx, { ...scene, ratio: 2, kept: true }) ? text() : null;
     },
     clearMark: () => setHover(null),
   };

@@ -6,38 +6,60 @@ import { barRoom, drawColorBar } from "./colorbar.ts";
 import { prefersStill } from "./dom.ts";
 import { interpolate, locate, lowest, unit, type Field, type GridPoint } from "./field.ts";
 import { sharedGL } from "./gl.ts";
+import { makeHidden } from "./hidden.ts";
 import { FLOOR, HEIGHT, blendMesh, isAlike, makeMesh, type Mesh } from "./mesh.ts";
+import { pointOf, type Path } from "./path.ts";
+import { checkpointAt, drawCaptured, drawPath, type Place, type Placing } from "./pathdraw.ts";
 import { holeHeights, pickHole, pickSurface } from "./pick.ts";
 import { centerMark, hoverMark, lowestMark, polyline, type Plot, type Scene } from "./plot.ts";
 import { makeRenderer } from "./render.ts";
+import { drawTags, type Tag } from "./tags.ts";
 
 interface Drawn {
   mesh: Mesh;
   holes: Map<number, number>;
   projection: Projection;
+  place: Placing;
+  path: Path | null;
+  /** Where its checkpoints are. */
+  places: (Place | null)[];
+}
+
+/** Places points of the box on the screen. */
+function placing(f: Field, mesh: Mesh, projection: Projection): Placing {
+  const { half } = mesh;
+  const isHidden = makeHidden(f, mesh, projection);
+  return (column, row, height) => {
+    const inside = column >= -1e-9 && row >= -1e-9 && column <= f.nAlpha - 1 + 1e-9 && row <= f.nBeta - 1 + 1e-9;
+    const t = unit(f, height);
+    if (!inside || Number.isNaN(t)) return null;
+    const x = half[0] * ((2 * column) / (f.nAlpha - 1) - 1);
+    const y = half[1] * ((2 * row) / (f.nBeta - 1) - 1);
+    const z = Math.max(FLOOR, Math.min(HEIGHT, t * HEIGHT));
+    const [px, py] = projection.project(x, y, z);
+    return { x: px, y: py, hidden: isHidden(x, y, z), beyond: t > 1 + 1e-6 || t * HEIGHT < FLOOR };
+  };
 }
 
 /** Draws a sign on the surface at fractional grid coordinates; pale where the surface hides it. */
-function drawSign(ctx: CanvasRenderingContext2D, field: Field, drawn: Drawn, at: GridPoint, sign: typeof centerMark): void {
-  const { mesh, projection } = drawn;
-  const t = unit(field, interpolate(field, at.column, at.row));
-  if (!(t >= -1e-6 && t <= 1 + 1e-6)) return;
-  const x = mesh.half[0] * ((2 * at.column) / (field.nAlpha - 1) - 1);
-  const y = mesh.half[1] * ((2 * at.row) / (field.nBeta - 1) - 1);
-  const [px, py] = projection.project(x, y, t * HEIGHT);
-  const { origin, direction } = projection.ray(px, py);
-  const hit = pickSurface(mesh, origin, direction);
-  const distance = Math.hypot(origin[0] - x, origin[1] - y, origin[2] - t * HEIGHT);
-  const hidden = hit !== null && hit.distance < distance - 0.04;
-  sign(ctx, px, py, hidden ? 0.45 : 1);
+function drawSign(ctx: CanvasRenderingContext2D, field: Field, { place }: Drawn, at: GridPoint, sign: typeof centerMark): Place | null {
+  const found = place(at.column, at.row, interpolate(field, at.column, at.row));
+  if (!found || found.beyond) return null;
+  sign(ctx, found.x, found.y, found.hidden ? 0.45 : 1);
+  return found;
 }
 
-function drawMarks(ctx: CanvasRenderingContext2D, { field, look }: Scene, drawn: Drawn): void {
-  if (!look.show_marks) return;
+/** Signs of the center, of the lowest point and of named models; returns the names. */
+function drawMarks(ctx: CanvasRenderingContext2D, { field, marks }: Scene, drawn: Drawn): Tag[] {
   const center = locate(field, 0, 0);
   const low = lowest(field);
   if (low && !(center && low.row === center.row && low.column === center.column)) drawSign(ctx, field, drawn, low, lowestMark);
   if (center) drawSign(ctx, field, drawn, center, centerMark);
+  return Object.entries(marks).flatMap(([text, coordinates]): Tag[] => {
+    const at = locate(field, ...coordinates);
+    const found = at && drawSign(ctx, field, drawn, at, centerMark);
+    return found ? [{ text, x: found.x, y: found.y, strong: true }] : [];
+  });
 }
 
 /** A frame that sharpens the picture moves it there within this time; frames that come faster than QUIET_MS are motion enough. */
@@ -86,20 +108,25 @@ export function makeSurfacePlot(camera: Camera): Plot {
 
   return {
     draw(ctx, scene) {
-      const { field, width, height } = scene;
+      const { field, width, height, look, path } = scene;
       if (meshOf?.field !== field) adopt(field);
       const { mesh, holes } = meshOf as NonNullable<typeof meshOf>;
       shown = current(mesh);
       const projection = project(scene, mesh);
-      drawn = { mesh, holes, projection };
+      drawn = { mesh, holes, projection, place: placing(field, mesh, projection), path, places: [] };
       drawPanes(ctx, scene, projection, mesh.half);
       // Smooth edges take the processor twice as long; while pictures follow each other it leaves them out.
       const now = performance.now();
       rough = sharedGL()?.slow === true && now - last < QUIET_MS && !scene.kept;
       last = now;
       if (!renderer.draw(ctx, scene, shown, projection, rough)) return false;
-      drawMarks(ctx, scene, drawn);
+      const { places, tags } = path ? drawPath(ctx, scene, path, drawn.place) : { places: [], tags: [] };
+      drawn.places = places;
+      const names = look.show_marks ? drawMarks(ctx, scene, drawn) : [];
       drawAxes(ctx, scene, projection, mesh.half, camera);
+      const bar = barRoom(width);
+      if (look.show_labels) drawTags(ctx, scene, [...names, ...tags], { x: 2, y: 26, width: width - bar.right - 4, height: height - bar.bottom - 28 }, places);
+      drawCaptured(ctx, scene, 10, 14);
       const length = Math.min(height - 84, 300);
       drawColorBar(ctx, scene, { x: width - 66, y: (height - length) / 2 + 6, length });
       return true;
@@ -108,16 +135,23 @@ export function makeSurfacePlot(camera: Camera): Plot {
     rough: () => rough,
     pick(x, y) {
       if (!drawn) return null;
-      const { origin, direction } = drawn.projection.ray(x, y);
-      const { mesh } = drawn;
+      const { mesh, holes, projection, path, places } = drawn;
+      const checkpoint = path && checkpointAt(places, x, y);
+      if (path && checkpoint !== null) return pointOf(path, checkpoint, mesh);
+      const { origin, direction } = projection.ray(x, y);
       const hit = pickSurface(mesh, origin, direction);
-      const hole = pickHole(mesh, drawn.holes, origin, direction);
+      const hole = pickHole(mesh, holes, origin, direction);
       return hole && (!hit || hole.distance < hit.distance) ? hole : hit;
     },
     mark(ctx, point, { field, theme }) {
       if (!drawn || !point) return;
-      const { row, column } = point;
-      const { mesh, projection } = drawn;
+      const { row, column, checkpoint } = point;
+      const { mesh, projection, places } = drawn;
+      const at = checkpoint === undefined ? null : places[checkpoint];
+      if (at) {
+        hoverMark(ctx, at.x, at.y);
+        return;
+      }
       const x = mesh.half[0] * ((2 * column) / (field.nAlpha - 1) - 1);
       const y = mesh.half[1] * ((2 * row) / (field.nBeta - 1) - 1);
       const i = row * field.nAlpha + column;

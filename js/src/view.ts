@@ -6,6 +6,7 @@
 //                              data-drawn-sequence (last frame drawn), data-first-drawn-ms (epoch milliseconds of the first
 //                              picture with a value in it), data-theme (light | dark), data-stale ("true" while the picture
 //                              belongs to an earlier range, seed or resolution), data-silent ("true": no answer from the kernel),
+//                              data-checkpoints (number of checkpoints of the training path that is drawn, 0 without one),
 //                              data-range ("low high" of the height scale, as drawn: log10 on a log scale)
 //   .ll-canvas, .ll-overlay    the picture and the marks over it; the overlay gets the pointer
 //   .ll-hover                  the value under the pointer, or at the center
@@ -19,18 +20,20 @@
 //                              buttons "Previous seed" "Next seed" "Play through seeds"; "Points along alpha" "Points along beta"
 //                              "Resolution slider" "Clip" "Lowest height" "Highest height"
 //   .ll-panel                  the panel of all controls (details, opens and folds); .ll-look its part about the picture
-//   .ll-color .ll-colormap .ll-levels   selects; .ll-show-contours .ll-show-points .ll-show-marks .ll-show-slices   checkboxes
+//   .ll-color .ll-colormap .ll-levels   selects; .ll-show-contours .ll-show-points .ll-show-marks .ll-show-path .ll-show-drop-lines .ll-show-labels
+//                              .ll-show-slices   checkboxes
 //   .ll-preset                 buttons "Corner" "Top" "Front" "Side"; .ll-save-png .ll-save-svg buttons "PNG" "SVG"
 
 import css from "./style.css";
 import { h, setText, toggle } from "./dom.ts";
+import type { GridPoint } from "./field.ts";
 import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { watchKeys } from "./keyboard.ts";
 import { noteTexts, emptyText } from "./notes.ts";
 import { makePanel } from "./panel.ts";
 import { makeProgress, spokenProgress } from "./progress.ts";
-import { describeCenter, describePicture, describePoint } from "./readout.ts";
+import { describeCenter, describeCheckpoint, describePicture, describePoint } from "./readout.ts";
 import { fileName, savePNG, saveSVG } from "./save.ts";
 import { nothing, rangesOf, takeControls, takeFrame } from "./shown.ts";
 import { makeStage, type PlotName } from "./stage.ts";
@@ -116,10 +119,13 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   const live = h("div", { class: "ll-live", "aria-live": "polite", role: "status" });
   const resolution = h("span", { class: "ll-resolution" });
 
-  const showPoint = (point: { row: number; column: number } | null): void => {
+  const pathShown = () => (state.controls.show_path ? shown.path : null);
+  const showPoint = (point: GridPoint | null): void => {
     showsPoint = point !== null;
     const { snapshot, field, meta } = shown;
-    if (point && snapshot && field) setText(hover, describePoint(snapshot, field, point));
+    const path = pathShown();
+    if (path && field && point?.checkpoint !== undefined) setText(hover, describeCheckpoint(path, field, point.checkpoint));
+    else if (point && snapshot && field) setText(hover, describePoint(snapshot, field, point));
     else setText(hover, meta ? describeCenter(meta) : "");
   };
   const onDrawn = (plot: PlotName): void => {
@@ -129,7 +135,8 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     root.dataset["range"] = `${field.lo} ${field.hi}`;
     root.dataset["drawnSequence"] = String(snapshotMeta.sequence);
     root.dataset["firstDrawnMs"] ??= String(Math.round(performance.timeOrigin + performance.now()));
-    stage.canvas.setAttribute("aria-label", describePicture(field, plot));
+    stage.canvas.setAttribute("aria-label", describePicture(field, plot, pathShown()));
+    root.dataset["checkpoints"] = String(plot === "surface" || plot === "contour" ? (pathShown()?.checkpoints.length ?? 0) : 0);
   };
 
   const stage = makeStage(
@@ -190,7 +197,8 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
     const [nBeta, nAlpha] = host.live ? [controls.resolution[1], controls.resolution[0]] : (meta?.shape ?? [0, 0]);
     setText(resolution, `${nAlpha} × ${nBeta} points`);
-    stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls) });
+    const { path, marks } = shown;
+    stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls), path, marks });
     // The trait follows a moved camera only once that rests: until then, what it still says is not to be done.
     const wanted = JSON.stringify(controls.camera);
     if (wanted !== cameraTrait && wanted !== camera) stage.look(controls.camera);
@@ -199,7 +207,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     setText(message.firstElementChild as Element, empty ?? "");
     toggle(message, empty !== null);
     message.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
-    const texts = noteTexts({ meta, field, stale, silent, gone: silent && doubtful });
+    const texts = noteTexts({ meta, field, stale, silent, path: pathShown(), gone: silent && doubtful });
     if (notes.textContent !== texts.join("")) notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
     setText(error, meta?.error ?? "");
     toggle(error, Boolean(meta?.error));
@@ -241,6 +249,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     isSpatial: () => root.dataset["plot"] === "surface",
     toggleView: () => stage.hasWebGL() && set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
     toggleScale: () => set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
+    togglePath: () => shown.path && set({ show_path: !state.controls.show_path }),
     togglePause: () => {
       const button = progress.element.querySelector<HTMLButtonElement>(".ll-hold");
       if (host.live && button && !button.hidden) button.click();

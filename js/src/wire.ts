@@ -15,6 +15,23 @@ export interface CameraState {
   pan: [number, number];
 }
 
+/** The checkpoints of a training run: all lists are of one length; null is not known yet, or not finite. */
+export interface Trajectory {
+  alpha: (number | null)[];
+  beta: (number | null)[];
+  /** The real values by quantity. */
+  values: Record<string, (number | null)[]>;
+  /** The share of the distance from the center that lies outside the plane. */
+  outside: (number | null)[];
+  learning_rate: (number | null)[] | null;
+  /** The share of the variation of the run that the plane captures. */
+  captured: number | null;
+  labels: string[];
+}
+
+/** Named points of the plane, (alpha, beta) each. */
+export type Marks = Record<string, Range>;
+
 /** The JSON beside a frame. It describes what the frame shows, which may lag behind the controls. */
 export interface Meta {
   version: 1;
@@ -34,6 +51,8 @@ export interface Meta {
   title: string;
   subtitle: string;
   error: string | null;
+  trajectory?: Trajectory;
+  marks?: Marks;
 }
 
 /** The traits a person may change, here or in Python. */
@@ -57,6 +76,9 @@ export interface Controls {
   show_contours: boolean;
   show_points: boolean;
   show_marks: boolean;
+  show_path: boolean;
+  show_drop_lines: boolean;
+  show_labels: boolean;
   show_slices: boolean;
   show_panel: boolean;
 }
@@ -78,6 +100,9 @@ export const DEFAULTS: Controls = {
   show_contours: true,
   show_points: false,
   show_marks: true,
+  show_path: true,
+  show_drop_lines: true,
+  show_labels: true,
   show_slices: true,
   show_panel: true,
 };
@@ -85,7 +110,7 @@ export const DEFAULTS: Controls = {
 /** What landscapes that are compared have in common; ranges, seed and resolution stay each one's own. */
 export const SHARED = [
   "view", "scale", "quantity", "color", "colormap", "clip", "levels", "limits", "camera",
-  "show_contours", "show_points", "show_marks", "show_slices", "show_panel",
+  "show_contours", "show_points", "show_marks", "show_path", "show_drop_lines", "show_labels", "show_slices", "show_panel",
 ] as const satisfies readonly (keyof Controls)[];
 
 export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" };

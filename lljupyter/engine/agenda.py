@@ -46,6 +46,7 @@ class Agenda:
     def __init__(self, names: Sequence[str], request: Request, overlay: Overlay | None) -> None:
         self.points = Points(names, request)
         self.overlay = overlay
+        self._projected = request.seed
         self.seconds = 0.0
         self._n_measured = 0
 
@@ -100,8 +101,8 @@ class Agenda:
         return self.points.request, values, self.points.evaluated.copy()
 
     def trajectory(self) -> tuple[list[str], dict[str, Floats], float] | None:
-        """Returns what is known of the checkpoints, see ``Session.trajectory``."""
-        if self.overlay is None:
+        """Returns what is known of the checkpoints; None without any, or on another plane than theirs."""
+        if self.overlay is None or self.points.request.seed != self._projected:
             return None
         return self.overlay.labels, self.overlay.variables(), self.overlay.path.captured
 

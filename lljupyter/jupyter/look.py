@@ -38,7 +38,10 @@ class Landscape(Shared, anywidget.AnyWidget):
         camera: Where the surface is looked at from, some of azimuth, elevation (radians), zoom and pan; {} as usual.
         show_contours: Whether lines of equal height are drawn.
         show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
-        show_marks: Whether the center and the lowest point are marked.
+        show_marks: Whether the center, the lowest point and the models that the plane goes through are marked.
+        show_path: Whether the training trajectory is drawn, at its real heights.
+        show_drop_lines: Whether a line drops from every checkpoint to the surface.
+        show_labels: Whether checkpoints and marked models have their names beside them.
         show_slices: Whether a contour map has the two curves through the pointer beside it.
         show_panel: Whether the panel of controls is open.
     """
@@ -63,6 +66,9 @@ class Landscape(Shared, anywidget.AnyWidget):
     show_contours = traitlets.Bool(True).tag(sync=True)
     show_points = traitlets.Bool(False).tag(sync=True)
     show_marks = traitlets.Bool(True).tag(sync=True)
+    show_path = traitlets.Bool(True).tag(sync=True)
+    show_drop_lines = traitlets.Bool(True).tag(sync=True)
+    show_labels = traitlets.Bool(True).tag(sync=True)
     show_slices = traitlets.Bool(True).tag(sync=True)
     show_panel = traitlets.Bool(True).tag(sync=True)
 

@@ -39,8 +39,8 @@ class LandscapeWidget(Landscape):
         loader: Yields ``(inputs, targets)`` batches.
         **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading;
             and how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
-            ``limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_slices`` and
-            ``show_panel``.
+            ``limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_path``,
+            ``show_drop_lines``, ``show_labels``, ``show_slices`` and ``show_panel``.
 
     Attributes:
         alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane, also after a
@@ -49,7 +49,7 @@ class LandscapeWidget(Landscape):
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
         view, scale, quantity, color, colormap, clip, levels, limits, camera, show_contours, show_points, show_marks,
-            show_slices, show_panel: How it is drawn, see ``Landscape``. Setting one, moving a control and a linked
+            show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see ``Landscape``. Setting one, moving a control and a linked
             ipywidgets control are the same.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from lljupyter.engine.session import Session
-from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, subtitle
+from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, marks_of, subtitle
 
 
 class Command(TypedDict):
@@ -51,5 +51,7 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "error": None if progress.error is None else str(progress.error),
     }
     if (trajectory := session.trajectory()) is not None:
-        meta["trajectory"] = make_trajectory(*trajectory, session.names[0])
+        meta["trajectory"] = make_trajectory(*trajectory)
+    if marks := marks_of(session.recipe):
+        meta["marks"] = marks
     return frame, meta

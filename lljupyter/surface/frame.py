@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -24,14 +25,16 @@ Status = Literal["running", "paused", "stopped", "done", "error"]
 class Trajectory(TypedDict):
     """The checkpoints of a training run over the surface, each list of the same length.
 
-    ``loss`` holds the real ones (None: not known yet, or not finite), ``outside`` the share of the distance from the
-    center that lies outside the plane, ``captured`` the share of the run's variation that the plane captures.
+    ``values`` holds the real ones by quantity (None: not known yet, or not finite), ``outside`` the share of the
+    distance from the center that lies outside the plane, ``captured`` the share of the run's variation that the plane
+    captures; ``learning_rate`` is None where the run does not tell it.
     """
 
     alpha: list[float | None]
     beta: list[float | None]
-    loss: list[float | None]
+    values: dict[str, list[float | None]]
     outside: list[float | None]
+    learning_rate: list[float | None] | None
     captured: float | None
     labels: list[str]
 
@@ -64,9 +67,10 @@ class _Always(TypedDict):
 
 
 class Meta(_Always, total=False):
-    """Describes a frame; ``trajectory`` is there when the surface has one."""
+    """Describes a frame; ``trajectory`` is there when the surface has one, ``marks`` when its plane names points."""
 
     trajectory: Trajectory
+    marks: dict[str, tuple[float, float]]
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
@@ -113,7 +117,9 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
             if str(name).startswith("trajectory_")
         }
         labels, captured = dataset["checkpoint"].values.tolist(), float(dataset.attrs["trajectory_captured"])
-        meta["trajectory"] = make_trajectory(labels, told, captured, names[0])
+        meta["trajectory"] = make_trajectory(labels, told, captured)
+    if marks := marks_of(dataset.attrs):
+        meta["marks"] = marks
     return frame, meta
 
 
@@ -154,28 +160,31 @@ def subtitle(recipe: Mapping[str, Any]) -> str:
     return ", ".join(part for part in (on, how) if part)
 
 
-def make_trajectory(
-    labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float, quantity: str
-) -> Trajectory:
+def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float) -> Trajectory:
     """Packs the checkpoints of a training run.
 
     Args:
         labels: n of them.
-        told: ``{name: array}``, each of shape (n,): ``alpha``, ``beta``, ``outside`` and the quantities.
+        told: ``{name: array}``, each of shape (n,): ``alpha``, ``beta``, ``outside``, the quantities, and
+            ``learning_rate`` where it is known.
         captured: The share of the variation of the run that lies in the plane.
-        quantity: The one that is the height.
     """
-    alpha, beta, loss, outside = (
-        [finite(value) for value in told[name].tolist()] for name in ("alpha", "beta", quantity, "outside")
-    )
+    lists = {name: [finite(value) for value in array.tolist()] for name, array in told.items()}
     return {
-        "alpha": alpha,
-        "beta": beta,
-        "loss": loss,
-        "outside": outside,
+        "alpha": lists.pop("alpha"),
+        "beta": lists.pop("beta"),
+        "outside": lists.pop("outside"),
+        "learning_rate": lists.pop("learning_rate", None),
+        "values": lists,
         "captured": finite(captured),
-        "labels": list(labels),
+        "labels": [str(label) for label in labels],
     }
+
+
+def marks_of(recipe: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Returns the points that a plane names, such as the three models it goes through: ``{name: (alpha, beta)}``."""
+    marks: dict[str, tuple[float, float]] = json.loads(recipe.get("marks", "{}"))
+    return marks
 
 
 def finite(value: float) -> float | None:

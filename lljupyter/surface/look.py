@@ -25,6 +25,9 @@ LOOK = (
     "show_contours",
     "show_points",
     "show_marks",
+    "show_path",
+    "show_drop_lines",
+    "show_labels",
     "show_slices",
     "show_panel",
 )

@@ -1,0 +1,102 @@
+// The training path over a field: where its checkpoints lie, how high they really are, and which of them get a name.
+
+import { interpolate, scaleValue, type Field, type GridPoint } from "./field.ts";
+import { formatNumber } from "./format.ts";
+import type { Range, Trajectory } from "./wire.ts";
+
+export interface Checkpoint {
+  label: string;
+  /** Fractional grid coordinates, which may lie outside of the grid. */
+  column: number;
+  row: number;
+  /** Its real height in scaled units; NaN while it is not known, or not finite. */
+  real: number;
+  /** The height of the surface there in scaled units; NaN where there is none. */
+  surface: number;
+  /** The share of its distance from the center that lies outside the plane. */
+  outside: number;
+  /** The learning rate before and after, where it was lowered. */
+  drop: Range | null;
+}
+
+export interface Path {
+  checkpoints: Checkpoint[];
+  captured: number | null;
+  trajectory: Trajectory;
+}
+
+/** A learning rate that falls this far at once was lowered on purpose; smooth schedules go down a little all the time. */
+const DROP = 0.6;
+/** More falls than this are a schedule. */
+const MOST_DROPS = 8;
+
+/** Where the learning rate was lowered: from what to what, null elsewhere. */
+export function findDrops(rates: (number | null)[] | null): (Range | null)[] {
+  const drops = (rates ?? []).map((rate, i, all): Range | null => {
+    const before = i > 0 ? all[i - 1] : null;
+    return rate !== null && before !== null && rate > 0 && rate <= DROP * before ? [before, rate] : null;
+  });
+  return drops.filter(Boolean).length > MOST_DROPS ? drops.map(() => null) : drops;
+}
+
+const share = (at: number | null, [lo, hi]: Range): number => (at === null ? NaN : (at - lo) / (hi - lo));
+
+export function makePath(trajectory: Trajectory, f: Field): Path {
+  const { alpha, beta, outside, labels, learning_rate: rates, captured } = trajectory;
+  const values = trajectory.values[f.quantity];
+  const drops = findDrops(rates);
+  const checkpoints = labels.map((label, i): Checkpoint => {
+    const [column, row] = [share(alpha[i], f.alpha) * (f.nAlpha - 1), share(beta[i], f.beta) * (f.nBeta - 1)];
+    const inside = column >= 0 && row >= 0 && column <= f.nAlpha - 1 && row <= f.nBeta - 1;
+    return {
+      label,
+      column,
+      row,
+      real: scaleValue(values?.[i] ?? NaN, f.scale),
+      surface: inside ? interpolate(f, column, row) : NaN,
+      outside: Math.max(0, Math.min(1, outside[i] ?? 0)),
+      drop: drops[i] ?? null,
+    };
+  });
+  return { checkpoints, captured, trajectory };
+}
+
+/** The grid point nearest to a checkpoint; it is the checkpoint that is meant. */
+export function pointOf({ checkpoints }: Path, index: number, f: Pick<Field, "nAlpha" | "nBeta">): GridPoint {
+  const nearest = (at: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(at) || 0));
+  const { column, row } = checkpoints[index];
+  return { column: nearest(column, f.nAlpha), row: nearest(row, f.nBeta), checkpoint: index };
+}
+
+/** The range of the real values of a quantity, in original units; null while none is known. */
+export function reachOf(trajectory: Trajectory | undefined, quantity: string): Range | null {
+  const known = (trajectory?.values[quantity] ?? []).filter((v): v is number => v !== null);
+  return known.length ? [Math.min(...known), Math.max(...known)] : null;
+}
+
+/** Checkpoints far from the plane are pale, in a few steps so that neighbors make one line. */
+export const opacityOf = (outside: number): number => 1 - 0.75 * (Math.round(outside * 6) / 6);
+
+/** Which checkpoints get their name written, the most important ones first: the ends, lowered learning rates, some between. */
+export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { index: number; text: string }[] {
+  const last = checkpoints.length - 1;
+  if (last < 0) return [];
+  // Bare numbers say nothing by themselves.
+  const name = (i: number): string => (/^\d+$/.test(checkpoints[i].label) && (i === 0 || i === last) ? `checkpoint ${checkpoints[i].label}` : checkpoints[i].label);
+  const named = new Map<number, string>([[last, name(last)], [0, name(0)]]);
+  checkpoints.forEach(({ drop }, i) => {
+    if (drop) named.set(i, `${narrow ? "" : `${name(i)}: `}lr ${formatNumber(drop[0], 2)} → ${formatNumber(drop[1], 2)}`);
+  });
+  if (narrow) return [...named].map(([index, text]) => ({ index, text }));
+  const epochs = checkpoints.map((_, i) => i).filter((i) => checkpoints[i].label.startsWith("epoch"));
+  const between = epochs.length > 2 ? epochs : checkpoints.map((_, i) => i);
+  for (const part of [0.5, 0.25, 0.75, 0.125]) {
+    const i = between[Math.round(part * (between.length - 1))];
+    if (!named.has(i)) named.set(i, name(i));
+  }
+  return [...named].map(([index, text]) => ({ index, text }));
+}
+
+/** How honest the picture of the path is; null where that is not known. */
+export const capturedText = ({ captured }: Path): string | null =>
+  captured === null ? null : `The plane captures ${(100 * captured).toFixed(captured > 0.995 || captured < 0.01 ? 1 : 0)} % of the path’s variation`;
