@@ -25,11 +25,15 @@ export interface GridPoint {
   checkpoint?: number;
 }
 
-export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): number =>
-  f.nAlpha > 1 ? f.alpha[0] + ((f.alpha[1] - f.alpha[0]) * column) / (f.nAlpha - 1) : f.alpha[0];
+/** The i-th of n evenly spaced coordinates; zero is zero, whatever rounding makes of it. */
+function coordinate([lo, hi]: Range, n: number, i: number): number {
+  if (n === 1) return lo;
+  const at = lo + ((hi - lo) * i) / (n - 1);
+  return Math.abs(at) < 1e-9 * (hi - lo) ? 0 : at;
+}
 
-export const betaAt = (f: Pick<Field, "beta" | "nBeta">, row: number): number =>
-  f.nBeta > 1 ? f.beta[0] + ((f.beta[1] - f.beta[0]) * row) / (f.nBeta - 1) : f.beta[0];
+export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): number => coordinate(f.alpha, f.nAlpha, column);
+export const betaAt = (f: Pick<Field, "beta" | "nBeta">, row: number): number => coordinate(f.beta, f.nBeta, row);
 
 /** How a field is made of a snapshot. */
 export interface Choice {

@@ -89,3 +89,8 @@ test("contour lines lie on their level, inside the grid, and not along holes", (
   }
   assert.deepEqual(isolines(fieldOf(1, 9, (_, c) => c)), []);
 });
+
+test("zero on the grid is zero, whatever rounding makes of it", () => {
+  const f = fieldOf(21, 21, () => 1, { alpha: [-0.7615, 4.318], beta: [-0.143, 0.077] });
+  assert.ok(Array.from({ length: 21 }, (_, i) => betaAt(f, i)).includes(0));
+});

@@ -49,8 +49,8 @@ class LandscapeWidget(Landscape):
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
         view, scale, quantity, color, colormap, clip, levels, limits, camera, show_contours, show_points, show_marks,
-            show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see ``Landscape``. Setting one, moving a control and a linked
-            ipywidgets control are the same.
+            show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see ``Landscape``.
+            Setting one, moving a control and a linked ipywidgets control are the same.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
