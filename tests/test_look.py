@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 import xarray
+from made import made_seeds
 
 from lljupyter import LandscapeWidget, compare
 from lljupyter.jupyter.result import ResultWidget
+from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
 
 
@@ -106,6 +108,30 @@ def test_datasets_that_cannot_be_drawn_are_refused(surface, broken, error, messa
 def test_a_line_is_a_grid_with_one_row(surface):
     assert ResultWidget(surface.isel(beta=1)).meta["shape"] == (1, 5)
     assert ResultWidget(surface.isel(alpha=1, drop=True)).meta["shape"] == (3, 1)
+
+
+def test_several_seeds_are_chosen_from():
+    stacked = made_seeds()
+    widget = ResultWidget(stacked)
+    assert repr(widget) == "ResultWidget(ResNet, 11 x 9, 2 seeds)"
+    assert (widget.seed, widget.meta["seeds"]) == (3, [3, 4])
+    widget.seed = np.int64(4)
+    assert widget.seed == 4
+    with pytest.raises(ValueError, match=r"expected seed as one of \[3, 4\], got 5; try 3"):
+        widget.seed = 5
+    assert ResultWidget(stacked, seed=4).seed == 4
+    assert widget.surface.sizes["seed"] == 2
+    line = ResultWidget(stacked.isel(beta=4, drop=True))
+    assert line.meta["shape"] == (1, 11)
+    assert len(line.frame) == 2 * 5 * 11 * 4
+    assert ResultWidget(stacked.isel(seed=0)).seed is None
+
+
+def test_one_seed_is_asked_for_where_several_cannot_be_drawn():
+    with pytest.raises(ValueError, match=r"expected one seed, got 2 of them; take one with dataset.isel\(seed=0\)"):
+        on_grid(made_seeds())
+    with pytest.raises(ValueError, match="expected one seed, got 0 of them"):
+        ResultWidget(made_seeds().isel(seed=slice(0, 0)))
 
 
 def test_compared_landscapes_look_alike_and_stay_themselves(surface, live):

@@ -8,11 +8,12 @@ import math
 
 import numpy as np
 import pytest
+import xarray
 from reference import TESTS, FakeEvaluator, fake_session, make_request
 
 from lljupyter.geometry.trajectory import ProjectedPath
 from lljupyter.jupyter.wire import pack
-from lljupyter.surface.frame import VERSION, Meta
+from lljupyter.surface.frame import VERSION, Meta, pack_dataset
 
 GOLDEN = TESTS / "golden" / "wire.json"
 NONE = None  # NaN
@@ -26,6 +27,17 @@ EXPECTED = {
 EXPECTED["loss_stderr"] = [[None if v is None else v / 8 for v in row] for row in EXPECTED["loss"]]
 EXPECTED["accuracy"] = [[None if v is None else v / 4 for v in row] for row in EXPECTED["loss"]]
 EXPECTED["accuracy_stderr"] = [[None if v is None else v / 32 for v in row] for row in EXPECTED["loss"]]
+
+
+# Two seeds on two rows and three columns.
+LOSS_OF_SEEDS = [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]]
+
+
+def seeds():
+    dims, there = ("seed", "beta", "alpha"), np.ones((2, 2, 3), dtype=bool)
+    there[1, 0, 0] = False
+    coords = {"seed": [4, 7], "beta": [0.0, 1.0], "alpha": [-1.0, 0.0, 1.0]}
+    return xarray.Dataset({"loss": (dims, LOSS_OF_SEEDS), "evaluated": (dims, there)}, coords, {"model": "Net"})
 
 
 class Run:
@@ -58,7 +70,13 @@ def golden() -> dict:
     session.recipe["marks"] = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
     frame, meta = pack(session, 3)
     meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
-    return {"meta": meta, "frame_base64": base64.b64encode(frame).decode(), "expected": EXPECTED}
+    several, meta_of_several = pack_dataset(seeds(), ["loss"])
+    return {
+        "meta": meta,
+        "frame_base64": base64.b64encode(frame).decode(),
+        "expected": EXPECTED,
+        "seeds": {"meta": meta_of_several, "frame_base64": base64.b64encode(several).decode(), "loss": LOSS_OF_SEEDS},
+    }
 
 
 def decoded(frame: bytes, meta: Meta) -> dict[str, np.ndarray]:
@@ -97,6 +115,16 @@ def test_a_run_and_named_points_go_along():
     assert run["learning_rate"] == [0.1, 0.1, 0.01]
     assert (run["captured"], run["labels"]) == (0.875, ["epoch 0", "epoch 1", "epoch 2"])
     assert meta["marks"]["b"] == [1.5, 0.0]
+
+
+def test_several_seeds_follow_each_other():
+    frame, meta = pack_dataset(seeds().transpose("alpha", "seed", "beta"), ["loss"])
+    assert (meta["seeds"], meta["seed"], meta["layers"]) == ([4, 7], None, ["loss", "evaluated"])
+    assert (meta["n_done"], meta["n_points"], meta["shape"]) == (11, 12, (2, 3))
+    array = np.frombuffer(frame, "<f4").reshape(2, 2, 2, 3)
+    np.testing.assert_array_equal(array[0, 0], LOSS_OF_SEEDS[0])
+    np.testing.assert_array_equal(array[1, 0].ravel()[1:], np.ravel(LOSS_OF_SEEDS[1])[1:])
+    np.testing.assert_array_equal(array[:, 1], seeds().evaluated)
 
 
 def test_before_the_first_point():

@@ -78,7 +78,7 @@ function padded(lo: number, hi: number): Range {
 }
 
 function widened([lo, hi]: Range, reach: number[] | undefined): Range {
-  const furthest = CUT_RATIO * (hi - lo);
+  const furthest = (CUT_RATIO - 1) * (hi - lo);
   const [a, b] = reach ?? [NaN, NaN];
   return [a < lo && a >= lo - furthest ? a : lo, b > hi && b <= hi + furthest ? b : hi];
 }

@@ -17,6 +17,9 @@ export interface ValueAxis {
   color?: string;
 }
 
+export type Style = "solid" | "dashed" | "dotted";
+const DASHES: Record<Style, number[]> = { solid: [], dashed: [6, 4], dotted: [2, 3] };
+
 /** Values in scaled units at evenly spaced places; NaN is a gap. */
 export interface Series {
   name: string;
@@ -24,9 +27,11 @@ export interface Series {
   y: ArrayLike<number>;
   color: string;
   /** Training is solid, testing dashed. */
-  style: "solid" | "dashed";
+  style: Style;
   /** Drawn pale behind the curve, for several seeds or an error. */
   band?: { low: ArrayLike<number>; high: ArrayLike<number> };
+  /** Drawn thin behind the curve: the seeds themselves. */
+  runs?: ArrayLike<number>[];
   /** Which places get a dot: those that were evaluated. */
   dots?: ArrayLike<number>;
   width?: number;
@@ -40,6 +45,8 @@ export interface Chart {
   right?: ValueAxis;
   series: Series[];
   legend?: boolean;
+  /** Said after the legend. */
+  remark?: string;
   /** Small charts have fewer ticks and no room for the name of the value axis: it goes on top. */
   small?: boolean;
 }
@@ -86,7 +93,7 @@ function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): vo
     ctx.stroke();
     drawText(ctx, theme, label, x, frame.y + frame.height + (small ? 11 : 14), { size });
   }
-  const count = Math.max(2, frame.height / (small ? 50 : 75));
+  const count = Math.max(small ? 2 : 3, frame.height / (small ? 50 : 75));
   for (const axis of right ? [left, right] : [left]) {
     for (const { at, label } of valueTicks(axis.lo, axis.hi, axis.scale, count, axis.percent)) {
       const y = chartY(frame, axis, at);
@@ -131,9 +138,18 @@ function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: Value
     }
     ctx.globalAlpha = 1;
   }
-  ctx.lineWidth = s.width ?? 2;
   ctx.lineJoin = "round";
-  ctx.setLineDash(s.style === "dashed" ? [6, 4] : []);
+  ctx.lineWidth = 0.75;
+  ctx.globalAlpha = 0.6;
+  for (const y of s.runs ?? []) {
+    for (const run of runsOf(y)) {
+      polyline(ctx, points(y, run));
+      ctx.stroke();
+    }
+  }
+  ctx.globalAlpha = 1;
+  ctx.lineWidth = s.width ?? 2;
+  ctx.setLineDash(DASHES[s.style]);
   for (const run of runsOf(s.y)) {
     polyline(ctx, points(s.y, run));
     ctx.stroke();
@@ -148,18 +164,43 @@ function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: Value
   }
 }
 
-function drawLegend(ctx: CanvasRenderingContext2D, theme: Theme, { frame, series }: Chart): void {
+interface Entry {
+  name: string;
+  x: number;
+  row: number;
+  series: Series | null;
+}
+
+/** Where the names of the curves go, in as many rows as it takes. */
+export function layOutLegend(ctx: CanvasRenderingContext2D, theme: Theme, series: Series[], width: number, remark = ""): { entries: Entry[]; rows: number } {
   ctx.font = fontOf(theme, 11);
-  let x = frame.x;
-  for (const s of series) {
-    ctx.strokeStyle = s.color;
-    ctx.lineWidth = 2;
-    ctx.setLineDash(s.style === "dashed" ? [6, 4] : []);
-    polyline(ctx, [[x, frame.y - 12], [x + 22, frame.y - 12]]);
-    ctx.stroke();
-    ctx.setLineDash([]);
-    drawText(ctx, theme, s.name, x + 28, frame.y - 12, { align: "left" });
-    x += 28 + ctx.measureText(s.name).width + 18;
+  let [x, row] = [0, 0];
+  const entries = [...series, ...(remark ? [null] : [])].map((s): Entry => {
+    const name = s?.name ?? remark;
+    const needed = ctx.measureText(name).width + (s ? 28 : 0);
+    if (x > 0 && x + needed > width) [x, row] = [0, row + 1];
+    const entry = { name, x, row, series: s };
+    x += needed + 18;
+    return entry;
+  });
+  return { entries, rows: row + 1 };
+}
+
+export const LEGEND_ROW = 16;
+
+function drawLegend(ctx: CanvasRenderingContext2D, theme: Theme, { frame, series, remark }: Chart): void {
+  const { entries, rows } = layOutLegend(ctx, theme, series, frame.width, remark);
+  for (const { name, x, row, series: s } of entries) {
+    const [at, y] = [frame.x + x, frame.y - 12 - LEGEND_ROW * (rows - 1 - row)];
+    if (s) {
+      ctx.strokeStyle = s.color;
+      ctx.lineWidth = 2;
+      ctx.setLineDash(DASHES[s.style]);
+      polyline(ctx, [[at, y], [at + 22, y]]);
+      ctx.stroke();
+      ctx.setLineDash([]);
+    }
+    drawText(ctx, theme, name, at + (s ? 28 : 0), y, { align: "left", ...(s ? {} : { color: theme.muted }) });
   }
 }
 

@@ -1,6 +1,7 @@
 // Numbers and durations in words a person reads.
 
 import { format, precisionFixed } from "d3-format";
+import { partsOf } from "./loaders.ts";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -35,20 +36,18 @@ export const formatPercent = (value: number): string =>
   Number.isFinite(value) ? `${format(".1f")(value * 100)} %` : formatNumber(value);
 
 /** True for layers that hold a share (0..1), which people read in percent. */
-export const isPercent = (quantity: string): boolean => quantity.startsWith("accuracy");
+export const isPercent = (quantity: string): boolean => partsOf(quantity).base === "accuracy";
 
 export const formatValue = (value: number, quantity: string): string =>
   isPercent(quantity) ? formatPercent(value) : formatNumber(value);
 
-const NAMES: Record<string, string> = {
-  loss: "Loss",
-  loss_stderr: "Loss, standard error",
-  accuracy: "Accuracy",
-  accuracy_stderr: "Accuracy, standard error",
-};
-
-/** What a layer is called on screen; layers without a name of their own show their key. */
-export const quantityName = (quantity: string): string => NAMES[quantity] ?? quantity.replaceAll("_", " ");
+/** What a layer is called on screen: "train_loss_stderr" is "Train loss, standard error"; unknown ones show their key. */
+export function quantityName(quantity: string): string {
+  const { loader, base, isError } = partsOf(quantity);
+  if (base !== "loss" && base !== "accuracy") return quantity.replaceAll("_", " ");
+  const name = `${loader} ${base}`.trim().replaceAll("_", " ");
+  return name.charAt(0).toUpperCase() + name.slice(1) + (isError ? ", standard error" : "");
+}
 
 /** Seconds as a person says them: "12 s", "3 min", "2 h 5 min". */
 export function formatDuration(seconds: number): string {

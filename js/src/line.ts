@@ -1,14 +1,18 @@
 // The picture of a grid with a single row or column: loss and accuracy along the axis that varies, or a single point.
 
-import { makeChannel, type Channel } from "./channel.ts";
-import { chartX, chartY, drawChart, type Chart, type Series, type ValueAxis } from "./chart.ts";
-import type { Field, GridPoint } from "./field.ts";
+import { makeChannel, scaleValue, type Channel } from "./channel.ts";
+import { LEGEND_ROW, bandOf, chartX, chartY, drawChart, layOutLegend, type Chart, type Series, type ValueAxis } from "./chart.ts";
+import { interpolate, locate, type Field, type GridPoint } from "./field.ts";
 import { formatNumber, formatValue, isPercent, quantityName } from "./format.ts";
+import { counterpart, partsOf, siblings } from "./loaders.ts";
 import { centerMark, drawText, hoverMark, polyline, type Plot, type Scene } from "./plot.ts";
+import { reachOfCurves } from "./runs.ts";
+import { drawTags, type Tag } from "./tags.ts";
 import type { Theme } from "./theme.ts";
 import type { Snapshot } from "./wire.ts";
 
 const isAlongAlpha = (f: Field): boolean => f.nAlpha > 1;
+const NARROW = 460;
 const count = (f: Field): number => Math.max(f.nAlpha, f.nBeta);
 
 /** Blue and orange of Okabe and Ito (2008), for color-blind eyes; lighter on dark ground. */
@@ -16,51 +20,74 @@ const inks = (theme: Theme): [string, string] => (theme.dark ? ["#56b4e9", "#e69
 
 /** What is drawn on the second axis: the layer that was chosen to color, else accuracy beside loss and loss beside accuracy. */
 export function secondQuantity(snapshot: Snapshot, f: Field): string | null {
-  if (f.color.quantity !== f.quantity) return f.color.quantity;
-  const other = f.quantity === "loss" ? "accuracy" : f.quantity === "accuracy" ? "loss" : null;
-  return other !== null && snapshot.layers.has(other) ? other : null;
+  if (partsOf(f.color.quantity).base !== partsOf(f.quantity).base) return f.color.quantity;
+  const { base, isError } = partsOf(f.quantity);
+  const other = { loss: "accuracy", accuracy: "loss" }[base];
+  return other && !isError ? counterpart(snapshot, f.quantity, other) : null;
 }
 
-const axisOf = (c: Channel, color: string): ValueAxis => ({
+const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
   lo: c.lo,
   hi: c.hi,
   scale: c.scale,
   percent: c.percent,
-  name: quantityName(c.quantity),
+  name: quantityName(several ? partsOf(c.quantity).base : c.quantity),
   color,
 });
 
-/** The curve of a channel, with its standard error as a band where it is known. */
-function seriesOf(c: Channel, side: "left" | "right", color: string, snapshot: Snapshot, evaluated: Float32Array): Series {
-  const series: Series = { name: quantityName(c.quantity), side, y: c.z, color, style: "solid", dots: evaluated };
-  const error = snapshot.layers.get(`${c.quantity}_stderr`);
-  if (!error?.some((v) => v > 0)) return series;
-  const at = (sign: number) => Float32Array.from(c.values, (v, i) => {
-    const shifted = v + sign * (error[i] || 0);
-    return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
+const STYLES = ["solid", "dashed", "dotted"] as const;
+
+/** The curves of one axis, one for each of the data: of several seeds their mean and range, else with the standard error. */
+function curvesOf(c: Channel, side: "left" | "right", color: string, snapshot: Snapshot, evaluated: Float32Array): Series[] {
+  const scaled = (values: Float32Array): Float32Array => values.map((v) => scaleValue(v, c.scale));
+  return siblings(snapshot, c.quantity).map((name, i): Series => {
+    const values = snapshot.layers.get(name) as Float32Array;
+    const series: Series = { name: quantityName(name), side, y: scaled(values), color, style: STYLES[Math.min(i, 2)] };
+    if (snapshot.runs) {
+      const runs = snapshot.runs.map((layers) => scaled(layers.get(name) as Float32Array));
+      const { low, high } = bandOf(runs);
+      return { ...series, band: { low, high }, ...(runs.length <= 12 ? { runs } : {}) };
+    }
+    const error = snapshot.layers.get(`${name}_stderr`);
+    if (!error?.some((v) => v > 0)) return { ...series, dots: evaluated };
+    const at = (sign: number) => Float32Array.from(values, (v, k) => {
+      const shifted = v + sign * (error[k] || 0);
+      return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
+    });
+    return { ...series, dots: evaluated, band: { low: at(-1), high: at(1) } };
   });
-  return { ...series, band: { low: at(-1), high: at(1) } };
 }
 
-function makeChart(scene: Scene): Chart {
+function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const { field: f, snapshot, theme, width, height } = scene;
   const [first, second] = inks(theme);
   const other = secondQuantity(snapshot, f);
   const along = isAlongAlpha(f);
-  const fixed = along ? `beta = ${formatNumber(f.beta[0])}` : `alpha = ${formatNumber(f.alpha[0])}`;
-  const room = { left: 74, right: other ? 74 : 22, top: 30, bottom: 50 };
-  const chart: Chart = {
-    frame: { x: room.left, y: room.top, width: Math.max(width - room.left - room.right, 40), height: Math.max(height - room.top - room.bottom, 40) },
-    x: along ? f.alpha : f.beta,
-    xName: `${along ? "alpha" : "beta"}   (one line: ${fixed})`,
-    left: axisOf(f, first),
-    series: [seriesOf(f, "left", first, snapshot, f.evaluated)],
-    legend: true,
-  };
-  if (!other) return chart;
+  const fixed = along ? f.beta[0] : f.alpha[0];
   const isColor = f.color.quantity === other;
-  const channel = isColor ? f.color : makeChannel(other, snapshot.layers.get(other) as Float32Array, isPercent(other) ? "linear" : f.scale);
-  return { ...chart, right: axisOf(channel, second), series: [...chart.series, seriesOf(channel, "right", second, snapshot, f.evaluated)] };
+  const scale = other && isPercent(other) ? "linear" : f.scale;
+  const channel = isColor ? f.color : other && makeChannel(other, snapshot.layers.get(other) as Float32Array, scale, { reach: reachOfCurves(snapshot, other) });
+  const left = curvesOf(f, "left", first, snapshot, f.evaluated);
+  const series = channel ? [...left, ...curvesOf(channel, "right", second, snapshot, f.evaluated)] : left;
+  const remark = snapshot.runs ? `mean and range of ${snapshot.runs.length} seeds` : "";
+  // In a narrow picture the legend names the axes.
+  const narrow = width < NARROW;
+  const side = narrow ? 46 : 74;
+  const room = { left: side, right: channel ? side : 22, bottom: 50 };
+  const inner = Math.max(width - room.left - room.right, 40);
+  const top = 14 + LEGEND_ROW * layOutLegend(ctx, theme, series, inner, remark).rows;
+  const several = left.length > 1;
+  const named = (axis: ValueAxis): ValueAxis => (narrow ? { ...axis, name: "" } : axis);
+  return {
+    frame: { x: room.left, y: top, width: inner, height: Math.max(height - top - room.bottom, 40) },
+    x: along ? f.alpha : f.beta,
+    xName: (along ? "alpha" : "beta") + (fixed === 0 ? "" : `   (at ${along ? "beta" : "alpha"} = ${formatNumber(fixed)})`),
+    left: named(axisOf(f, first, several)),
+    ...(channel ? { right: named(axisOf(channel, second, several)) } : {}),
+    series,
+    legend: true,
+    remark,
+  };
 }
 
 function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width, height }: Scene): void {
@@ -70,12 +97,26 @@ function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width
   drawText(ctx, theme, "One point: there is no surface to draw", width / 2, height / 2 + 56, { size: 12, color: theme.muted });
 }
 
+/** The models that a line goes through. */
+function drawMarks(ctx: CanvasRenderingContext2D, scene: Scene, { frame, left }: Chart): void {
+  const { field: f, look, marks } = scene;
+  const tags = Object.entries(marks).flatMap(([text, coordinates]): Tag[] => {
+    const at = locate(f, ...coordinates);
+    const z = at ? interpolate(f, at.column, at.row) : NaN;
+    if (!at || Number.isNaN(z)) return [];
+    const [x, y] = [chartX(frame, Math.max(at.column, at.row), count(f)), chartY(frame, left, z)];
+    centerMark(ctx, x, y);
+    return [{ text, x, y, strong: true }];
+  });
+  if (look.show_labels) drawTags(ctx, scene, tags, frame, []);
+}
+
 export function makeLinePlot(): Plot {
   let drawn: { chart: Chart; field: Field } | null = null;
   return {
     draw(ctx, scene) {
       const { field: f, theme, look } = scene;
-      drawn = { chart: makeChart(scene), field: f };
+      drawn = { chart: makeChart(ctx, scene), field: f };
       if (count(f) === 1) {
         drawSinglePoint(ctx, scene);
         return true;
@@ -86,6 +127,7 @@ export function makeLinePlot(): Plot {
       const i = Math.round((-lo / (hi - lo)) * (count(f) - 1));
       const known = look.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i]);
       if (known) centerMark(ctx, chartX(frame, i, count(f)), chartY(frame, left, f.z[i]));
+      if (look.show_marks) drawMarks(ctx, scene, drawn.chart);
       return true;
     },
     pick(x) {

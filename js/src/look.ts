@@ -17,6 +17,8 @@ export interface LookHost {
 
 /** What the picture has: controls of what it has not are left out. */
 interface Has {
+  /** A single row or column, or one point. */
+  line: boolean;
   spatial: boolean;
   path: boolean;
   labels: boolean;
@@ -130,23 +132,25 @@ export function makeLook(host: LookHost): LookPanel {
     return button;
   };
   const svg = save("svg");
+  const levelsField = field("levels", levels);
+  const viewField = field("view", h("div", { class: "ll-choice" }, ...presets));
   return {
     element: h(
       "div",
       { class: "ll-look" },
       field("color", color, colormap),
-      field("levels", levels),
+      levelsField,
       clip.element,
       limits.element,
       field("show", ...boxes.map(({ element }) => element)),
       h(
         "div",
         { class: "ll-pair" },
-        field("view", h("div", { class: "ll-choice" }, ...presets)),
+        viewField,
         field("save", h("div", { class: "ll-choice" }, save("png"), svg)),
       ),
     ),
-    update(controls, layers, f, { spatial, path, labels }) {
+    update(controls, layers, f, { line, spatial, path, labels }) {
       options(color, [["", "As the height"], ...layers.map((name): [string, string] => [name, quantityName(name)])], controls.color ?? "");
       options(colormap, COLORMAPS, controls.colormap);
       const custom: [string, string][] = typeof controls.levels === "string" ? [] : [["custom", "As given"]];
@@ -155,8 +159,9 @@ export function makeLook(host: LookHost): LookPanel {
       limits.update(controls);
       for (const { name, box, element } of boxes) {
         box.checked = controls[name];
-        toggle(element, name === "show_path" || name === "show_drop_lines" ? path : name === "show_labels" ? labels : true);
+        toggle(element, name === "show_marks" || (name === "show_labels" ? labels : !line && (path || (name !== "show_path" && name !== "show_drop_lines"))));
       }
+      for (const element of [colormap, levelsField, viewField]) toggle(element, !line);
       for (const button of presets) button.disabled = !spatial;
       svg.disabled = spatial;
       svg.title = spatial ? "Contours and lines can be saved as SVG, the 3D picture as PNG" : "Save the picture as SVG";

@@ -39,7 +39,6 @@ export function makePanel(host: LookHost, live: boolean): Panel {
   const look = makeLook(host);
   const plane = h("div", { class: "ll-plane" }, alpha.element, beta.element, seed.element, resolution.element);
   const element = h("details", { class: "ll-panel", open: true }, h("summary", {}, "Controls"), plane, look.element);
-  toggle(plane, live);
   let wanted = true;
   element.addEventListener("toggle", () => {
     if (element.open === wanted) return;
@@ -53,10 +52,16 @@ export function makePanel(host: LookHost, live: boolean): Panel {
       if (wanted !== controls.show_panel) element.open = wanted = controls.show_panel;
       alpha.update(controls.alpha, controls.resolution[0] === 1);
       beta.update(controls.beta, controls.resolution[1] === 1);
-      seed.update(controls.seed, meta?.seed === null, seedState(meta, stale));
+      // Of a result only the seed can be chosen, where it has several.
+      const choices = meta?.seeds && Math.min(...meta.shape) > 1 ? meta.seeds : null;
+      toggle(plane, live || choices !== null);
+      for (const control of [alpha, beta, resolution]) toggle(control.element, live);
+      if (choices) seed.update(choices.includes(controls.seed) ? controls.seed : choices[0], false, "shown", choices);
+      else seed.update(controls.seed, meta?.seed === null, seedState(meta, stale));
       resolution.update(controls.resolution, [controls.alpha[0] === controls.alpha[1], controls.beta[0] === controls.beta[1]]);
       const layers = (meta?.layers ?? []).filter((name) => name !== "evaluated");
-      const names = { path: meta?.trajectory !== undefined, labels: meta?.trajectory !== undefined || meta?.marks !== undefined };
+      const line = meta !== null && Math.min(...meta.shape) === 1;
+      const names = { line, path: meta?.trajectory !== undefined, labels: meta?.trajectory !== undefined || meta?.marks !== undefined };
       look.update(controls, layers, field, { spatial, ...names });
     },
     overlays(controls) {

@@ -4,6 +4,7 @@ import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
 import { unscale } from "./channel.ts";
 import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
 import { capturedText, type Path } from "./path.ts";
+import { isLine } from "./runs.ts";
 import type { Meta, Snapshot } from "./wire.ts";
 
 function valueText(snapshot: Snapshot, name: string, i: number): string {
@@ -35,7 +36,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
     ...[...names].map((name) => valueText(snapshot, name, i)).filter(Boolean),
-    pointState(snapshot, field.quantity, i),
+    snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i),
   ].join(" · ");
 }
 

@@ -21,7 +21,8 @@ export type SeedState = "computing" | "shown" | "halted";
 
 export interface SeedControl {
   element: HTMLElement;
-  update(seed: number, fixedDirections: boolean, state: SeedState): void;
+  /** With `choices` no other seeds are offered. */
+  update(seed: number, fixedDirections: boolean, state: SeedState, choices?: number[] | null): void;
   destroy(): void;
 }
 
@@ -48,11 +49,19 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     play,
   );
   let current = 0;
+  let choices: number[] | null = null;
+  /** The slider stands at the seed, or at its place among the choices. */
+  const read = (): number | null => parseSeed(choices ? String(choices[Number(slider.value)]) : slider.value);
+  const neighbor = (by: 1 | -1): number | null => {
+    if (!choices) return parseSeed(String(current + by));
+    return choices[choices.indexOf(current) + by] ?? null;
+  };
   let dragging = false;
 
   const show = (seed: number): void => {
-    slider.max = String(Math.max(SLIDER_MAX, current));
-    slider.value = String(seed);
+    slider.max = String(choices ? choices.length - 1 : Math.max(SLIDER_MAX, current));
+    slider.value = String(choices ? choices.indexOf(seed) : seed);
+    slider.setAttribute("aria-valuetext", String(seed));
     number.value = String(seed);
   };
   let first: number | null = null;
@@ -67,23 +76,27 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     play.title = label;
     play.replaceChildren(icon(playing ? HALT : PLAY));
   };
+  const bound = (): void => {
+    previous.disabled = neighbor(-1) === null;
+    next.disabled = neighbor(1) === null;
+  };
   const settle = (seed: number | null): void => {
     dragging = false;
-    if (seed !== null && seed !== current) {
+    if (seed !== null && seed !== current && (choices?.includes(seed) ?? true)) {
       current = seed;
       commit(seed);
     }
     show(current);
-    previous.disabled = current === 0;
+    bound();
   };
   slider.addEventListener("input", () => {
     dragging = true;
-    number.value = slider.value;
+    number.value = String(read() ?? current);
   });
-  slider.addEventListener("change", () => settle(parseSeed(slider.value)));
+  slider.addEventListener("change", () => settle(read()));
   number.addEventListener("change", () => settle(parseSeed(number.value)));
-  previous.addEventListener("click", () => settle(parseSeed(String(current - 1))));
-  next.addEventListener("click", () => settle(parseSeed(String(current + 1))));
+  previous.addEventListener("click", () => settle(neighbor(-1)));
+  next.addEventListener("click", () => settle(neighbor(1)));
   play.addEventListener("click", () => {
     setPlaying(first === null);
     walk("shown");
@@ -99,16 +112,20 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     if (state !== "shown" || timer !== undefined) return;
     timer = setTimeout(() => {
       timer = undefined;
-      if (first !== null) settle(current + 1 < first + PLAYED ? current + 1 : first);
+      if (first === null) return;
+      if (choices) settle(neighbor(1) ?? choices[0]);
+      else settle(current + 1 < first + PLAYED ? current + 1 : first);
     }, LOOK_MS);
   };
   return {
     element,
-    update(seed, fixedDirections, state) {
+    update(seed, fixedDirections, state, offered = null) {
+      choices = offered;
       element.title = fixedDirections ? "The directions were given, so there is no seed to choose" : "Seed of the random directions";
       for (const control of [slider, number, next, play]) control.disabled = fixedDirections;
       current = seed;
-      previous.disabled = fixedDirections || seed === 0;
+      bound();
+      if (fixedDirections) previous.disabled = next.disabled = true;
       if (!dragging) show(seed);
       if (timer === undefined) walk(state);
     },

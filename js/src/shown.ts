@@ -2,15 +2,19 @@
 
 import { makeField, rangeKey, type Field } from "./field.ts";
 import { makePath, reachOf, type Path } from "./path.ts";
+import { chooseRun, isLine, reachOfCurves } from "./runs.ts";
 import { decodeFrame, isSamePlane, parseMeta, type Controls, type Marks, type Meta, type Range, type Snapshot } from "./wire.ts";
 
 export interface Shown {
   frame: DataView | null;
   /** The latest meta, and the one of the frame that is shown. */
   meta: Meta | null;
+  /** What the frame holds, and the part of it that is shown: one of several seeds. */
+  decoded: Snapshot | null;
   snapshot: Snapshot | null;
   snapshotMeta: Meta | null;
   field: Field | null;
+  run: number;
   fieldKey: string;
   path: Path | null;
   marks: Marks;
@@ -18,7 +22,7 @@ export interface Shown {
   common: Record<string, Range | null>;
 }
 
-export const nothing = (): Shown => ({ frame: null, meta: null, snapshot: null, snapshotMeta: null, field: null, fieldKey: "", path: null, marks: {}, common: {} });
+export const nothing = (): Shown => ({ frame: null, meta: null, decoded: null, snapshot: null, snapshotMeta: null, field: null, run: 0, fieldKey: "", path: null, marks: {}, common: {} });
 
 /** Takes in the latest bytes; decodes only what changed. */
 export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): void {
@@ -33,7 +37,7 @@ export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): 
     const snapshot = decodeFrame(frame, meta);
     // Bytes that do not fit, or a plane without a single patch yet, are left aside: the last picture is better than none.
     const isEmpty = snapshot !== null && meta.status === "running" && !hasPatch(snapshot);
-    if (snapshot && !(isEmpty && before)) Object.assign(shown, { snapshot, snapshotMeta: meta, field: null });
+    if (snapshot && !(isEmpty && before)) Object.assign(shown, { decoded: snapshot, snapshot: null, snapshotMeta: meta, field: null });
   }
   shown.meta = meta;
 }
@@ -52,10 +56,13 @@ export function hasPatch({ nAlpha, nBeta, layers }: Snapshot): boolean {
 
 /** Makes the field again when the frame, a control that matters to it or a common range changed. */
 export function takeControls(shown: Shown, controls: Controls, common: (key: string) => Range | null): void {
-  const { snapshot, snapshotMeta } = shown;
-  if (!snapshot || !snapshotMeta) return;
+  const { decoded, snapshotMeta } = shown;
+  if (!decoded || !snapshotMeta) return;
+  const index = isLine(decoded) ? 0 : (snapshotMeta.seeds ?? []).indexOf(controls.seed);
+  if (!shown.snapshot || (decoded.runs && !isLine(decoded) && shown.run !== index)) Object.assign(shown, { snapshot: chooseRun(decoded, index), run: index, field: null });
+  const snapshot = shown.snapshot as Snapshot;
   const { quantity, scale, color, clip, limits, levels } = controls;
-  const reach = reachOf(snapshotMeta.trajectory, quantity);
+  const reach = reachOfCurves(snapshot, quantity) ?? reachOf(snapshotMeta.trajectory, quantity);
   const choice = { quantity, scale, color, clip, limits, levels, reach };
   const key = JSON.stringify(choice);
   const agreed = Object.entries(shown.common).every(([name, range]) => `${range}` === `${common(name)}`);

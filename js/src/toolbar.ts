@@ -66,6 +66,7 @@ export function makeToolbar(set: (controls: Partial<Controls>) => void, fullScre
       title.title = title.textContent ?? "";
       subtitle.title = subtitle.textContent ?? "";
       view.select(effectiveView);
+      toggle(view.element, meta === null || Math.min(...meta.shape) > 1);
       scale.select(controls.scale);
       const solid = view.buttons.get("surface") as HTMLButtonElement;
       solid.disabled = !hasWebGL;

@@ -52,6 +52,8 @@ export interface Meta {
   subtitle: string;
   error: string | null;
   trajectory?: Trajectory;
+  /** The frame holds the surfaces of all these seeds, one after the other. */
+  seeds?: number[];
   marks?: Marks;
 }
 
@@ -120,6 +122,8 @@ export interface Snapshot {
   nAlpha: number;
   nBeta: number;
   layers: Map<string, Float32Array>;
+  /** The layers of each seed, where there are several. */
+  runs?: Map<string, Float32Array>[];
 }
 
 const STATUSES: readonly string[] = ["running", "paused", "stopped", "done", "error"];
@@ -147,22 +151,22 @@ export function parseMeta(json: unknown): Meta | null {
 }
 
 /**
- * Splits the bytes of a frame into its layers: float32 little-endian, C order, shape (n_layers, n_beta, n_alpha).
+ * Splits the bytes of a frame into its layers: float32 little-endian, C order, shape (n_layers, n_beta, n_alpha), as many
+ * times as there are seeds.
  * Returns null when there is no frame yet or its length does not belong to this meta.
  */
 export function decodeFrame(frame: DataView | null, meta: Meta): Snapshot | null {
   const [nBeta, nAlpha] = meta.shape;
   const size = nBeta * nAlpha;
-  if (!frame || frame.byteLength === 0 || frame.byteLength !== 4 * size * meta.layers.length) return null;
+  const nLayers = meta.layers.length;
+  const nRuns = meta.seeds?.length ?? 1;
+  if (!frame || frame.byteLength === 0 || frame.byteLength !== 4 * size * nLayers * nRuns) return null;
   // A host need not align the buffer to four bytes; a copy always is.
   const aligned = frame.byteOffset % 4 === 0;
   const buffer = aligned ? frame.buffer : frame.buffer.slice(frame.byteOffset, frame.byteOffset + frame.byteLength);
-  const all = new Float32Array(buffer, aligned ? frame.byteOffset : 0, size * meta.layers.length);
-  return {
-    nAlpha,
-    nBeta,
-    layers: new Map(meta.layers.map((name, i) => [name, all.subarray(i * size, (i + 1) * size)])),
-  };
+  const all = new Float32Array(buffer, aligned ? frame.byteOffset : 0, size * nLayers * nRuns);
+  const runs = Array.from({ length: nRuns }, (_, k) => new Map(meta.layers.map((name, i) => [name, all.subarray((k * nLayers + i) * size, (k * nLayers + i + 1) * size)])));
+  return { nAlpha, nBeta, layers: runs[0], ...(meta.seeds ? { runs } : {}) };
 }
 
 const near = (a: Range, b: Range): boolean => {
@@ -172,7 +176,7 @@ const near = (a: Range, b: Range): boolean => {
 
 /** True when two metas describe frames of the same points and layers. */
 export const isSamePlane = (a: Meta, b: Meta): boolean =>
-  near(a.alpha, b.alpha) && near(a.beta, b.beta) && a.seed === b.seed && `${a.shape} ${a.layers}` === `${b.shape} ${b.layers}`;
+  near(a.alpha, b.alpha) && near(a.beta, b.beta) && a.seed === b.seed && `${a.shape} ${a.layers} ${a.seeds}` === `${b.shape} ${b.layers} ${b.seeds}`;
 
 /** True when the picture belongs to an earlier choice of ranges, seed or resolution. */
 export function isStale(meta: Meta, controls: Controls): boolean {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -121,7 +122,8 @@ def interpolate(
         )
     a, b = unwrapped(model_a), unwrapped(model_b)
     direction = between(a, b, over="states" if batchnorm == "interpolate" else "parameters")
-    known = {"directions": "between", "model_b_fingerprint": fingerprint(b)}
+    marks = json.dumps({"a": (0.0, 0.0), "b": (1.0, 0.0)})
+    known = {"directions": "between", "model_b_fingerprint": fingerprint(b), "marks": marks}
     line = partial(_line, known=known, save_to=save_to, progress=progress, resume=resume)
     return line(a, loader, direction, resolution=resolution, alpha=alpha, batchnorm=batchnorm, **options)
 

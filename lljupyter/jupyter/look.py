@@ -86,7 +86,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         raise NotImplementedError
 
     def _pictures(self) -> list[Picture]:
-        return [Picture(*on_grid(self.surface), self.title, {name: getattr(self, name) for name in LOOK})]
+        return [Picture(*on_grid(self.surface, seeds=True), self.title, {name: getattr(self, name) for name in LOOK})]
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes settings from the browser; what is refused goes back to the value that was kept."""

@@ -20,19 +20,26 @@ class ResultWidget(Landscape):
 
     Args:
         dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced; one of
-            the dimensions may be missing, for a line.
-        **look: How it is drawn, see ``Landscape``.
+            the dimensions may be missing, for a line. With a dimension ``seed``, too, lines are drawn as their mean
+            and range, and surfaces one at a time.
+        **look: How it is drawn, see ``Landscape``; and ``seed``.
+
+    Attributes:
+        seed: Which of several surfaces is shown; None where there is one.
 
     Raises:
         TypeError: If it is no Dataset, or an option is unknown.
         ValueError: If the Dataset has no such dimensions or nothing to draw.
     """
 
+    seed = traitlets.Any(None).tag(sync=True)
+
     def __init__(self, dataset: xarray.Dataset, **look: Any) -> None:
         if unknown := [name for name in look if not self.has_trait(name)]:
             raise TypeError(f"expected how it is drawn, such as view or colormap, got {unknown[0]!r}")
         check_choices(look)
-        self._dataset, self._names = on_grid(dataset)
+        self._dataset, self._names = on_grid(dataset, seeds=True)
+        self._seeds = [int(s) for s in self._dataset["seed"].values] if "seed" in self._dataset.dims else [None]
         look.setdefault("quantity", self._names[0])
         frame, meta = pack_dataset(self._dataset, self._names)
         super().__init__(frame=frame, meta=dict(meta), **look)
@@ -50,7 +57,21 @@ class ResultWidget(Landscape):
     def __repr__(self) -> str:
         """The same in every session, so that stored notebooks can be compared."""
         n_beta, n_alpha = self.meta["shape"]
-        return f"ResultWidget({self.meta['title']}, {n_alpha} x {n_beta})"
+        seeds = f", {len(self._seeds)} seeds" if len(self._seeds) > 1 else ""
+        return f"ResultWidget({self.meta['title']}, {n_alpha} x {n_beta}{seeds})"
+
+    @traitlets.default("seed")
+    def _first_seed(self) -> int | None:
+        return self._seeds[0]
+
+    @traitlets.validate("seed")
+    def _valid_seed(self, proposal: Any) -> Any:
+        return self._refusing(proposal, self._checked_seed)
+
+    def _checked_seed(self, name: str, value: Any) -> Any:
+        if value not in self._seeds:
+            raise ValueError(f"expected {name} as one of {self._seeds}, got {value!r}; try {self._seeds[0]!r}")
+        return self._seeds[self._seeds.index(value)]
 
     @traitlets.default("quantity")
     def _first_quantity(self) -> str:

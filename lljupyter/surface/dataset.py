@@ -87,15 +87,16 @@ def add_trajectory(
     return whole
 
 
-def on_grid(dataset: Any) -> tuple[Any, list[str]]:
+def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     """Checks that a Dataset can be drawn; a line gets the axis that it lacks.
 
     Args:
         dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced and
             ascending; one of the dimensions may be missing, for a line. Not changed.
+        seeds: Whether there may be a dimension ``seed``, too, as ``repeats`` makes it.
 
     Returns:
-        The Dataset with both dimensions, and the names of what can be drawn, ``loss`` first.
+        The Dataset with both dimensions (and ``seed``), and the names of what can be drawn, ``loss`` first.
 
     Raises:
         TypeError: If it is no Dataset.
@@ -105,6 +106,8 @@ def on_grid(dataset: Any) -> tuple[Any, list[str]]:
         raise TypeError(
             f"expected an xarray.Dataset, got {type(dataset).__name__}; loss_surface(model, loader) returns one"
         )
+    if "seed" in dataset.dims and not (seeds and dataset.sizes["seed"]):
+        raise ValueError(f"expected one seed, got {dataset.sizes['seed']} of them; take one with dataset.isel(seed=0)")
     known = [axis for axis in ("alpha", "beta") if axis in dataset.dims and axis in dataset.coords]
     if not known:
         raise ValueError(f"expected a Dataset on the dimensions (beta, alpha), got {tuple(dataset.dims)}")
@@ -122,7 +125,7 @@ def on_grid(dataset: Any) -> tuple[Any, list[str]]:
     names = [
         str(name)
         for name, values in dataset.data_vars.items()
-        if name != "evaluated" and set(values.dims) == {"alpha", "beta"} and values.dtype.kind in "biuf"
+        if name != "evaluated" and set(values.dims) - {"seed"} == {"alpha", "beta"} and values.dtype.kind in "biuf"
     ]
     if not names:
         raise ValueError(

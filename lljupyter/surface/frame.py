@@ -67,9 +67,14 @@ class _Always(TypedDict):
 
 
 class Meta(_Always, total=False):
-    """Describes a frame; ``trajectory`` is there when the surface has one, ``marks`` when its plane names points."""
+    """Describes a frame.
+
+    ``trajectory`` is there when the surface has one, ``marks`` when its plane names points. With ``seeds`` the frame
+    holds the surfaces of all these seeds, one after the other, each of them with all layers.
+    """
 
     trajectory: Trajectory
+    seeds: list[int]
     marks: dict[str, tuple[float, float]]
 
 
@@ -77,12 +82,18 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
     """Packs a result that is complete, or as far as it is.
 
     Args:
-        dataset: With the coordinates alpha and beta, evenly spaced and ascending.
+        dataset: With the coordinates alpha and beta, evenly spaced and ascending; and seed, where there are several.
         names: Its variables on (beta, alpha) that can be drawn.
 
     Returns:
         ``frame``, see ``make_frame``, and ``meta`` with the status "done" and the sequence 0.
     """
+    if "seed" in dataset.dims:
+        packed = [pack_dataset(dataset.isel(seed=i, drop=True), names) for i in range(dataset.sizes["seed"])]
+        meta = packed[0][1]
+        meta["seeds"] = [int(seed) for seed in dataset["seed"].values]
+        meta["n_done"], meta["n_points"] = (sum(m[key] for _, m in packed) for key in ("n_done", "n_points"))
+        return b"".join(frame for frame, _ in packed), meta
     alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
     values = {name: _values(dataset, name) for name in names}
     known = _values(dataset, "evaluated") != 0 if "evaluated" in dataset else np.ones((len(beta), len(alpha)), bool)
@@ -91,7 +102,7 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
     measured = {name: array for name, array in values.items() if not name.endswith("_stderr")}
     on_grid = len(at[0]) == 1 == len(at[1]) and bool(known[at][0])
     seed = dataset.attrs.get("seed")
-    meta: Meta = {
+    meta = {
         "version": VERSION,
         "sequence": 0,
         "status": "done",

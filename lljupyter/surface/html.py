@@ -94,7 +94,7 @@ def pictures(
         raise ValueError(f"expected {len(split)} names, one a landscape, got {names!r}")
     if unknown := [name for name in look if name not in LOOK]:
         raise TypeError(f"expected how it is drawn, one of {LOOK}, got {unknown[0]!r}")
-    checked = [on_grid(surface) for surface, _ in split]
+    checked = [on_grid(surface, seeds=True) for surface, _ in split]
     common = [name for name in checked[0][1] if all(name in other for _, other in checked)]
     if not common:
         raise ValueError(
@@ -107,8 +107,8 @@ def pictures(
 
 
 def by_seed(surface: Any) -> list[tuple[Any, str]]:
-    """Splits a surface with a dimension ``seed`` into one for each, with a heading."""
-    if "seed" not in getattr(surface, "dims", ()):
+    """Splits a surface with a dimension ``seed`` into one for each, with a heading; lines are drawn together."""
+    if not {"seed", "alpha", "beta"} <= set(getattr(surface, "dims", ())):
         return [(surface, "")]
     seeds = [int(seed) for seed in surface["seed"].values]
     model = surface.attrs.get("model", "Loss landscape")

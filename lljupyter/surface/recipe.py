@@ -32,7 +32,7 @@ def describe(dataset: xarray.Dataset) -> str:
     """Returns one or two sentences under a picture: what is drawn, over what, and what is missing.
 
     Args:
-        dataset: On the dimensions (beta, alpha).
+        dataset: On the dimensions (beta, alpha), and seed where there are several.
     """
     told = dataset.attrs
     n_beta, n_alpha = dataset.sizes["beta"], dataset.sizes["alpha"]
@@ -46,17 +46,20 @@ def describe(dataset: xarray.Dataset) -> str:
         where = f"around {model}, theta* + {axis} {direction}"
     else:
         where = f"around {model}, theta* + alpha delta + beta eta"
+    seeds = dataset["seed"].values.tolist() if "seed" in dataset.dims else [told.get("seed")]
+    drawn = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
     how = {
-        "random": f"{'A random direction' if line else 'Random directions'} of seed {told.get('seed')}",
+        "random": f"{'A random direction' if line and len(seeds) == 1 else 'Random directions'} of {drawn}",
         "pca": "Principal directions of the training run",
         "given": "Given directions",
         "gradient": "Along the gradient",
     }.get(str(told.get("directions")), "")
     parts = ", ".join(part for part in (how, subtitle(told)) if part)
     sentences = [f"The {'line' if line else 'plane'} {where}.", *([f"{parts[0].upper()}{parts[1:]}."] if parts else [])]
-    done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_alpha * n_beta
-    if done < n_alpha * n_beta:
-        sentences.append(f"{done:,} of {n_alpha * n_beta:,} points are evaluated, those between are interpolated.")
+    n_points = n_alpha * n_beta * len(seeds)
+    done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_points
+    if done < n_points:
+        sentences.append(f"{done:,} of {n_points:,} points are evaluated, those between are interpolated.")
     captured = float(told.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
         sentences.append(f"The plane holds {captured:.1%} of the variation of the training run.")
