@@ -172,7 +172,7 @@ interface Entry {
 }
 
 /** Where the names of the curves go, in as many rows as it takes. */
-export function layOutLegend(ctx: CanvasRenderingContext2D, theme: Theme, series: Series[], width: number, remark = ""): { entries: Entry[]; rows: number } {
+export function layOutLegend(ctx: CanvasRenderingContext2D, theme: Theme, series: Series[], width: number, remark = ""): { entries: Entry[]; count: number } {
   ctx.font = fontOf(theme, 11);
   let [x, row] = [0, 0];
   const entries = [...series, ...(remark ? [null] : [])].map((s): Entry => {
@@ -183,15 +183,15 @@ export function layOutLegend(ctx: CanvasRenderingContext2D, theme: Theme, series
     x += needed + 18;
     return entry;
   });
-  return { entries, rows: row + 1 };
+  return { entries, count: row + 1 };
 }
 
 export const LEGEND_ROW = 16;
 
 function drawLegend(ctx: CanvasRenderingContext2D, theme: Theme, { frame, series, remark }: Chart): void {
-  const { entries, rows } = layOutLegend(ctx, theme, series, frame.width, remark);
+  const { entries, count } = layOutLegend(ctx, theme, series, frame.width, remark);
   for (const { name, x, row, series: s } of entries) {
-    const [at, y] = [frame.x + x, frame.y - 12 - LEGEND_ROW * (rows - 1 - row)];
+    const [at, y] = [frame.x + x, frame.y - 12 - LEGEND_ROW * (count - 1 - row)];
     if (s) {
       ctx.strokeStyle = s.color;
       ctx.lineWidth = 2;

@@ -75,7 +75,7 @@ function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const side = narrow ? 46 : 74;
   const room = { left: side, right: channel ? side : 22, bottom: 50 };
   const inner = Math.max(width - room.left - room.right, 40);
-  const top = 14 + LEGEND_ROW * layOutLegend(ctx, theme, series, inner, remark).rows;
+  const top = 14 + LEGEND_ROW * layOutLegend(ctx, theme, series, inner, remark).count;
   const several = left.length > 1;
   const named = (axis: ValueAxis): ValueAxis => (narrow ? { ...axis, name: "" } : axis);
   return {

@@ -78,8 +78,8 @@ test("the legend takes the rows it needs", () => {
   const ctx = { measureText: (text: string) => ({ width: 7 * text.length }) } as unknown as CanvasRenderingContext2D;
   const theme = { dark: false, background: "", text: "", muted: "", grid: "", pane: "", accent: "", font: "sans-serif" };
   const series = ["Train loss", "Test loss", "Train accuracy"].map((name): Series => ({ name, side: "left", y: [], color: "#000", style: "solid" }));
-  assert.equal(layOutLegend(ctx, theme, series, 800).rows, 1);
-  const { entries, rows } = layOutLegend(ctx, theme, series, 240, "of 5 seeds");
-  assert.equal(rows, 2);
+  assert.equal(layOutLegend(ctx, theme, series, 800).count, 1);
+  const { entries, count } = layOutLegend(ctx, theme, series, 240, "of 5 seeds");
+  assert.equal(count, 2);
   assert.deepEqual(entries.map((e) => e.row), [0, 0, 1, 1]);
 });
