@@ -7,9 +7,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from lljupyter import loss_surface
+from lljupyter import TrajectoryRecorder, loss_surface
 from lljupyter.engine import evaluator
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import parameters_of
@@ -68,3 +69,16 @@ def test_model_on_the_cpu_with_data_on_the_gpu_is_refused():
         ValueError, match="expected data on the model's device cpu or on the CPU, got a tensor on cuda:0"
     ):
         loss_surface(network(), data, resolution=3, progress=False)
+
+
+def test_checkpoints_of_a_model_on_the_gpu(tmp_path):
+    model = network().cuda()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    states = []
+    with TrajectoryRecorder(model, optimizer, tmp_path):
+        for inputs, classes in batches():
+            states.append({name: tensor.cpu() for name, tensor in model.state_dict().items()})
+            nn.functional.cross_entropy(model(inputs.cuda()), classes.cuda()).backward()
+            optimizer.step()
+    for file, state in zip(sorted(tmp_path.iterdir()), states, strict=False):
+        assert all(torch.equal(tensor, state[name]) for name, tensor in load_file(file).items())

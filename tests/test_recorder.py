@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from reference import PATIENCE
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lljupyter import TrajectoryRecorder
@@ -86,23 +89,65 @@ def test_a_run_that_goes_back_drops_what_came_after(tmp_path):
     assert steps(tmp_path) == [0, 2, 4, 5]
 
 
-def test_an_error_in_training_keeps_what_is_recorded_and_a_torn_write_leaves_nothing(tmp_path, monkeypatch):
+def torn(tensors, path, metadata):
+    if metadata["step"] != "4":
+        return save_file(tensors, path, metadata)
+    path.write_bytes(b"half")
+    raise OSError("disk full")
+
+
+@pytest.mark.parametrize(("away", "n_steps"), [(False, 9), (True, 4), (True, 9)])
+def test_a_torn_write_leaves_nothing_and_is_told_in_time(tmp_path, monkeypatch, away, n_steps):
     model, optimizer = model_and_optimizer()
+    monkeypatch.setattr(module, "save_file", torn)
+    monkeypatch.setattr(module, "_away", lambda states: away)
+    recorder = TrajectoryRecorder(model, optimizer, tmp_path, every=2)
+    with pytest.raises(OSError, match="disk full"), recorder:
+        train(model, optimizer, n_steps)
+    assert recorder.step == (min(n_steps, 6) if away else 4)
+    assert steps(tmp_path) == [0, 2]
+    assert len(list(tmp_path.iterdir())) == 2
+    train(model, optimizer, 1)
+    assert recorder.step <= 6  # the hook is gone
 
-    def torn(tensors, path, metadata):
-        path.write_bytes(b"half")
-        raise OSError("disk full")
 
-    def fail() -> None:
-        with TrajectoryRecorder(model, optimizer, tmp_path, every=2):
-            train(model, optimizer, 3)
-            monkeypatch.setattr(module, "save_file", torn)
-            train(model, optimizer, 1)
+def test_an_error_in_training_keeps_what_is_recorded_and_is_the_one_to_see(tmp_path, monkeypatch):
+    model, optimizer = model_and_optimizer()
+    monkeypatch.setattr(module, "save_file", torn)
+    monkeypatch.setattr(module, "_away", lambda states: True)
 
-    with pytest.raises(OSError, match="disk full"):
-        fail()
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"step-{step:09d}.safetensors" for step in (0, 2)]
-    train(model, optimizer, 1)  # the hook is gone
+    def fail(n_steps: int) -> None:
+        with TrajectoryRecorder(model, optimizer, tmp_path, every=2, start=0):
+            train(model, optimizer, n_steps)
+            raise ArithmeticError("diverged")
+
+    for n_steps in (3, 5):  # in the second, the checkpoint of step 4 is torn as well
+        with pytest.raises(ArithmeticError, match="diverged"):
+            fail(n_steps)
+        assert steps(tmp_path) == [0, 2]
+
+
+def test_a_checkpoint_is_as_it_was_at_its_step_however_slowly_a_thread_writes_it(tmp_path, monkeypatch):
+    model, optimizer = model_and_optimizer()
+    go, writing = threading.Event(), []
+
+    def slow(tensors, path, metadata):
+        writing.append(metadata["step"])
+        assert go.wait(PATIENCE)
+        save_file(tensors, path, metadata)
+
+    monkeypatch.setattr(module, "save_file", slow)
+    monkeypatch.setattr(module, "_away", lambda states: True)
+    with TrajectoryRecorder(model, optimizer, tmp_path, every=4):
+        start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        train(model, optimizer, 3)
+        assert steps(tmp_path) == []
+        go.set()
+        train(model, optimizer, 1)
+    assert writing == ["0", "4"]
+    first = load_file(tmp_path / "step-000000000.safetensors")
+    assert all(torch.equal(tensor, start[name]) for name, tensor in first.items())
+    assert not torch.equal(first["0.weight"], model[0].weight)
 
 
 def test_compiled_and_tied_models_have_their_own_names(tmp_path):
