@@ -71,7 +71,7 @@ class Surface(Drawn, total=False):
             negative and the loss NaN.
         resume: A result that was computed in part, or the path of one: its directions and grid are taken over and
             what is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha``
-            and ``beta`` are its own then.
+            and ``beta`` are its own then; model, loader, what is measured and a trajectory are passed again.
         directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
             ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
             principal directions of ``trajectory``.
