@@ -1,18 +1,19 @@
 // The picture: a canvas, an overlay for the pointer, and the choice of the plot. Draws at most once a frame, latest wins.
 
-import { PRESETS, cameraFrom, cameraState, initialCamera, orbit, panBy, zoomBy } from "./camera.ts";
 import { makeContourPlot } from "./contour.ts";
 import { h } from "./dom.ts";
 import type { Field, GridPoint } from "./field.ts";
 import { onContextLost, sharedGL } from "./gl.ts";
 import { makeLinePlot } from "./line.ts";
+import { makeMarker } from "./marker.ts";
 import { colorTable } from "./palette.ts";
-import { pointOf, type Path } from "./path.ts";
+import type { Path } from "./path.ts";
 import type { Look, Plot, Scene } from "./plot.ts";
 import { watchPointer } from "./pointer.ts";
 import { makeSurfacePlot } from "./surface.ts";
 import { readTheme, watchTheme, type Theme } from "./theme.ts";
 import { svgContext } from "./svg.ts";
+import { makeViewpoint } from "./viewpoint.ts";
 import type { CameraState, ColormapName, Marks, Snapshot, ViewName } from "./wire.ts";
 
 export type PlotName = "surface" | "contour" | "line" | "point";
@@ -62,8 +63,6 @@ export interface Stage {
   svg(): string | null;
 }
 
-/** A camera that rests for this long is told to the kernel. */
-const SETTLED_MS = 250;
 /** A picture that was drawn in a hurry is drawn well after this time without another one. */
 const REFINE_MS = 350;
 
@@ -88,22 +87,18 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   const canvas = h("canvas", { class: "ll-canvas", role: "img", "aria-label": "Loss landscape, no values yet" });
   const overlay = h("canvas", { class: "ll-overlay", "aria-hidden": "true" });
   const element = h("div", { class: "ll-picture" }, canvas, overlay);
-  const camera = initialCamera();
   const flat = { contour: makeContourPlot(), line: makeLinePlot() };
   let webgl = sharedGL() !== null;
   let surface: Plot | null = null;
   let theme: Theme | null = null;
   let shown: Showing | null = null;
   let refining: ReturnType<typeof setTimeout> | undefined;
-  let settling: ReturnType<typeof setTimeout> | undefined;
-  let point: GridPoint | null = null;
-  let hoverAt: [number, number] | null = null;
   let scheduled = 0;
   let dirty = false;
   let marked = false;
 
   const plotFor = (name: PlotName): Plot => {
-    if (name === "surface") return (surface ??= makeSurfacePlot(camera));
+    if (name === "surface") return (surface ??= makeSurfacePlot(viewpoint.camera));
     return name === "contour" ? flat.contour : flat.line;
   };
 
@@ -139,9 +134,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   const drawOverlay = (scene: Scene): void => {
     const name = currentName();
     const plot = plotFor(name);
-    if (hoverAt) point = plot.pick(...hoverAt);
-    if (point && (point.row >= scene.field.nBeta || point.column >= scene.field.nAlpha)) point = null;
-    if (point?.checkpoint !== undefined && !(point.checkpoint < (scene.path?.checkpoints.length ?? 0))) point = null;
+    const point = marker.find(plot, scene);
     // An overlay that is empty and stays so costs nothing, where the processor puts the page together.
     const empty = point === null && name !== "contour";
     if (!empty || marked) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
@@ -167,21 +160,15 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     schedule();
   };
 
-  const setHover = (at: [number, number] | null): void => {
-    hoverAt = at;
-    if (!at) point = null;
-    schedule();
-  };
+  const marker = makeMarker(schedule);
   const isSpatial = (): boolean => field() !== null && currentName() === "surface";
-  const changeCamera = (change: () => void): void => {
-    if (!isSpatial()) return;
-    change();
-    hoverAt = null;
-    request();
-    host.moved(cameraState(camera), false);
-    clearTimeout(settling);
-    settling = setTimeout(() => host.moved(cameraState(camera), true), SETTLED_MS);
-  };
+  const viewpoint = makeViewpoint(element, isSpatial, (camera, settled) => {
+    if (!settled) {
+      marker.leave();
+      request();
+    }
+    host.moved(camera, settled);
+  });
 
   /** Draws the whole picture once more, elsewhere; the screen follows right after. */
   const drawInto = (ctx: CanvasRenderingContext2D, scene: Scene): boolean => {
@@ -189,11 +176,12 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     ctx.fillStyle = scene.theme.background;
     ctx.fillRect(0, 0, scene.width, scene.height);
     const done = plot.draw(ctx, scene);
-    if (done) plot.mark(ctx, point, scene);
+    if (done) plot.mark(ctx, marker.find(plot, scene), scene);
     request();
     return done;
   };
 
+  const { preset, orbit, pan, zoom, reset } = viewpoint;
   const stage: Stage = {
     element,
     canvas,
@@ -201,40 +189,23 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     show(next) {
       const keys = ["field", "view", "colormap", "look", "path", "marks"] as const;
       if (shown && keys.every((key) => next[key] === shown?.[key])) return;
-      if (next.view !== shown?.view) setHover(null);
+      if (next.view !== shown?.view) marker.hover(null);
       shown = next;
       element.classList.toggle("ll-spatial", isSpatial());
       request();
     },
     look(state) {
-      Object.assign(camera, cameraFrom(state));
+      viewpoint.look(state);
       if (isSpatial()) request();
     },
-    preset: (index) => changeCamera(() => Object.assign(camera, initialCamera(), { azimuth: PRESETS[index].azimuth, elevation: PRESETS[index].elevation })),
-    orbit: (dx, dy) => changeCamera(() => orbit(camera, -dx * 0.009, dy * 0.009)),
-    pan: (dx, dy) => changeCamera(() => panBy(camera, (2 * dx) / element.clientWidth, (-2 * dy) / element.clientHeight)),
-    zoom: (factor) => changeCamera(() => zoomBy(camera, factor)),
-    reset: () => changeCamera(() => Object.assign(camera, initialCamera())),
+    ...{ preset, orbit, pan, zoom, reset },
     step(dColumn, dRow) {
       const f = field();
-      if (!f) return;
-      const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, i));
-      // On a single line all arrows go along it.
-      if (f.nAlpha === 1) dRow ||= dColumn;
-      if (f.nBeta === 1) dColumn ||= dRow;
-      const from = point ?? { column: Math.floor(f.nAlpha / 2) - dColumn, row: Math.floor(f.nBeta / 2) - dRow };
-      hoverAt = null;
-      point = { column: clamp(from.column + dColumn, f.nAlpha), row: clamp(from.row + dRow, f.nBeta) };
-      schedule();
+      if (f) marker.step(f, dColumn, dRow);
     },
     stepPath(by) {
       const [f, path] = [field(), pathShown()];
-      if (!f || !path?.checkpoints.length) return;
-      const last = path.checkpoints.length - 1;
-      const next = point?.checkpoint === undefined ? (by > 0 ? 0 : last) : point.checkpoint + by;
-      hoverAt = null;
-      point = pointOf(path, Math.max(0, Math.min(last, next)), f);
-      schedule();
+      if (f && path) marker.stepPath(f, path, by);
     },
     picture() {
       const scene = makeScene();
@@ -249,10 +220,10 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
       const { ctx, text } = svgContext(scene.width, scene.height);
       return drawInto(ctx, { ...scene, ratio: 2, kept: true }) ? text() : null;
     },
-    clearMark: () => setHover(null),
+    clearMark: () => marker.hover(null),
   };
 
-  watchPointer(overlay, root, { ...stage, hover: setHover, isSpatial }, signal);
+  watchPointer(overlay, root, { ...stage, hover: marker.hover, isSpatial }, signal);
   watchTheme(() => {
     theme = null;
     request();
@@ -266,7 +237,8 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   observer.observe(element);
   signal.addEventListener("abort", () => {
     observer.disconnect();
-    clearTimeout(settling);
+    clearTimeout(refining);
+    viewpoint.destroy();
     cancelAnimationFrame(scheduled);
     for (const plot of [surface, flat.contour, flat.line]) plot?.destroy();
   });

@@ -23,7 +23,17 @@ function brightness(color: string): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
+/** The theme that the page says it has, whatever the system prefers: marimo, Colab and many sites mark it on html or body. */
+export function hostTheme(marked: { dataset: DOMStringMap; getAttribute(name: string): string | null }[]): "light" | "dark" | null {
+  for (const element of marked) {
+    const said = element.dataset["theme"] ?? element.getAttribute("theme");
+    if (said === "light" || said === "dark") return said;
+  }
+  return null;
+}
+
 export function readTheme(root: HTMLElement): Theme {
+  root.dataset["host"] = hostTheme([document.body, document.documentElement]) ?? "";
   const style = getComputedStyle(root);
   const read = (name: string, fallback: string): string => style.getPropertyValue(name).trim() || fallback;
   const background = read("--ll-background", "#ffffff");

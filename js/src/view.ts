@@ -25,15 +25,14 @@
 //   .ll-preset                 buttons "Corner" "Top" "Front" "Side"; .ll-save-png .ll-save-svg buttons "PNG" "SVG"
 
 import css from "./style.css";
-import { h, setText, toggle } from "./dom.ts";
-import type { GridPoint } from "./field.ts";
+import { makeCaptions } from "./captions.ts";
+import { h, toggle } from "./dom.ts";
 import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { watchKeys } from "./keyboard.ts";
-import { noteTexts, emptyText } from "./notes.ts";
 import { makePanel } from "./panel.ts";
-import { makeProgress, spokenProgress } from "./progress.ts";
-import { describeCenter, describeCheckpoint, describePicture, describePoint } from "./readout.ts";
+import { makeProgress } from "./progress.ts";
+import { describePicture } from "./readout.ts";
 import { fileName, savePNG, saveSVG } from "./save.ts";
 import { nothing, rangesOf, takeControls, takeFrame } from "./shown.ts";
 import { makeStage, type PlotName } from "./stage.ts";
@@ -83,7 +82,6 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   let state = initial;
   let silent = false;
   let doubtful = false;
-  let showsPoint = false;
   let group: Group | null = null;
   let camera = "{}";
   let cameraTrait = "{}";
@@ -112,22 +110,8 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     if (text) saveSVG(text, name);
   };
 
-  const hover = h("div", { class: "ll-hover" });
-  const message = h("div", { class: "ll-message" }, h("div", { class: "ll-message-text" }));
-  const notes = h("div", { class: "ll-notes" });
-  const error = h("div", { class: "ll-error", role: "alert" });
-  const live = h("div", { class: "ll-live", "aria-live": "polite", role: "status" });
-  const resolution = h("span", { class: "ll-resolution" });
-
   const pathShown = () => (state.controls.show_path ? shown.path : null);
-  const showPoint = (point: GridPoint | null): void => {
-    showsPoint = point !== null;
-    const { snapshot, field, meta } = shown;
-    const path = pathShown();
-    if (path && field && point?.checkpoint !== undefined) setText(hover, describeCheckpoint(path, field, point.checkpoint));
-    else if (point && snapshot && field) setText(hover, describePoint(snapshot, field, point));
-    else setText(hover, meta ? describeCenter(meta) : "");
-  };
+  const what = () => ({ meta: shown.meta, field: shown.field, snapshot: shown.snapshot, path: pathShown() });
   const onDrawn = (plot: PlotName): void => {
     const { field, snapshotMeta } = shown;
     if (!field || !snapshotMeta) return;
@@ -143,7 +127,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     root,
     {
       drawn: onDrawn,
-      pointed: showPoint,
+      pointed: (point) => captions.point(point, what()),
       noWebGL: () => render(),
       moved(to, settled) {
         camera = JSON.stringify(to);
@@ -155,16 +139,17 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   );
   const toolbar = makeToolbar(set, fullScreen);
   const progress = makeProgress((command) => host.send(command));
+  const captions = makeCaptions();
   const panel = makePanel({ set, preset: stage.preset, save }, host.live);
   root.append(
     h("style", {}, css),
     toolbar.element,
-    h("div", { class: "ll-stage" }, stage.element, message, notes),
-    error,
-    h("div", { class: "ll-foot" }, hover, resolution),
+    h("div", { class: "ll-stage" }, stage.element, ...captions.over),
+    captions.error,
+    captions.foot,
     progress.element,
     panel.element,
-    live,
+    captions.live,
   );
   toggle(progress.element, host.live);
 
@@ -195,24 +180,14 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
-    const [nBeta, nAlpha] = host.live ? [controls.resolution[1], controls.resolution[0]] : (meta?.shape ?? [0, 0]);
-    setText(resolution, `${nAlpha} × ${nBeta} points`);
     const { path, marks } = shown;
     stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls), path, marks });
     // The trait follows a moved camera only once that rests: until then, what it still says is not to be done.
     const wanted = JSON.stringify(controls.camera);
     if (wanted !== cameraTrait && wanted !== camera) stage.look(controls.camera);
     if (wanted !== cameraTrait) camera = cameraTrait = wanted;
-    const empty = emptyText(meta, field);
-    setText(message.firstElementChild as Element, empty ?? "");
-    toggle(message, empty !== null);
-    message.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
-    const texts = noteTexts({ meta, field, stale, silent, path: pathShown(), gone: silent && doubtful });
-    if (notes.textContent !== texts.join("")) notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
-    setText(error, meta?.error ?? "");
-    toggle(error, Boolean(meta?.error));
-    if (meta) setText(live, spokenProgress(meta));
-    if (!showsPoint) showPoint(null);
+    const [nBeta, nAlpha] = meta?.shape ?? [0, 0];
+    captions.update({ ...what(), stale, silent, gone: silent && doubtful, points: host.live ? controls.resolution : [nAlpha, nBeta] });
   }
 
   /** Joins the landscapes this one is compared with, or leaves them. */

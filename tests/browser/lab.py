@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,22 +95,36 @@ def serve(root: Path) -> Iterator[Server]:
         "JUPYTERLAB_WORKSPACES_DIR": own / "workspaces",
         "IPYTHONDIR": own / "ipython",
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
         *(f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"),
     ]
-    log = root / "server.log"
-    with log.open("w") as output:
-        environment = {**os.environ, **{name: str(place) for name, place in places.items()}}
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
     server = Server(f"http://127.0.0.1:{port}", folder)
-    try:
-        _await_server(server, process, log)
+    environment = {**os.environ, **{name: str(place) for name, place in places.items()}}
+    health = f"{server.url}/api/status?token={TOKEN}"
+    with running(command, environment, folder, root / "server.log", health):
         yield server
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, health: str
+) -> Iterator[None]:
+    """Runs a server in a folder until the block ends, once it answers at the address ``health``."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        _await_answer(health, process, log)
+        yield
     finally:
         process.terminate()
         try:
@@ -119,15 +133,15 @@ def serve(root: Path) -> Iterator[Server]:
             process.kill()
 
 
-def _await_server(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_answer(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{server.url}/api/status?token={TOKEN}", timeout=5):
+            with urllib.request.urlopen(health, timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not answer within {START_SECONDS} s:\n{log.read_text()[-3000:]}")
+    raise RuntimeError(f"no answer from {health} within {START_SECONDS} s:\n{log.read_text()[-3000:]}")
 
 
 def write_bench(path: Path) -> None:
