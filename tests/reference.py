@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -110,10 +111,13 @@ class FakeEvaluator:
         quantities: Sequence[str] = ("loss",),
     ) -> None:
         self.quantities = list(quantities)
-        self.resident = True
+        self.path = SimpleNamespace(label="fake", group=1, reduced=False)
         self.measured: list[tuple[Any, float, float]] = []
         self.seed: Any = None
         self._function, self._before = function, before
+
+    def choice(self) -> None:
+        return None
 
     def leave_plane(self) -> None:
         self.seed = None

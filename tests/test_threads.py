@@ -2,48 +2,29 @@ from __future__ import annotations
 
 import threading
 
-import pytest
 import torch
 
-from lljupyter.engine.threads import ThreadTrial
+from lljupyter.engine.threads import use_threads, using_threads
 
 
-@pytest.mark.parametrize(("with_two", "with_one", "chosen"), [(1.0, 2.0, 2), (2.0, 1.0, 1)])
-def test_the_faster_number_of_threads_stays(with_two, with_one, chosen):
-    trial = ThreadTrial(2)
-    for seconds, n in ((9.0, 2), (with_two, 2), (with_one, 1)):
-        assert trial.running
-        trial.begin()
-        assert torch.get_num_threads() == n
-        trial.end(seconds)
-    assert not trial.running
-    assert torch.get_num_threads() == chosen
-
-
-def test_a_point_that_was_given_up_is_tried_again():
-    trial = ThreadTrial(2)
-    trial.begin()
-    trial.begin()
-    trial.end(1.0)
-    assert trial.running
-
-
-def test_threads_that_are_started_later_have_all():
-    trial = ThreadTrial(2)
-    for seconds in (9.0, 2.0, 1.0):
-        trial.begin()
-        trial.end(seconds)
+def seen_by_a_new_thread():
     seen = []
     thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    assert (torch.get_num_threads(), seen) == (1, [2])
+    return seen[0]
 
 
-def test_with_one_thread_there_is_nothing_to_try():
-    trial = ThreadTrial(1)
-    assert not trial.running
+def test_threads_that_are_started_later_keep_the_number_of_before():
     torch.set_num_threads(2)
-    trial.begin()
-    trial.end(1.0)
-    assert torch.get_num_threads() == 2
+    use_threads(1)
+    assert (torch.get_num_threads(), seen_by_a_new_thread()) == (1, 2)
+
+
+def test_the_number_is_put_back_and_none_changes_nothing():
+    torch.set_num_threads(2)
+    with using_threads(1):
+        assert torch.get_num_threads() == 1
+        with using_threads(None):
+            assert torch.get_num_threads() == 1
+    assert (torch.get_num_threads(), seen_by_a_new_thread()) == (2, 2)

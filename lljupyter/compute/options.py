@@ -18,6 +18,8 @@ import torch
 
 from lljupyter.compute.planes import Directions
 from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.engine.paths import Evaluation
+from lljupyter.engine.precision import Precision
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.directions import Ignore, Norm
@@ -39,6 +41,8 @@ class Measuring(TypedDict, total=False):
     quantities: Sequence[str] | None
     device: torch.device | str | None
     max_samples: int | None
+    precision: Precision
+    evaluation: Evaluation
 
 
 class Drawn(Measuring, total=False):
@@ -60,6 +64,13 @@ class Surface(Drawn, total=False):
         quantities: Some of "loss" and "accuracy"; None for all that can be measured.
         device: Where to evaluate; None for the model's device. Data are brought there.
         max_samples: Use only the first samples of each loader.
+        precision: "float32" computes exactly, in the model's own precision, TF32 off. "auto" computes in bfloat16 where
+            it is faster and where the loss at a few points of the plane is off by at most 1 %; by how much is the
+            attribute ``precision_error`` then.
+        evaluation: How points are evaluated; all ways give the same values up to rounding. "fastest" times those that
+            fit the model in the first seconds and takes the fastest: the attribute ``evaluation`` names it. "plain"
+            runs the model as it is; "folded" runs it as a graph, with BatchNorm folded into the convolutions, in
+            batches of a better size; "stacked" computes many points at once, for models of linear layers.
         norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
         ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
         seed: Seed of the random directions.

@@ -91,6 +91,11 @@ class Agenda:
             self._n_measured += len(task.cells)
         return self.points.take(task.request, list(task.cells), table)
 
+    def again(self, task: Task) -> None:
+        """Has the points of a task measured once more, before all others."""
+        if task.request is self.points.request:
+            self.points.again(task.cells)
+
     def counts(self) -> tuple[int, int]:
         """Returns how many points of the surface are known, and how many it has."""
         return int(self.points.evaluated.sum()), self.points.evaluated.size

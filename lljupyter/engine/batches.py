@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,6 +108,47 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return Batch(_mapped(batch.inputs, move), _mapped(batch.targets, move), batch.n)
 
 
+def resized(batches: Sequence[Batch], size: int) -> list[Batch]:
+    """Returns the same samples in batches of at most ``size``, all about equally large.
+
+    Batches whose tensors have other shapes than those of the first are split at most, never joined.
+
+    Args:
+        batches: Tensors throughout, samples along the first axis.
+        size: The largest number of samples.
+    """
+    if not all(_tensors(batch.targets) for batch in batches):
+        return list(batches)
+    shapes = {tuple((t.shape[1:], t.dtype) for t in _tensors((batch.inputs, batch.targets))) for batch in batches}
+    if len(shapes) == 1 and len(batches) > 1:
+        batches = [_joined(batches)]
+    return split(batches, size)
+
+
+def split(batches: Sequence[Batch], size: int) -> list[Batch]:
+    """Returns the same samples in batches of at most ``size``, each split evenly, tensors as views."""
+    found = []
+    for batch in batches:
+        n_parts = -(-batch.n // size)
+        bounds = [round(batch.n * k / n_parts) for k in range(n_parts + 1)]
+        for start, stop in itertools.pairwise(bounds):
+            part = partial(_rows, start=start, stop=stop)
+            found.append(Batch(_mapped(batch.inputs, part), _mapped(batch.targets, part), stop - start))
+    return found
+
+
+def converted(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:
+    """Returns a batch on a device whose floating-point inputs are of a dtype, images with the channels last."""
+
+    def convert(tensor: Tensor) -> Tensor:
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        form = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+        return tensor.to(kind).contiguous(memory_format=form)
+
+    there = to_device(batch, device)
+    return Batch(_mapped(there.inputs, convert), there.targets, batch.n)
+
+
 def n_bytes(batches: Sequence[Batch], elsewhere: torch.device | None = None) -> int:
     """Returns the memory that the tensors of some batches take, in bytes; those on ``elsewhere`` are not counted."""
     tensors = [t for batch in batches for t in (*_tensors(batch.inputs), *_tensors(batch.targets))]
@@ -141,6 +184,23 @@ def _batch(item: Any, device: torch.device, index: int) -> Batch:
             f"{sorted(lengths)} in batch {index}; every tensor of a batch starts with the sample axis"
         )
     return Batch(inputs, targets, lengths.pop())
+
+
+def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    return tensor[start:stop]
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    def join(parts: Sequence[Any]) -> Any:
+        first = parts[0]
+        if isinstance(first, Tensor):
+            return torch.cat(list(parts))
+        if isinstance(first, Mapping):
+            return {key: join([part[key] for part in parts]) for key in first}
+        return [join(column) for column in zip(*parts, strict=True)]
+
+    inputs, targets = (join([part[k] for part in batches]) for k in (0, 1))
+    return Batch(inputs, targets, sum(batch.n for batch in batches))
 
 
 def _tensors(tree: Any) -> list[Tensor]:

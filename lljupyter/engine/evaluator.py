@@ -13,17 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, n_bytes, read_batches, take, to_device
+from lljupyter.engine.batches import Batch, n_bytes, read_batches, split, take, to_device
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
+from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy, unwrapped
-from lljupyter.engine.quantities import (
-    LossFunction,
-    check_classification,
-    check_quantities,
-    classifies,
-    mean_and_stderr,
-    measures_for,
-)
+from lljupyter.engine.paths import Evaluation, Moving, Path, Tick, Values
+from lljupyter.engine.paths.plain import Plain
+from lljupyter.engine.precision import Precision, check_precision, exact_products
+from lljupyter.engine.probe import probe
+from lljupyter.engine.quantities import LossFunction, Measured, check_quantities, is_plain, means_of, measures_for
 from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
@@ -31,7 +29,21 @@ from lljupyter.geometry.plane import Plane
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5
 Loader = Iterable[Any] | Mapping[str, Iterable[Any]]
-Values = dict[str, NDArray[np.float64]]
+
+
+class Wanted:
+    """A ``tick`` that remembers whether it gave the points up."""
+
+    def __init__(self, tick: Tick) -> None:
+        self._tick, self.given_up = tick, False
+
+    def __call__(self) -> None:
+        """Calls it."""
+        try:
+            self._tick()
+        except BaseException:
+            self.given_up = True
+            raise
 
 
 class Evaluator:
@@ -46,6 +58,13 @@ class Evaluator:
         center: The parameters, ``{name: tensor}``.
         states: The parameters and the floating-point buffers.
         quantities: The names of what is measured.
+        path: How points are evaluated; "plain" until another one is set, which has to know the plane.
+        kinds: What is measured with each loader, by its prefix.
+        per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
+        classifies_plainly: Whether the loss is cross-entropy with nothing special about it.
+        moving: What moves on the plane at hand.
+        fallback: Which path failed and why, if one did; the plain one is used since.
+        n_halved: How often there was too little memory, so that half as much was computed at once from then on.
         draws: Whether the model draws random numbers although it is in evaluation mode. It then draws the same ones
             at every point, and the global generators are put back after each batch.
 
@@ -58,6 +77,8 @@ class Evaluator:
         device: Where to evaluate; None for the model's device.
         max_samples: Use only the first samples of each loader; None for all.
         batchnorm: "recalibrate" recomputes the running statistics on the first loader at every point.
+        precision: "float32" computes in the model's own precision, "auto" in a lower one where it pays.
+        evaluation: "fastest", or the way to evaluate that a ``Choice`` is to take.
 
     Raises:
         TypeError: If model, loader or loss_fn is of another kind.
@@ -74,8 +95,13 @@ class Evaluator:
         device: torch.device | str | None = None,
         max_samples: int | None = None,
         batchnorm: BatchNorm = "eval",
+        precision: Precision = "float32",
+        evaluation: Evaluation = "fastest",
     ) -> None:
         check_batchnorm(batchnorm)
+        check_precision(precision)
+        check_evaluation(evaluation)
+        self.precision, self.evaluation = precision, evaluation
         check_quantities(quantities)
         model = unwrapped(model)
         parameters = parameters_of(model)
@@ -92,33 +118,74 @@ class Evaluator:
         with plain_evaluation(self.device):
             self.model = private_copy(model, self.device)
             self.states = {name: tensor.clone() for name, tensor in states_of(self.model).items()}
+        self._live = states_of(self.model)
         self.center = {name: self.states[name] for name in parameters}
         self._norms = running_norms(self.model) if batchnorm == "recalibrate" else []
         # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
         self.resident = n_bytes(self.batches, self.device) <= _budget(self.device)
         if self.resident:
             self.batches = [to_device(batch, self.device) for batch in self.batches]
-        self.draws = False
-        self._kinds = {prefix: self._probe(self._batches_of(prefix), loss_fn, quantities) for prefix in read}
-        self.quantities = [prefix + kind for prefix, kinds in self._kinds.items() for kind in kinds]
-        self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        probed = [
+            probe(self.model, batches, loss_fn, self.measures["loss"], quantities, self.device)
+            for batches in self.parts().values()
+        ]
+        self.kinds = {prefix: found.kinds for prefix, found in zip(self.parts(), probed, strict=True)}
+        self.quantities = [prefix + kind for prefix, kinds in self.kinds.items() for kind in kinds]
+        self.draws = any(found.draws for found in probed)
+        self.per_sample = all(found.per_sample for found in probed)
+        self.classifies_plainly = is_plain(loss_fn, self.batches)
+        self.moving: Moving = {}
+        self.path: Path = Plain(self)
+        self.fallback = ""
+        self.n_halved = 0
 
     def leave_plane(self) -> None:
         """Frees the directions, so that those of the next plane find room."""
-        self._moving = []
+        self.moving = {}
+        self.path.set_plane({})
 
     def set_plane(self, plane: Plane) -> None:
         """Chooses the plane that the next points belong to; its center is that of this evaluator."""
         self.leave_plane()
         self._load(self.states)
-        live = states_of(self.model)
+        moving = {}
         with plain_evaluation(self.device):
             for name, delta in plane.delta.items():
                 theta, eta = self.states[name], plane.eta[name]
                 if bool(delta.any()) or bool(eta.any()):
-                    self._moving.append((live[name], theta, delta.to(theta), eta.to(theta)))
+                    moving[name] = theta, delta.to(theta), eta.to(theta)
+        self.moving = moving
+        self.path.set_plane(moving)
 
-    def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None) -> Values:
+    def dtype(self) -> torch.dtype:
+        """Returns the one floating-point type of all states.
+
+        Raises:
+            ValueError: If there are several, or it is complex.
+        """
+        found = {tensor.dtype for tensor in self.states.values()}
+        if len(found) > 1 or not next(iter(found)).is_floating_point:
+            raise ValueError(f"its parameters are of the types {sorted(map(str, found))}")
+        return found.pop()
+
+    def example(self) -> Any:
+        """Returns the inputs of a few samples."""
+        return to_device(take(self.batches[0], min(self.batches[0].n, 2)), self.device).inputs
+
+    def parts(self) -> dict[str, list[Batch]]:
+        """Returns the batches of every loader, ``{prefix: batches}``."""
+        return {prefix: self._batches_of(prefix) for prefix in dict.fromkeys(self._prefixes)}
+
+    def choice(self) -> Choice:
+        """Returns what finds the fastest path between the first points."""
+        return Choice(self)
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether the running statistics are recomputed at every point."""
+        return bool(self._norms)
+
+    def evaluate(self, points: NDArray[np.float64], tick: Tick = lambda: None) -> Values:
         """Measures every quantity at some points of the plane.
 
         Args:
@@ -132,13 +199,25 @@ class Evaluator:
         Raises:
             RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
         """
+        wanted = Wanted(tick)
+        if not isinstance(self.path, Plain):
+            try:
+                return self._by_path(self.path, points, wanted)
+            except Exception as error:
+                if wanted.given_up:
+                    raise
+                # The plain path has the last word: it tells what is wrong with the model, and where.
+                self.fallback = f"{self.path.label}: {type(error).__name__}: {error}"[:300]
+                self.path = Plain(self)
+        return self._by_path(self.path, points, wanted)
+
+    def evaluate_plainly(self, points: NDArray[np.float64], tick: Tick) -> Values:
+        """Measures points as ``evaluate`` does, one by one on the model as it is."""
         places = [(float(alpha), float(beta)) for alpha, beta in points]
         moves = [partial(self._move, alpha, beta) for alpha, beta in places]
         return self._measure(moves, [f"the point (alpha, beta) = ({a:g}, {b:g})" for a, b in places], tick)
 
-    def evaluate_states(
-        self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
-    ) -> Values:
+    def evaluate_states(self, states: Parameters, label: str = "a checkpoint", tick: Tick = lambda: None) -> Values:
         """Measures every quantity for parameters (and buffers) of their own, off the plane.
 
         Args:
@@ -177,8 +256,28 @@ class Evaluator:
             leaf.requires_grad_(False)
         return {name: target / weight for name, target in zip(self.center, total, strict=True)}
 
-    def _measure(self, moves: Sequence[Callable[[], None]], places: Sequence[str], tick: Callable[[], None]) -> Values:
-        parts: dict[str, list[list[tuple[Tensor, Tensor]]]] = {name: [[] for _ in moves] for name in self.quantities}
+    def _by_path(self, path: Path, points: NDArray[np.float64], tick: Tick) -> Values:
+        with nullcontext() if path.reduced else exact_products():
+            while True:
+                try:
+                    return path.evaluate(points, tick)
+                except RuntimeError as error:
+                    if not out_of_memory(error) or not path.halve():
+                        raise
+                    self.n_halved += 1
+
+    def halve(self) -> bool:
+        """Splits all batches in two, so that a forward pass takes half the memory."""
+        largest = max(batch.n for batch in self.batches)
+        if not self.per_sample or largest == 1:
+            return False
+        halves = {prefix: split(batches, largest // 2) for prefix, batches in self.parts().items()}
+        self.batches = [batch for batches in halves.values() for batch in batches]
+        self._prefixes = [prefix for prefix, batches in halves.items() for _ in batches]
+        return True
+
+    def _measure(self, moves: Sequence[Callable[[], None]], places: Sequence[str], tick: Tick) -> Values:
+        parts: dict[str, list[Measured]] = {name: [[] for _ in moves] for name in self.quantities}
         # Points inside batches when a batch has to be brought to the device, else batches inside points. Statistics
         # that are recalibrated belong to one point, so that every batch is brought over for each then.
         each = range(len(moves))
@@ -200,21 +299,16 @@ class Evaluator:
                     at = i
                 with _naming(places[i]):
                     outputs = self._outputs(batch)
-                    for kind in self._kinds[prefix]:
+                    for kind in self.kinds[prefix]:
                         parts[prefix + kind][i].append(self.measures[kind](outputs, batch.targets, batch.n))
-        values = {}
-        for name, measured in parts.items():
-            pairs = [mean_and_stderr(*(_gathered(column) for column in zip(*p, strict=True))) for p in measured]
-            table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-            values[name], values[f"{name}_stderr"] = table[:, 0], table[:, 1]
-        return values
+        return means_of(parts)
 
     def _outputs(self, batch: Batch) -> Any:
         # A model that draws random numbers all the same draws the same ones at every point.
         with fixed_randomness() if self.draws else nullcontext():
             return call(self.model, batch.inputs)
 
-    def _recalibrate(self, place: str, tick: Callable[[], None]) -> None:
+    def _recalibrate(self, place: str, tick: Tick) -> None:
         def forward(batch: Batch) -> None:
             tick()
             with _naming(place):
@@ -227,7 +321,8 @@ class Evaluator:
         return [batch for batch, p in zip(self.batches, self._prefixes, strict=True) if p == prefix]
 
     def _move(self, alpha: float, beta: float) -> None:
-        for tensor, theta, delta, eta in self._moving:
+        for name, (theta, delta, eta) in self.moving.items():
+            tensor = self._live[name]
             # The deviation first, then theta*, as the authors round it.
             torch.mul(delta, alpha, out=tensor)
             tensor.add_(eta, alpha=beta).add_(theta)
@@ -236,46 +331,6 @@ class Evaluator:
         with plain_evaluation(self.device):
             for name, tensor in states_of(self.model).items():
                 tensor.copy_(states[name])
-
-    def _probe(self, batches: Sequence[Batch], loss_fn: LossFunction | None, wanted: Sequence[str] | None) -> list[str]:
-        """Runs a few samples through model and loss, so that what does not fit is said before anything is computed."""
-        with fixed_randomness(), plain_evaluation(self.device):
-            seeded = torch.default_generator.get_state()
-            for n in (3, 2):  # two sizes: a loss of a fixed length fits one of them only
-                batch, outputs = self._first_outputs(batches[0], n)
-                check_classification(loss_fn, outputs, batches)
-                self._try_loss(outputs, batch)
-            self.draws |= not torch.equal(seeded, torch.default_generator.get_state())
-        found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
-        if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
-            raise ValueError(
-                "expected class scores (n, classes) and class indices (n,) to measure accuracy, got other outputs or "
-                "targets; pass quantities=['loss']"
-            )
-        return [name for name in found if wanted is None or name in wanted]
-
-    def _first_outputs(self, whole: Batch, n: int) -> tuple[Batch, Any]:
-        for batch in (take(whole, min(n, whole.n)), whole):  # a model may insist on the full batch size
-            try:
-                batch = to_device(batch, self.device)
-                return batch, call(self.model, batch.inputs)
-            except Exception as error:
-                failure = error
-        raise ValueError(
-            f"expected a model that takes the loader's inputs, got {type(failure).__name__}: {failure}; "
-            "try model(inputs) on one batch of the loader, and check shapes and dtypes"
-        ) from failure
-
-    def _try_loss(self, outputs: Any, batch: Batch) -> None:
-        try:
-            self.measures["loss"](outputs, batch.targets, batch.n)
-        except Exception as error:
-            if str(error).startswith("expected a loss"):
-                raise
-            raise ValueError(
-                f"expected a loss_fn that takes the model's outputs and the loader's targets, got "
-                f"{type(error).__name__}: {error}; try loss_fn(model(inputs), targets) on one batch of the loader"
-            ) from error
 
 
 @contextmanager
@@ -296,9 +351,10 @@ def _by_prefix(loader: Loader) -> dict[str, Iterable[Any]]:
     return {f"{name}_": part for name, part in loader.items()}
 
 
-def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:
-    gathered: NDArray[np.float64] = torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().double().numpy()
-    return gathered
+def out_of_memory(error: BaseException) -> bool:
+    """Says whether a device, or the machine, had no memory left for a tensor."""
+    causes = [error, *([error.__cause__] if error.__cause__ else [])]
+    return any(isinstance(e, torch.cuda.OutOfMemoryError) or "not enough memory" in str(e) for e in causes)
 
 
 def _budget(device: torch.device) -> float:

@@ -123,6 +123,11 @@ class Points:
             return True
         return False
 
+    def again(self, cells: Sequence[Cell]) -> None:
+        """Puts cells that are known before all others that ``next`` returns."""
+        if cells:
+            self._passes.insert(0, list(cells))
+
     def _store(self, row: int, column: int, values: list[float]) -> None:
         for name, value in zip(self.names, values, strict=True):
             self.values[name][row, column] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ LossFunction = Callable[[Any, Any], Any]
 # A measure maps (outputs, targets, n samples) to (totals, weights), both of shape (k,): k = n, or k = 1 for a batch
 # whose samples can't be told apart. The quantity is sum(totals) / sum(weights).
 Measure = Callable[[Any, Any, int], tuple[Tensor, Tensor]]
+Measured = list[tuple[Tensor, Tensor]]  # of one quantity at one point, a pair a batch
 
 
 def measures_for(loss_fn: LossFunction | None, device: torch.device) -> dict[str, Measure]:
@@ -160,6 +161,21 @@ def _indices(targets: Any) -> bool:
     )
 
 
+def is_plain(loss_fn: LossFunction | None, batches: Sequence[Batch]) -> bool:
+    """Says whether the loss is cross-entropy on class indices, without weights, smoothing and targets left out.
+
+    Args:
+        loss_fn: As the caller passed it.
+        batches: The data, which fit the loss.
+    """
+    if loss_fn is not None and not (
+        type(loss_fn) is nn.CrossEntropyLoss and loss_fn.weight is None and loss_fn.label_smoothing == 0
+    ):
+        return False
+    targets = [batch.targets for batch in batches]
+    return all(_indices(part) and part.dim() == 1 and bool((part.long() >= 0).all()) for part in targets)
+
+
 def check_quantities(wanted: Sequence[str] | None) -> None:
     """Checks the names of the quantities to measure.
 
@@ -208,6 +224,46 @@ def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Se
                 f"expected targets from 0 to {n_classes - 1} for a model with {n_classes} outputs, "
                 f"got {int(wrong[0])}; {wanted}"
             )
+
+
+def means_of(measured: dict[str, list[Measured]]) -> dict[str, NDArray[np.float64]]:
+    """Returns the means of quantities at k points.
+
+    Args:
+        measured: ``{quantity: k lists of (totals, weights)}``, one pair a batch.
+
+    Returns:
+        ``{quantity: values}`` with values of shape (k,), each quantity followed by ``<quantity>_stderr``.
+    """
+    values = {}
+    for name, points in measured.items():
+        pairs = [mean_and_stderr(*(_gathered(column) for column in zip(*p, strict=True))) for p in points]
+        table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        values[name], values[f"{name}_stderr"] = table[:, 0], table[:, 1]
+    return values
+
+
+def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:
+    gathered: NDArray[np.float64] = torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().double().numpy()
+    return gathered
+
+
+def means_and_stderrs(totals: Tensor, weights: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns what ``mean_and_stderr`` does, for k points at once, on the device where they are.
+
+    Args:
+        totals: Shape (k, n).
+        weights: Shape (k, n), or one that broadcasts to it.
+
+    Returns:
+        Means and standard errors, each of shape (k,), float64.
+    """
+    totals, weights = totals.double(), weights.double().expand(totals.shape)
+    n, weight = totals.shape[1], weights.sum(1)
+    mean = totals.sum(1) / weight
+    spread = (totals - mean[:, None] * weights).square_().sum(1)
+    stderr = (spread * n / (n - 1)).sqrt() / weight if n > 1 else torch.full_like(mean, math.nan)
+    return mean.cpu().numpy(), stderr.cpu().numpy()
 
 
 def mean_and_stderr(totals: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:

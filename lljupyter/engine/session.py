@@ -8,11 +8,10 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lljupyter.engine.agenda import Agenda, Task
@@ -91,6 +90,7 @@ class Session:
         self._status: Status = "running"
         self._error: Exception | None = None
         self._closed = self._busy = False
+        self._notes: dict[str, Any] = {}
 
     # What may be called from any thread.
 
@@ -170,7 +170,7 @@ class Session:
     def dataset(self) -> xarray.Dataset:
         """Returns what is known now as a Dataset with the whole recipe."""
         request, values, evaluated = self.arrays()
-        attributes = {**self.recipe, "center_on_grid": int(self.center_on_grid())}
+        attributes = {**self.recipe, **self._notes, "center_on_grid": int(self.center_on_grid())}
         if request.seed is not None:
             attributes["seed"] = request.seed
         dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
@@ -218,10 +218,7 @@ class Session:
         worker, self._worker = self._worker, None  # it and the model live as long as the thread
         # The context is copied because some kernels look up the running cell in it whenever a message is sent.
         work = contextvars.copy_context().run
-        n_threads = torch.get_num_threads()
-        self._thread = threading.Thread(
-            target=work, args=(worker.serve, n_threads), name="lljupyter-engine", daemon=True
-        )
+        self._thread = threading.Thread(target=work, args=(worker.serve,), name="lljupyter-engine", daemon=True)
         _sessions.add(self)
         self._thread.start()
 
@@ -267,6 +264,23 @@ class Session:
             n_done = self._agenda.counts()[0]
         if last_for_now or self._publisher.due(n_done):
             self.publish()
+
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Adds to the attributes of the Dataset."""
+        with self._condition:
+            self._notes = {**self._notes, **attributes}
+
+    def outlook(self) -> tuple[float | None, bool]:
+        """Returns the seconds left to compute, None if not known, and whether the coarsest pass is complete."""
+        remaining = self.progress().remaining
+        with self._condition:
+            return remaining, self._agenda.points.coarse_is_done()
+
+    def again(self, tasks: Sequence[Task]) -> None:
+        """Has points measured once more that are known; they stay in the picture meanwhile."""
+        with self._condition:
+            for task in tasks:
+                self._agenda.again(task)
 
     def leave(self) -> None:
         """Says that the task was ended, one way or another."""

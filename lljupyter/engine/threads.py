@@ -1,49 +1,34 @@
-"""How many processor threads torch uses for one point, chosen by timing."""
+"""How many processor threads torch uses in one thread of ours."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 
-class ThreadTrial:
-    """Times one point with all threads and one with a single thread, and keeps the faster.
+def use_threads(n_threads: int) -> None:
+    """Lets torch use so many threads in the calling thread; others, and those that are started later, keep theirs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    # That also becomes the number of every thread that is started later; another thread sets it back for those.
+    restore = threading.Thread(target=torch.set_num_threads, args=(before,))
+    restore.start()
+    restore.join()
 
-    A thread pool beside that of the main thread makes OpenMP put its threads to sleep between operations, which costs
-    small models more than a second core gains (measured: 65 ms against 37 ms a point for a ResNet-8 on two cores),
-    while large ones still gain.
 
-    Args:
-        n_threads: All threads there are; with 1 there is nothing to choose.
-    """
-
-    def __init__(self, n_threads: int) -> None:
-        # The first point pays for what torch sets up lazily, so it is not compared.
-        self._left = [n_threads, n_threads, 1] if n_threads > 1 else []
-        self._seconds: dict[int, float] = {}
-        self._all = n_threads
-
-    @property
-    def running(self) -> bool:
-        """Whether the next point is one of the trial's."""
-        return bool(self._left)
-
-    def begin(self) -> None:
-        """Sets the number of threads that the next point is to be timed with."""
-        if self._left:
-            self._set(self._left[0])
-
-    def end(self, seconds: float) -> None:
-        """Takes the time of that point; after the last one, the faster number of threads stays set."""
-        if self._left:
-            self._seconds[self._left.pop(0)] = seconds
-            if not self._left:
-                self._set(min(self._seconds, key=lambda n: self._seconds[n]))
-
-    def _set(self, n_threads: int) -> None:
-        torch.set_num_threads(n_threads)
-        # That also becomes the number of every thread that is started later; another thread sets it back for those.
-        restore = threading.Thread(target=torch.set_num_threads, args=(self._all,))
-        restore.start()
-        restore.join()
+@contextmanager
+def using_threads(n_threads: int | None) -> Iterator[None]:
+    """Does so for a while; None changes nothing."""
+    before = torch.get_num_threads()
+    if n_threads in (None, before):
+        yield
+        return
+    assert n_threads is not None
+    use_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

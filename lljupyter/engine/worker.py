@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lljupyter.engine.agenda import Task
-from lljupyter.engine.evaluator import Evaluator, Values
-from lljupyter.engine.threads import ThreadTrial
+from lljupyter.engine.choice import Choice
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.paths import Values
 from lljupyter.geometry.checkpoints import Checkpoint
 from lljupyter.geometry.plane import Plane
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 CHUNK_SECONDS = 0.05
 # How far the engine thread, and torch's threads that it starts, step back behind everything else (0 to 19).
 ENGINE_NICENESS = 10
-# When the data are not on the device, a batch that was brought over serves this many points.
-STREAMED_CHUNK = 32
+# On so many points whose values are known, other ways to evaluate are tried.
+N_KNOWN = 12
 
 
 class Interrupted(Exception):
@@ -46,17 +48,15 @@ class Worker:
         self._evaluator = evaluator
         self._plane_for = plane_for
         self._plane_seed: int | Literal["none yet"] | None = "none yet"
-        self._trial = ThreadTrial(1)
+        self._choice: Choice | None = None
+        # Points of this plane with their values, and by which path, while it is not settled which one is used.
+        self._known: list[tuple[NDArray[np.float64], Values]] = []
+        self._provisional: list[tuple[str, Task]] = []
 
-    def serve(self, n_threads: int) -> None:
-        """Works whenever there is something to do, until the session is closed.
-
-        Args:
-            n_threads: How many threads torch may use.
-        """
+    def serve(self) -> None:
+        """Works whenever there is something to do, until the session is closed."""
         if sys.platform == "linux":  # where a thread has a priority of its own: other cells and the browser come first
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
-        self._trial = ThreadTrial(n_threads)
         while self._session.wait_for_work():
             try:
                 self.run()
@@ -65,6 +65,7 @@ class Worker:
 
     def run(self) -> None:
         """Works until there is nothing left to do for now."""
+        self._choice = self._choice or self._evaluator.choice()
         while (task := self._session.next_task(self._chunk)) is not None:
             try:
                 self._measure(task)
@@ -76,10 +77,9 @@ class Worker:
                 self._session.leave()
 
     def _chunk(self, pace: float | None) -> int:
-        if self._trial.running:
-            return 1
+        group = self._evaluator.path.group
         fitting = int(CHUNK_SECONDS / max(CHUNK_SECONDS if pace is None else pace, 1e-9))
-        return max(fitting, 1 if self._evaluator.resident else STREAMED_CHUNK)
+        return max(fitting // group, 1) * group
 
     def _measure(self, task: Task) -> None:
         paused = 0.0
@@ -94,20 +94,41 @@ class Worker:
         measured = self._at_points(task, tick) if task.checkpoint is None else self._at(task.checkpoint[1], tick)
         table = np.stack([measured[name] for name in self._session.names], axis=1).tolist()
         seconds = time.monotonic() - started - paused
-        if task.checkpoint is None:
-            self._trial.end(seconds)
         self._session.take(task, table, seconds)
+        if task.checkpoint is None:
+            self._choose(task, measured, tick)
+
+    def _choose(self, task: Task, measured: Values, tick: Callable[[], None]) -> None:
+        """Tries another way to evaluate, if it is time to; measures again what another one than chosen measured."""
+        choice, path = self._choice, self._evaluator.path
+        if choice is None:
+            return
+        self._provisional.append((path.label, task))
+        if not path.reduced and sum(len(points) for points, _ in self._known) < N_KNOWN:
+            self._known.append((_points(task), measured))
+        remaining, coarse = self._session.outlook()
+        if choice.due(remaining, coarse):
+            points = np.concatenate([points for points, _ in self._known])
+            values = {name: np.concatenate([values[name] for _, values in self._known]) for name in measured}
+            choice.step(points, values, tick)
+            self._session.note(choice.told())
+        elif not choice.waits(remaining):
+            chosen = self._evaluator.path.label
+            self._session.again([task for label, task in self._provisional if label != chosen])
+            self._provisional = []
+            self._session.note(choice.told())
 
     def _turn_to(self, seed: int | None) -> None:
         if self._plane_seed != seed:
             self._evaluator.leave_plane()
             self._evaluator.set_plane(self._plane_for(seed))
             self._plane_seed = seed
+            self._known, self._provisional = [], []
+            if self._choice is not None:
+                self._choice.turn()
 
     def _at_points(self, task: Task, tick: Callable[[], None]) -> Values:
-        self._trial.begin()
-        points = np.array([(task.request.alpha[column], task.request.beta[row]) for row, column in task.cells])
-        return self._evaluator.evaluate(points, tick)
+        return self._evaluator.evaluate(_points(task), tick)
 
     def _at(self, checkpoint: Checkpoint, tick: Callable[[], None]) -> Values:
         try:
@@ -115,3 +136,7 @@ class Worker:
             return self._evaluator.evaluate_states(states, f"checkpoint {checkpoint.label}", tick)
         finally:
             checkpoint.close()
+
+
+def _points(task: Task) -> NDArray[np.float64]:
+    return np.array([(task.request.alpha[column], task.request.beta[row]) for row, column in task.cells])

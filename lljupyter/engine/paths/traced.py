@@ -1,0 +1,158 @@
+"""A model seen as a graph: which convolutions a BatchNorm follows, and what can be computed along with them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn import functional
+
+from lljupyter.engine.paths.convolution import Convolution
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+RELUS = (functional.relu, functional.relu_, torch.relu, torch.relu_)
+ADDITIONS = (operator.add, operator.iadd, torch.add)
+
+
+class Slot(NamedTuple):
+    """Where a tensor of the model sits that belongs to no ``Convolution``."""
+
+    module: nn.Module
+    kind: str
+    name: str
+
+
+class Trace(NamedTuple):
+    """A model as a graph.
+
+    Attributes:
+        graph: Called like the model.
+        convolutions: Its convolutions, in the order of the graph.
+        slots: All other floating-point tensors that it uses.
+        widest: Elements of the largest intermediate result, a sample.
+    """
+
+    graph: fx.GraphModule
+    convolutions: list[Convolution]
+    slots: list[Slot]
+    widest: int
+
+
+def traced(model: nn.Module, example: Any) -> Trace:
+    """Traces a model and draws BatchNorm, addition and ReLU into its convolutions.
+
+    Args:
+        model: In evaluation mode; not changed.
+        example: A few inputs of it: a tensor, or several in a list or tuple.
+
+    Raises:
+        Exception: Of whatever kind, if it can't be traced, or a hook would be passed over.
+    """
+    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+        raise ValueError("it has forward hooks")
+    private = copy.deepcopy(model)
+    tensors = (*private.named_parameters(), *private.named_buffers())
+    names = {id(tensor): name for name, tensor in tensors if tensor.is_floating_point()}
+    graph = fx.symbolic_trace(private)
+    inputs = example if isinstance(example, (list, tuple)) else (example,)
+    ShapeProp(graph).propagate(*inputs)
+    metas = [node.meta.get("tensor_meta") for node in graph.graph.nodes]
+    widest = max(math.prod(m.shape) for m in metas if hasattr(m, "shape")) // len(inputs[0])
+    _drop_identities(graph)
+    convolutions = []
+    for node in list(graph.graph.nodes):
+        module = _module(graph, node)
+        if type(module) in CONVOLUTIONS and _uses(graph, node.target) == 1:
+            convolutions.append(_convolution(graph, node, module, names))
+            graph.add_submodule(name := f"convolution_{node.name}", convolutions[-1])
+            node.target = name
+    for node in list(graph.graph.nodes):
+        if isinstance(_module(graph, node), Convolution):
+            _draw_in(graph, node)
+    graph.graph.lint()
+    graph.delete_all_unused_submodules()
+    graph.recompile()
+    slots = [
+        Slot(module, kind, names[id(tensor)])
+        for module in graph.modules()
+        for kind, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and tensor.is_floating_point()
+    ]
+    return Trace(graph, convolutions, slots, widest)
+
+
+def _module(graph: fx.GraphModule, node: fx.Node) -> Any:
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def _uses(graph: fx.GraphModule, target: Any) -> int:
+    module = graph.get_submodule(target)
+    return sum(_module(graph, node) is module for node in graph.graph.nodes)
+
+
+def _drop_identities(graph: fx.GraphModule) -> None:
+    for node in list(graph.graph.nodes):
+        if isinstance(_module(graph, node), IDENTITIES):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+
+
+def _convolution(graph: fx.GraphModule, node: fx.Node, module: nn.Module, names: dict[int, str]) -> Convolution:
+    own = {kind: names[id(tensor)] for kind, tensor in module._parameters.items() if tensor is not None}
+    norm_node = _only_user(node)
+    norm: Any = None if norm_node is None else _module(graph, norm_node)
+    if norm_node is None or type(norm) not in NORMS or norm.running_mean is None or _uses(graph, norm_node.target) > 1:
+        return Convolution(module, own)
+    tensors = {**norm._parameters, **norm._buffers}
+    own |= {f"norm.{kind}": names[id(t)] for kind, t in tensors.items() if t is not None and id(t) in names}
+    norm_node.replace_all_uses_with(node)
+    graph.graph.erase_node(norm_node)
+    return Convolution(module, own, norm.eps)
+
+
+def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
+    """Computes an addition and a ReLU that only this convolution feeds along with it."""
+    convolution = cast(Convolution, _module(graph, node))
+    user = _only_user(node)
+    if user is not None and _is(user, ADDITIONS, ("add", "add_")) and len(user.args) == 2 and not user.kwargs:
+        others = [a for a in user.args if a is not node]
+        if len(others) == 1 and isinstance(others[0], fx.Node) and _alike(node, others[0]):
+            # It moves to where the sum is, because the other summand may be known only there.
+            with graph.graph.inserting_before(user):
+                merged = graph.graph.call_module(str(node.target), (node.args[0], others[0]))
+            merged.meta = dict(node.meta)
+            user.replace_all_uses_with(merged)
+            graph.graph.erase_node(user)
+            graph.graph.erase_node(node)
+            node = merged
+    user = _only_user(node)
+    if user is not None and (_is(user, RELUS, ("relu", "relu_")) or isinstance(_module(graph, user), nn.ReLU)):
+        convolution.relu = True
+        user.replace_all_uses_with(node)
+        graph.graph.erase_node(user)
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _is(node: fx.Node, functions: tuple[Any, ...], methods: tuple[str, ...]) -> bool:
+    return (node.op == "call_function" and node.target in functions) or (
+        node.op == "call_method" and node.target in methods
+    )
+
+
+def _alike(a: fx.Node, b: fx.Node) -> bool:
+    first, second = a.meta.get("tensor_meta"), b.meta.get("tensor_meta")
+    return (
+        first is not None
+        and getattr(second, "shape", None) == first.shape
+        and getattr(second, "dtype", None) == first.dtype
+    )

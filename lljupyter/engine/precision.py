@@ -1,0 +1,45 @@
+"""How exactly is computed: TF32 and its like, which torch turns on for the whole process, are off meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+
+Precision = Literal["float32", "auto"]
+
+
+def check_precision(precision: str) -> None:
+    """Checks the option that says how exactly is computed.
+
+    Raises:
+        ValueError: If it is none of the known values.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(
+            f"expected precision as one of {list(get_args(Precision))}, got {precision!r}; "
+            "'float32' computes in the model's own precision, 'auto' in a lower one where it pays"
+        )
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Computes products of float32 in float32, whatever is set for the process, which is put back afterwards.
+
+    The settings belong to the process: products of other threads are exact meanwhile, too.
+    """
+    matmul = torch.get_float32_matmul_precision()
+    cudnn = torch.cuda.is_available() and torch.backends.cudnn.allow_tf32
+    try:
+        if matmul != "highest":
+            torch.set_float32_matmul_precision("highest")
+        if cudnn:
+            torch.backends.cudnn.allow_tf32 = False
+        yield
+    finally:
+        if matmul != "highest":
+            torch.set_float32_matmul_precision(matmul)
+        if cudnn:
+            torch.backends.cudnn.allow_tf32 = True

@@ -1,0 +1,93 @@
+"""Runs a few samples through model and loss, so that what does not fit is said before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from lljupyter.engine.batches import Batch, take, to_device
+from lljupyter.engine.model import call, plain_evaluation
+from lljupyter.engine.quantities import LossFunction, Measure, check_classification, classifies
+from lljupyter.engine.randomness import fixed_randomness
+
+
+class Probed(NamedTuple):
+    """What a few samples showed.
+
+    Attributes:
+        kinds: What can be measured and is wanted, "loss" and "accuracy".
+        draws: Whether the model draws random numbers in evaluation mode.
+        per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
+    """
+
+    kinds: list[str]
+    draws: bool
+    per_sample: bool
+
+
+def probe(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    loss_fn: LossFunction | None,
+    loss: Measure,
+    wanted: Sequence[str] | None,
+    device: torch.device,
+) -> Probed:
+    """Runs a few samples through a model and a loss.
+
+    Args:
+        model: In evaluation mode, on ``device``.
+        batches: The data.
+        loss_fn: As the caller passed it.
+        loss: How it is measured.
+        wanted: Some of "loss" and "accuracy"; None for all that can be measured.
+        device: Where to evaluate.
+
+    Raises:
+        TypeError: If outputs or targets are of another kind.
+        ValueError: If something does not fit.
+    """
+    per_sample = True
+    with fixed_randomness(), plain_evaluation(device):
+        seeded = torch.default_generator.get_state()
+        for n in (3, 2):  # two sizes: a loss of a fixed length fits one of them only
+            batch, outputs = _first_outputs(model, batches[0], n, device)
+            check_classification(loss_fn, outputs, batches)
+            totals = _try_loss(loss, outputs, batch)
+            per_sample = per_sample and len(totals) == batch.n > 1
+        draws = not torch.equal(seeded, torch.default_generator.get_state())
+    found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
+    if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
+        raise ValueError(
+            "expected class scores (n, classes) and class indices (n,) to measure accuracy, got other outputs or "
+            "targets; pass quantities=['loss']"
+        )
+    return Probed([name for name in found if wanted is None or name in wanted], draws, per_sample)
+
+
+def _first_outputs(model: nn.Module, whole: Batch, n: int, device: torch.device) -> tuple[Batch, Any]:
+    for batch in (take(whole, min(n, whole.n)), whole):  # a model may insist on the full batch size
+        try:
+            batch = to_device(batch, device)
+            return batch, call(model, batch.inputs)
+        except Exception as error:
+            failure = error
+    raise ValueError(
+        f"expected a model that takes the loader's inputs, got {type(failure).__name__}: {failure}; "
+        "try model(inputs) on one batch of the loader, and check shapes and dtypes"
+    ) from failure
+
+
+def _try_loss(loss: Measure, outputs: Any, batch: Batch) -> torch.Tensor:
+    try:
+        return loss(outputs, batch.targets, batch.n)[0]
+    except Exception as error:
+        if str(error).startswith("expected a loss"):
+            raise
+        raise ValueError(
+            f"expected a loss_fn that takes the model's outputs and the loader's targets, got "
+            f"{type(error).__name__}: {error}; try loss_fn(model(inputs), targets) on one batch of the loader"
+        ) from error

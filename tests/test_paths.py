@@ -1,0 +1,309 @@
+"""Every fast path equals the slow loop in float64."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from reference import batches_of, grid_points, linear, network, samples, slow_mean
+from torch import nn
+from torch.nn import functional
+
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.paths.folded import Folded
+from lljupyter.engine.paths.stacked import Stacked
+from lljupyter.geometry.plane import random_plane
+from lljupyter.zoo import resnet
+
+POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])
+
+
+def settled(model: nn.Module) -> nn.Module:
+    """Weights, statistics and scales that are all different, in float64."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if tensor.is_floating_point():
+                positive = "var" in name or "bn" in name
+                value = torch.rand(tensor.shape, generator=generator) + 0.5
+                tensor.copy_(value if positive else torch.randn(tensor.shape, generator=generator) * 0.3)
+    return model.double().eval()
+
+
+class Branches(nn.Module):
+    """What a tracer may stumble over: a sum of two convolutions, one used twice, one without BatchNorm, groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.twice = nn.Conv2d(4, 4, 3, padding=1)
+        self.depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False)
+        self.bn2 = nn.BatchNorm2d(4, affine=False)
+        self.same = nn.Conv2d(4, 4, 3, padding="same", padding_mode="circular")
+        self.bn3 = nn.BatchNorm2d(4)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+        self.out = nn.Linear(100, 4)
+
+    def forward(self, x):
+        x = functional.relu(self.bn1(self.first(x)), inplace=True)
+        y = torch.relu(self.twice(self.twice(x)) + x)
+        z = self.bn2(self.depthwise(y))
+        z += y
+        z = (self.same(self.bn3(z.relu())) + y) * self.scale
+        return self.out(z.flatten(1))
+
+
+class Reshaped(nn.Module):
+    """An MLP that reshapes its inputs by hand and has a residual connection."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(25, 6), nn.Linear(6, 6, bias=False)
+        self.out = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = torch.tanh(self.first(x.view(x.size(0), -1)))
+        x = x + functional.gelu(self.second(x))
+        return self.out(functional.relu(x))
+
+
+def multilayer() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(25, 6), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(6, 4))
+
+
+MODELS = {"network": network, "branches": Branches, "resnet": lambda: resnet(8, num_classes=4)}
+CHAINS = {"multilayer": multilayer, "reshaped": Reshaped}
+
+
+def data(name, size):
+    batches = batches_of(size)
+    return [(x.repeat(1, 3, 2, 2), y) for x, y in batches] if name == "resnet" else batches
+
+
+def on_plane(model, loader, ignore=None, **options):
+    evaluator = Evaluator(model, loader, **options)
+    plane = random_plane(evaluator.center, 3, "filter", ignore)
+    evaluator.set_plane(plane)
+    return evaluator, (plane.delta, plane.eta)
+
+
+def measured(path, evaluator, points=POINTS):
+    path.set_plane(evaluator.moving)
+    return path.evaluate(points, lambda: None)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("ignore", ["biasbn", None])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_folded_path_equals_the_slow_loop(name, ignore, n_workers):
+    model, loader = settled(MODELS[name]()), data(name, 8)
+    evaluator, directions = on_plane(model, loader, ignore)
+    values = measured(Folded(evaluator, n_workers=n_workers, batch_bytes=100_000), evaluator)
+    expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
+    np.testing.assert_allclose(values["loss"], expected, rtol=1e-11)
+    plain = evaluator.evaluate(POINTS)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
+    np.testing.assert_allclose(values["loss_stderr"], plain["loss_stderr"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_folded_path_in_one_step_equals_the_plain_one_in_float32(name):
+    model, loader = settled(MODELS[name]()), data(name, 8)
+    evaluator, directions = on_plane(model.float(), [(x.float(), y) for x, y in loader])
+    expected = slow_mean(model.double(), loader, [{n: t.double() for n, t in d.items()} for d in directions], POINTS, nn.CrossEntropyLoss())
+    path = Folded(evaluator)
+    np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=2e-5)
+    assert "channels-last" in path.label
+
+
+def test_batchnorm_statistics_that_move_are_folded_at_every_point():
+    model, loader = settled(network()), batches_of(8)
+    evaluator = Evaluator(model, loader)
+    delta = {name: torch.full_like(tensor, 0.05) for name, tensor in evaluator.states.items()}
+    eta = {name: torch.zeros_like(tensor) for name, tensor in evaluator.states.items()}
+    from lljupyter.geometry.plane import Plane
+
+    evaluator.set_plane(Plane(evaluator.states, delta, eta))
+    expected = slow_mean(model, loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
+    np.testing.assert_allclose(measured(Folded(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("size", [8, 23])
+@pytest.mark.parametrize(
+    "loss_fn",
+    [None, nn.CrossEntropyLoss(label_smoothing=0.2), lambda o, t: functional.cross_entropy(o, t, reduction="none")],
+    ids=["plain", "module", "callable"],
+)
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_stacked_path_equals_the_slow_loop(name, loss_fn, size):
+    model, loader = settled(CHAINS[name]()), batches_of(size)
+    evaluator, directions = on_plane(model, loader, loss_fn=loss_fn)
+    values = measured(Stacked(evaluator), evaluator)
+    mean = nn.CrossEntropyLoss() if loss_fn is None else lambda o, t: loss_fn(o, t).mean()
+    np.testing.assert_allclose(values["loss"], slow_mean(model, loader, directions, POINTS, mean), rtol=1e-11)
+    plain = evaluator.evaluate(POINTS)
+    assert list(values) == list(plain)
+    for quantity in plain:
+        np.testing.assert_allclose(values[quantity], plain[quantity], rtol=1e-9)
+
+
+def test_the_stacked_path_regresses_and_takes_any_number_of_points():
+    model = settled(multilayer())
+    loader = [(x, functional.one_hot(y, 4).double()) for x, y in batches_of(8)]
+    evaluator, directions = on_plane(model, loader, loss_fn=nn.MSELoss())
+    path = Stacked(evaluator)
+    path.group = 4
+    expected = slow_mean(model, loader, directions, POINTS, nn.MSELoss())
+    np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=1e-11)
+    for k in range(len(POINTS)):
+        one = path.evaluate(POINTS[k : k + 1], lambda: None)["loss"]
+        np.testing.assert_allclose(one, expected[k : k + 1], rtol=1e-11)
+
+
+def test_the_first_layer_is_multiplied_when_its_terms_take_too_much_memory(monkeypatch):
+    monkeypatch.setattr("lljupyter.engine.paths.stacked.TERMS_BYTES", 0)
+    model, loader = settled(multilayer()), batches_of(8)
+    evaluator, directions = on_plane(model, loader)
+    expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
+    np.testing.assert_allclose(measured(Stacked(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+
+
+def test_ties_and_nan_count_as_in_argmax():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4)).double()
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
+    evaluator, _ = on_plane(model, batches_of(8), ignore=None)
+    plain = evaluator.evaluate(np.zeros((1, 2)))
+    np.testing.assert_array_equal(measured(Stacked(evaluator), evaluator, np.zeros((1, 2)))["accuracy"], plain["accuracy"])
+    evaluator.states["1.bias"][3] = torch.nan
+    evaluator.set_plane(random_plane({n: t.nan_to_num() for n, t in evaluator.center.items()}, 0, None, None))
+    plain = evaluator.evaluate(POINTS)
+    values = measured(Stacked(evaluator), evaluator)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
+    assert np.isnan(values["loss"]).all()
+
+
+@pytest.mark.parametrize("build", [Folded, lambda e: Folded(e, n_workers=2)], ids=["one", "two"])
+def test_a_point_has_the_same_bits_whatever_was_measured_before(build):
+    evaluator, _ = on_plane(network(torch.float32), batches_of(8, dtype=torch.float32))
+    path = build(evaluator)
+    together = measured(path, evaluator)["loss"]
+    for k in (3, 0, 5):
+        assert path.evaluate(POINTS[k : k + 1], lambda: None)["loss"][0] == together[k]
+
+
+@pytest.mark.parametrize(
+    "build", [Folded, lambda e: Folded(e, n_workers=2), Stacked], ids=["folded", "two at once", "stacked"]
+)
+def test_a_tick_that_gives_up_ends_a_path_and_nothing_goes_on_behind(build):
+    evaluator, _ = on_plane(settled(multilayer()), batches_of(8))
+    path = build(evaluator)
+    path.set_plane(evaluator.moving)
+
+    def give_up():
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        path.evaluate(np.tile(POINTS, (50, 1)), give_up)
+    assert np.isfinite(path.evaluate(POINTS, lambda: None)["loss"]).all()
+
+
+@pytest.mark.parametrize("build", [Folded, Stacked])
+def test_halving_takes_smaller_pieces_and_gives_the_same(build):
+    evaluator, _ = on_plane(settled(multilayer()), batches_of(8))
+    path = build(evaluator)
+    before = measured(path, evaluator)["loss"]
+    n = 0
+    while path.halve():
+        n += 1
+        np.testing.assert_allclose(path.evaluate(POINTS, lambda: None)["loss"], before, rtol=1e-12)
+    assert n > 1
+
+
+class Hooked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = linear(25, 4)
+        self.layer.register_forward_hook(lambda *a: None)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+class Asking(Hooked):
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.layer = linear(25, 4)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) * (2 if x.sum() > 0 else 1)
+
+
+def mean_loss(outputs, targets):
+    return functional.cross_entropy(outputs, targets)
+
+
+@pytest.mark.parametrize(
+    ("build", "model", "options", "message"),
+    [
+        (Folded, Hooked, {}, "hooks"),
+        (Stacked, Hooked, {}, "hooks"),
+        (Folded, Asking, {}, "control flow"),
+        (Stacked, network, {}, "no chain of linear layers"),
+        (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
+        (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
+    ],
+)
+def test_what_does_not_fit_a_path_is_refused(build, model, options, message):
+    evaluator = Evaluator(settled(model()), batches_of(8), **options)
+    with pytest.raises(Exception, match=message):
+        build(evaluator)
+
+
+def test_a_loss_that_is_known_for_batches_keeps_the_batches_of_the_loader():
+    model, loader = settled(network()), batches_of(8)
+    evaluator, directions = on_plane(model, loader, loss_fn=lambda o, t: functional.cross_entropy(o, t) ** 2)
+    expected = slow_mean(model, loader, directions, POINTS, lambda o, t: functional.cross_entropy(o, t) ** 2)
+    np.testing.assert_allclose(measured(Folded(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+
+
+def test_several_loaders_and_the_prefixes_of_their_quantities():
+    model = settled(network())
+    evaluator, directions = on_plane(model, {"train": batches_of(8), "test": batches_of(5, 9)})
+    values = measured(Folded(evaluator, n_workers=2), evaluator)
+    for name, loader in (("train", batches_of(8)), ("test", batches_of(5, 9))):
+        expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
+        np.testing.assert_allclose(values[f"{name}_loss"], expected, rtol=1e-11)
+
+
+def test_bfloat16_is_close_and_says_that_it_is_reduced():
+    evaluator, _ = on_plane(settled(network()).float(), batches_of(8, dtype=torch.float32), "biasbn")
+    path = Folded(evaluator, dtype=torch.bfloat16)
+    values, plain = measured(path, evaluator), evaluator.evaluate(POINTS)
+    assert path.reduced
+    assert "bfloat16" in path.label
+    assert 0 < np.max(np.abs(values["loss"] / plain["loss"] - 1)) < 0.05
+
+
+def test_threads_of_others_keep_their_number():
+    torch.set_num_threads(2)
+    evaluator, _ = on_plane(settled(network()), batches_of(8))
+    measured(Folded(evaluator, n_workers=2), evaluator)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert (torch.get_num_threads(), seen) == (2, [2])
+
+
+def test_samples_come_in_the_order_of_the_loader():
+    images, classes = samples()
+    evaluator, _ = on_plane(settled(network()), batches_of(8))
+    path = Folded(evaluator)
+    joined = [batch for part in path._parts.values() for batch in part]
+    torch.testing.assert_close(torch.cat([batch.targets for batch in joined]), classes)
+    torch.testing.assert_close(torch.cat([batch.inputs for batch in joined]), images)
