@@ -14,7 +14,7 @@ from torch.nn import functional
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.stacked import Stacked
-from lljupyter.geometry.plane import random_plane
+from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.zoo import resnet
 
 POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])
@@ -113,7 +113,8 @@ def test_the_folded_path_equals_the_slow_loop(name, ignore, n_workers):
 def test_the_folded_path_in_one_step_equals_the_plain_one_in_float32(name):
     model, loader = settled(MODELS[name]()), data(name, 8)
     evaluator, directions = on_plane(model.float(), [(x.float(), y) for x, y in loader])
-    expected = slow_mean(model.double(), loader, [{n: t.double() for n, t in d.items()} for d in directions], POINTS, nn.CrossEntropyLoss())
+    delta, eta = ({name: part.double() for name, part in d.items()} for d in directions)
+    expected = slow_mean(model.double(), loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
     path = Folded(evaluator)
     np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=2e-5)
     assert "channels-last" in path.label
@@ -124,8 +125,6 @@ def test_batchnorm_statistics_that_move_are_folded_at_every_point():
     evaluator = Evaluator(model, loader)
     delta = {name: torch.full_like(tensor, 0.05) for name, tensor in evaluator.states.items()}
     eta = {name: torch.zeros_like(tensor) for name, tensor in evaluator.states.items()}
-    from lljupyter.geometry.plane import Plane
-
     evaluator.set_plane(Plane(evaluator.states, delta, eta))
     expected = slow_mean(model, loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
     np.testing.assert_allclose(measured(Folded(evaluator), evaluator)["loss"], expected, rtol=1e-11)
@@ -177,8 +176,9 @@ def test_ties_and_nan_count_as_in_argmax():
         model[1].weight.zero_()
         model[1].bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
     evaluator, _ = on_plane(model, batches_of(8), ignore=None)
-    plain = evaluator.evaluate(np.zeros((1, 2)))
-    np.testing.assert_array_equal(measured(Stacked(evaluator), evaluator, np.zeros((1, 2)))["accuracy"], plain["accuracy"])
+    center = np.zeros((1, 2))
+    plain, values = evaluator.evaluate(center), measured(Stacked(evaluator), evaluator, center)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
     evaluator.states["1.bias"][3] = torch.nan
     evaluator.set_plane(random_plane({n: t.nan_to_num() for n, t in evaluator.center.items()}, 0, None, None))
     plain = evaluator.evaluate(POINTS)

@@ -534,30 +534,11 @@ def test_commands_from_two_threads_at_once():
     assert_complete(session, seed=5)
 
 
-def test_threads_are_chosen_by_a_trial_of_three_points(monkeypatch):
-    torch.set_num_threads(2)
-    chunks = []
-    evaluator = FakeEvaluator()
-    evaluate = evaluator.evaluate
-
-    def counted(points, tick):
-        chunks.append((len(points), torch.get_num_threads()))
-        return evaluate(points, tick)
-
-    evaluator.evaluate = counted
-    session = fake_session(evaluator)
-    session.start()
-    session.wait(PATIENCE)
-    assert chunks[:3] == [(1, 2), (1, 2), (1, 1)]
-    assert torch.get_num_threads() == 2  # of this thread
-    assert_complete(session)
-
-
 def test_data_that_are_brought_over_serve_many_points_at_once():
     chunks = []
     evaluator = FakeEvaluator()
     evaluate = evaluator.evaluate
-    evaluator.resident = False
+    evaluator.path.group = 32
     evaluator.evaluate = lambda points, tick: chunks.append(len(points)) or evaluate(points, tick)
     session = fake_session(evaluator, make_request(0, 51, 51))
     session.run()

@@ -17,7 +17,7 @@ def seen_by_a_new_thread():
 
 def test_threads_that_are_started_later_keep_the_number_of_before():
     torch.set_num_threads(2)
-    use_threads(1)
+    use_threads(1, others=2)
     assert (torch.get_num_threads(), seen_by_a_new_thread()) == (1, 2)
 
 

@@ -226,6 +226,28 @@ def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Se
             )
 
 
+def measure_scores(kind: str, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Measures cross-entropy or accuracy where there is nothing special about it, at k points at once.
+
+    Args:
+        kind: "loss" or "accuracy".
+        scores: Shape (k, classes, n): sums over classes are fast when the samples come last.
+        targets: Shape (n,), indices of classes.
+
+    Returns:
+        Totals of shape (k, n), and weights that broadcast to it.
+    """
+    indices = targets.long()
+    found = scores.gather(1, indices.expand(len(scores), 1, -1)).squeeze(1)
+    ones = torch.ones(1, len(targets), dtype=scores.dtype, device=scores.device)
+    top = scores.amax(1)
+    if kind == "loss":
+        return (scores - top[:, None]).exp_().sum(1).log_().add_(top).sub_(found), ones
+    if int((scores == top[:, None]).sum()) != top.numel():  # ties and NaN: the first of them counts
+        return (scores.argmax(1) == indices).to(scores.dtype), ones
+    return (found == top).to(scores.dtype), ones
+
+
 def means_of(measured: dict[str, list[Measured]]) -> dict[str, NDArray[np.float64]]:
     """Returns the means of quantities at k points.
 

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 import torch
 
 
-def use_threads(n_threads: int) -> None:
-    """Lets torch use so many threads in the calling thread; others, and those that are started later, keep theirs."""
-    before = torch.get_num_threads()
+def use_threads(n_threads: int, others: int) -> None:
+    """Lets torch use so many threads in the calling thread.
+
+    Args:
+        n_threads: How many.
+        others: How many threads torch may use in threads that are started later.
+    """
     torch.set_num_threads(n_threads)
     # That also becomes the number of every thread that is started later; another thread sets it back for those.
-    restore = threading.Thread(target=torch.set_num_threads, args=(before,))
+    restore = threading.Thread(target=torch.set_num_threads, args=(others,))
     restore.start()
     restore.join()
 
@@ -27,7 +31,7 @@ def using_threads(n_threads: int | None) -> Iterator[None]:
         yield
         return
     assert n_threads is not None
-    use_threads(n_threads)
+    use_threads(n_threads, before)
     try:
         yield
     finally:

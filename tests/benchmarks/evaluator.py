@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ def main() -> None:
             one, many = (generator.uniform(-1, 1, (n, 2)) for n in (1, max(4 * path.group, 1)))
             loops, ours = [], []
             for _ in range(options.turns):
-                loops.append(rate(lambda p: loop(model, loader, plane, p), one, options.seconds))
+                loops.append(rate(partial(loop, model, loader, plane), one, options.seconds))
                 ours.append(rate(evaluator.evaluate, many, options.seconds))
             kind = "bfloat16" if path.reduced else "float32"
             print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Get = Callable[[str], "Tensor | None"]
+# A convolution that sees at most so many numbers is computed on patches.
+PATCH = 32
 
 
 class Convolution(nn.Module):
@@ -29,7 +32,8 @@ class Convolution(nn.Module):
         self.source = cast(Any, source)
         self.names, self.eps = names, eps
         self.source.weight = self.source.bias = None
-        self.relu = self.one_step = False
+        self.relu = self.one_step = self.patched = False
+        self._where: Any = (source.padding, source.stride, source.dilation, source.groups)
         self.weight: Any = None
         self.bias: Any = None
         self._packed: Any = None
@@ -78,6 +82,26 @@ class Convolution(nn.Module):
         able = able and isinstance(c, nn.Conv2d) and c.padding_mode == "zeros" and not isinstance(c.padding, str)
         self.one_step = able and dtype in (torch.float32, torch.bfloat16)
 
+    def use_patches(self) -> bool:
+        """Takes ``patches`` of the inputs instead of the inputs, if it pays: then it is a product with few columns.
+
+        A convolution over one or three channels leaves most of a vector idle (measured: 0.72 ms against 0.22 ms for
+        1,797 images of 8 x 8 in bfloat16). The inputs are the data, so patches are cut once.
+        """
+        c = self.source
+        self.patched = self.one_step and c.groups == 1 and c.in_channels * math.prod(c.kernel_size) <= PATCH
+        if self.patched:
+            self._where = ((0, 0), (1, 1), (1, 1), 1)
+        return self.patched
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Returns what each output sees of the inputs (n, channels, height, width), (n, seen, height, width)."""
+        c = self.source
+        seen = functional.unfold(x, c.kernel_size, c.dilation, c.padding, c.stride)
+        span = [d * (k - 1) + 1 for d, k in zip(c.dilation, c.kernel_size, strict=True)]
+        size = [(n + 2 * p - s) // t + 1 for n, p, s, t in zip(x.shape[2:], c.padding, span, c.stride, strict=True)]
+        return seen.view(len(x), -1, *size)
+
     def set(self, weight: Tensor, bias: Tensor | None) -> None:
         """Sets weight and bias; they may be filled with other values later, before ``pack``."""
         self.weight, self.bias, self._packed = weight, bias, None
@@ -85,10 +109,12 @@ class Convolution(nn.Module):
     def pack(self) -> None:
         """Lays the weight out as oneDNN wants it for the largest inputs so far: once a point, not once a batch."""
         if self.one_step and self._shape:
-            c = self.source
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight, list(c.padding), list(c.stride), list(c.dilation), c.groups, self._shape
+                self._weight(), *(list(part) if isinstance(part, tuple) else part for part in self._where), self._shape
             )
+
+    def _weight(self) -> Tensor:
+        return self.weight.reshape(len(self.weight), -1, 1, 1) if self.patched else cast(Tensor, self.weight)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """Returns it for inputs (n, channels, ...) and a second summand of the same shape as the outputs."""
@@ -99,8 +125,7 @@ class Convolution(nn.Module):
             return functional.relu(out) if self.relu else cast(Tensor, out)
         if not self._shape or len(x) > self._shape[0]:
             self._shape, self._packed = list(x.shape), None
-        weight = self.weight if self._packed is None else self._packed
-        how = (weight, self.bias, c.padding, c.stride, c.dilation, c.groups)
+        how = (self._weight() if self._packed is None else self._packed, self.bias, *self._where)
         step = torch.ops.mkldnn._convolution_pointwise
         if other is None:
             return cast(Tensor, step(x, *how, "relu" if self.relu else "none", [], ""))

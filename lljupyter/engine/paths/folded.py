@@ -15,9 +15,10 @@ from torch import Tensor
 from lljupyter.engine.batches import Batch, converted, n_bytes, resized, split
 from lljupyter.engine.model import call, plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
+from lljupyter.engine.paths.convolution import PATCH
 from lljupyter.engine.paths.flat import Flat
 from lljupyter.engine.paths.traced import Trace, traced
-from lljupyter.engine.quantities import Measured, means_of
+from lljupyter.engine.quantities import Measured, means_of, measure_scores
 from lljupyter.engine.threads import use_threads
 
 if TYPE_CHECKING:
@@ -89,12 +90,17 @@ class Folded:
         room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
         size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)
         image = any(convolution.one_step for convolution in traces[0].convolutions)
-        self._parts: dict[str, list[Batch]] = {}
         self._ready = evaluator.resident and n_bytes(evaluator.batches) < CONVERTED_BYTES
+        first = [trace.first for trace in traces if trace.first is not None]
+        few = n_bytes(evaluator.batches) * PATCH < CONVERTED_BYTES
+        patched = [c for c in first if self._ready and few and c.use_patches()]
+        self._first = patched[0] if patched else None
+        self._parts: dict[str, list[Batch]] = {}
         for prefix, batches in evaluator.parts().items():
             split = resized(batches, size) if evaluator.per_sample and self._ready else batches
             self._parts[prefix] = [self._prepared(b) for b in split] if self._ready else split
-        self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", use_threads, (1,)) if n_workers > 1 else None
+        one = use_threads, (1, torch.get_num_threads())
+        self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", *one) if n_workers > 1 else None
         self._lock = threading.Lock()
         name = "folded" if any(c.eps for c in traces[0].convolutions) else "traced"
         self.label = name + (", channels-last" if image else "") + (f", {n_workers} at once" if n_workers > 1 else "")
@@ -163,17 +169,21 @@ class Folded:
                     check()
                     ready = batch if self._ready else self._prepared(batch)
                     outputs = _widened(call(program.graph, ready.inputs), evaluator.dtype())
-                    with self._guarded():
+                    # Sums over classes are vectorized when the samples come last.
+                    plainly = evaluator.classifies_plainly and outputs.dim() == 2
+                    scores = outputs.T.contiguous()[None] if plainly else None
+                    with self._lock:  # the loss of the user need not be fit for two threads
                         for kind in evaluator.kinds[prefix]:
-                            measured = evaluator.measures[kind](outputs, ready.targets, ready.n)
+                            if scores is not None:
+                                measured = measure_scores(kind, scores, ready.targets)
+                            else:
+                                measured = evaluator.measures[kind](outputs, ready.targets, ready.n)
                             found[prefix + kind].append(measured)
         return found
 
-    def _guarded(self) -> Any:
-        """The loss of the user need not be fit for two threads."""
-        return self._lock
-
     def _prepared(self, batch: Batch) -> Batch:
+        if self._first is not None:
+            batch = batch._replace(inputs=self._first.patches(batch.inputs))
         return converted(batch, self._evaluator.device, self._dtype)
 
 

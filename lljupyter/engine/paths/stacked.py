@@ -16,7 +16,7 @@ from lljupyter.engine.batches import resized
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
-from lljupyter.engine.quantities import means_and_stderrs
+from lljupyter.engine.quantities import means_and_stderrs, measure_scores
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator
@@ -180,8 +180,7 @@ class Stacked:
     def _measure(self, kind: str, outputs: Tensor, targets: Any, n: int) -> tuple[Tensor, Tensor]:
         k = len(outputs)
         if self._evaluator.classifies_plainly:
-            ones = torch.ones(1, n, dtype=outputs.dtype, device=outputs.device)
-            return (_cross_entropy if kind == "loss" else _hits)(outputs, targets.long()), ones
+            return measure_scores(kind, outputs, targets)
         flat = outputs.transpose(1, 2).reshape(k * n, -1)
         repeated = targets.repeat(k, *[1] * (targets.dim() - 1))
         totals, weights = self._evaluator.measures[kind](flat, repeated, k * n)
@@ -189,22 +188,6 @@ class Stacked:
 
 
 INPUTS = "inputs"
-
-
-def _scores(outputs: Tensor, targets: Tensor) -> Tensor:
-    return outputs.gather(1, targets.expand(len(outputs), 1, -1)).squeeze(1)
-
-
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    top = outputs.amax(1)
-    return (outputs - top[:, None]).exp_().sum(1).log_().add_(top).sub_(_scores(outputs, targets))
-
-
-def _hits(outputs: Tensor, targets: Tensor) -> Tensor:
-    top = outputs.amax(1, keepdim=True)
-    if int((outputs == top).sum()) != top.numel():  # ties and NaN: the first of them counts
-        return (outputs.argmax(1) == targets).to(outputs.dtype)
-    return (_scores(outputs, targets) == top[:, 0]).to(outputs.dtype)
 
 
 def _steps(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:

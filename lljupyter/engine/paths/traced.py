@@ -37,12 +37,14 @@ class Trace(NamedTuple):
         convolutions: Its convolutions, in the order of the graph.
         slots: All other floating-point tensors that it uses.
         widest: Elements of the largest intermediate result, a sample.
+        first: The convolution that takes the inputs, if nothing else does.
     """
 
     graph: fx.GraphModule
     convolutions: list[Convolution]
     slots: list[Slot]
     widest: int
+    first: Convolution | None
 
 
 def traced(model: nn.Module, example: Any) -> Trace:
@@ -85,7 +87,10 @@ def traced(model: nn.Module, example: Any) -> Trace:
         for kind, tensor in (*module._parameters.items(), *module._buffers.items())
         if tensor is not None and tensor.is_floating_point()
     ]
-    return Trace(graph, convolutions, slots, widest)
+    placed = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    reader = _only_user(placed[0]) if len(placed) == 1 else None
+    first = None if reader is None else _module(graph, reader)
+    return Trace(graph, convolutions, slots, widest, first if isinstance(first, Convolution) else None)
 
 
 def _module(graph: fx.GraphModule, node: fx.Node) -> Any:
