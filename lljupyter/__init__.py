@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from lljupyter.jupyter.comparison import compare
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.widget import LandscapeWidget
+    from lljupyter.surface.figure import to_matplotlib
     from lljupyter.surface.files import load, save
     from lljupyter.surface.html import to_html
     from lljupyter.surface.measures import nonconvex_share, sharpness
+    from lljupyter.surface.plotly_figure import to_plotly
 
 # Imported when first used, so that neither torch nor the widget stack is loaded before.
 _HOMES = {
@@ -48,6 +50,8 @@ _HOMES = {
     "save": "lljupyter.surface.files",
     "sharpness": "lljupyter.surface.measures",
     "to_html": "lljupyter.surface.html",
+    "to_matplotlib": "lljupyter.surface.figure",
+    "to_plotly": "lljupyter.surface.plotly_figure",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }
@@ -75,6 +79,8 @@ __all__ = [
     "save",
     "sharpness",
     "to_html",
+    "to_matplotlib",
+    "to_plotly",
     "unload_ipython_extension",
     "zoo",
 ]

@@ -71,11 +71,10 @@ def made_seeds() -> xarray.Dataset:
 
 def made_half() -> xarray.Dataset:
     """Every second point along both axes; some are not finite."""
-    surface = made_surface(21, 17)
-    evaluated = np.zeros((17, 21), dtype=bool)
+    surface = made_surface(17, 17)
+    evaluated = np.zeros((17, 17), dtype=bool)
     evaluated[::2, ::2] = True
-    values = {str(name): np.where(evaluated, values, np.nan) for name, values in surface.data_vars.items()}
-    values["loss"][2:6, 4:8] = np.where(evaluated[2:6, 4:8], np.nan, np.nan)
+    values = {str(name): np.where(evaluated, array, np.nan) for name, array in surface.drop_vars("evaluated").items()}
+    values["loss"][2:6, 4:7] = np.nan
     values["loss"][0, 0] = np.inf
-    del values["evaluated"]
     return surface_dataset(surface.alpha.values, surface.beta.values, values, evaluated, surface.attrs)

@@ -176,7 +176,7 @@ def test_captions_say_what_is_drawn():
         "The plane around ResNet, theta* + alpha delta + beta eta. "
         "Random directions of seed 3, cross-entropy on 1,200 samples, filter-normalized."
     )
-    assert "99 of 357 points are evaluated" in describe(made_half())
+    assert "81 of 289 points are evaluated" in describe(made_half())
     assert "holds 93.0% of the variation" in describe(made_trajectory())
     assert "between ResNet (alpha = 0) and another" in describe(on_grid(made_line())[0])
     assert "theta* + alpha delta." in describe(on_grid(made_surface(9, 1))[0])

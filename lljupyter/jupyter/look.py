@@ -15,6 +15,7 @@ from lljupyter.surface.html import Picture
 from lljupyter.surface.look import CHOICES, LOOK, checked_look
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     import xarray
 
 
@@ -87,6 +88,20 @@ class Landscape(Shared, anywidget.AnyWidget):
 
     def _pictures(self) -> list[Picture]:
         return [Picture(*on_grid(self.surface, seeds=True), self.title, {name: getattr(self, name) for name in LOOK})]
+
+    def to_plotly(self, *, title: str = "") -> go.Figure:
+        """Draws what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
+
+        Args:
+            title: A line above; "" for the heading of the widget.
+
+        Raises:
+            ValueError: If there is nothing to draw yet.
+        """
+        from lljupyter.surface.plotly_figure import to_plotly
+
+        look = {name: getattr(self, name) for name in LOOK}
+        return to_plotly(self.surface, title=title or self.title, **look)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes settings from the browser; what is refused goes back to the value that was kept."""

@@ -166,6 +166,10 @@ class LandscapeWidget(Landscape):
         names: list[str] = self._engine.names
         return names
 
+    def _still(self) -> bytes | None:
+        # While the first points are computed the widget is shown at once, and not after a picture of them.
+        return self._png() if self._engine.progress().status != "running" else None
+
     @traitlets.validate("alpha", "beta", "resolution", "seed")
     def _valid_setting(self, proposal: Any) -> Any:
         return self._refusing(proposal, self._checked_setting)

@@ -1,0 +1,93 @@
+"""Lines as figures: loss on the left axis, accuracy on the right one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import ticker
+
+from lljupyter.surface.field import is_share, kind_of, quantity_name
+from lljupyter.surface.look import LOOK, check_choices
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure, SubFigure
+
+LEFT, RIGHT = "#1f5fa8", "#b5341f"
+# Drawn only where they are asked for by name.
+NOT_CURVES = ("evaluated",)
+
+
+def draw_line(figure: Figure | SubFigure, line: xarray.Dataset, look: dict[str, Any]) -> None:
+    """Draws a line, or several seeds of one as a band.
+
+    Args:
+        figure: An empty one.
+        line: On the dimension alpha or beta, and perhaps seed.
+        look: ``quantity`` names the one on the left axis, ``scale`` and ``limits`` are its own.
+    """
+    if unknown := [name for name in look if name not in LOOK]:
+        raise TypeError(f"expected how it is drawn, one of {LOOK}, got {unknown[0]!r}")
+    check_choices(look)
+    along = [axis for axis in ("alpha", "beta") if axis in line.dims]
+    names = [str(name) for name, values in line.data_vars.items() if set(values.dims) - {"seed"} == set(along[:1])]
+    names = [name for name in names if name not in NOT_CURVES and not name.endswith("_stderr")]
+    if len(along) != 1 or not names:
+        raise ValueError(
+            f"expected a surface or a line with something to draw, got {list(line.data_vars)} on {dict(line.sizes)}; "
+            "loss_surface and loss_line return one"
+        )
+    wanted = look.get("quantity") or ("loss" if "loss" in names else names[0])
+    if wanted not in line.data_vars:
+        raise ValueError(f"expected quantity as one of {names}, got {wanted!r}; try {names[0]!r}")
+    kind = kind_of(wanted)
+    left = [name for name in names if kind_of(name) == kind] or [wanted]
+    right = [name for name in names if is_share(name) and name not in left] if kind == "loss" else []
+    axes = figure.add_subplot()
+    curves = _curves(axes, line, along[0], left, LEFT, look)
+    axes.set_ylabel(quantity_name(kind), color=LEFT, fontsize=9, parse_math=False)
+    axes.tick_params(labelsize=8)
+    axes.tick_params(axis="y", colors=LEFT)
+    axes.set_yscale(look.get("scale", "linear"))
+    if (limits := look.get("limits")) is not None:
+        axes.set_ylim(*limits)
+    if is_share(kind):
+        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    if right:
+        other = axes.twinx()
+        curves += _curves(other, line, along[0], right, RIGHT, look)
+        other.set_ylabel("Accuracy", color=RIGHT, fontsize=9)
+        other.set_ylim(0, 1)
+        other.tick_params(labelsize=8, colors=RIGHT)
+        other.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    if len(curves) > 1:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": min(len(curves), 4)}
+        axes.legend(handles=curves, fontsize=8, frameon=False, handlelength=1.8, columnspacing=1.2, **place)
+    ends = line[along[0]].values
+    axes.set_xlim(ends[0], ends[-1])
+    between = line.attrs.get("directions") == "between"
+    axes.set_xlabel("alpha (0 and 1: the two models)" if between else along[0], fontsize=9)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _curves(axes: Any, line: Any, along: str, names: list[str], color: str, look: dict[str, Any]) -> list[Any]:
+    x = line[along].values
+    drawn = []
+    for name in names:
+        values = line[name].transpose(..., along)
+        rows = np.atleast_2d(np.asarray(values.values, dtype=np.float64))
+        rows = np.where(np.isfinite(rows), rows, np.nan)
+        if (clip := look.get("clip")) is not None and color == LEFT:
+            rows = np.where(rows > clip, np.nan, rows)
+        label = quantity_name(name).replace("$", r"\$")
+        known = ~np.isnan(rows).all(axis=0)
+        middle = np.full(len(x), np.nan)
+        middle[known] = np.nanmedian(rows[:, known], axis=0)
+        style = "--" if name.startswith("test") else "-"
+        drawn += axes.plot(x, middle, style, color=color, linewidth=1.6, label=label)
+        if len(rows) > 1 and known.any():
+            low, high = np.nanmin(rows[:, known], axis=0), np.nanmax(rows[:, known], axis=0)
+            axes.fill_between(x[known], low, high, color=color, alpha=0.18, linewidth=0)
+    return drawn

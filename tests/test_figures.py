@@ -1,0 +1,212 @@
+"""Figures: compared with the pictures in ``tests/baseline``, and what must hold for all of them.
+
+``pytest tests/test_figures.py --mpl-generate-path=tests/baseline`` writes the pictures anew.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import xarray
+from made import made_half, made_line, made_seeds, made_surface, made_trajectory
+from PIL import Image
+
+from lljupyter import compare, to_matplotlib, to_plotly
+from lljupyter.jupyter.result import ResultWidget
+from lljupyter.surface.figure import png
+
+
+def made_convexity() -> xarray.Dataset:
+    surface = made_surface()
+    return surface.assign(convexity=np.abs(surface.loss - 2) / 20)
+
+
+def made_lines() -> xarray.Dataset:
+    lines = [made_surface(41, 1, steep).isel(beta=0, drop=True) for steep in (1.0, 2.0, 1.4)]
+    return xarray.concat(lines, dim="seed").assign_coords(seed=[3, 4, 5])
+
+
+MODELS = '{"model a": [-0.5, -0.5], "cost $b$": [0.5, 0.6]}'
+FIGURES = {
+    "contour": (made_surface(), {}),
+    "paper": (made_surface(), {"levels": "paper", "filled": False, "colormap": "magma"}),
+    "log": (made_surface(), {"scale": "log", "title": "Logarithmic $"}),
+    "surface": (made_surface(), {"view": "surface"}),
+    "colored": (made_surface(), {"view": "surface", "scale": "log", "color": "accuracy", "camera": {"azimuth": 0.6}}),
+    "line": (made_line(), {}),
+    "band": (made_lines(), {}),
+    "convexity": (made_convexity(), {"quantity": "convexity"}),
+    "trajectory": (made_trajectory(marks=MODELS), {}),
+    "run": (made_trajectory(), {"view": "surface"}),
+    "half": (made_half(), {"show_points": True}),
+    "several": ([made_surface(), made_surface(steep=2.5)], {"names": ["flat", "steep"]}),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.mpl_image_compare(baseline_dir="baseline", savefig_kwargs={"dpi": 60}, tolerance=8, style="default")
+def test_figures(name):
+    surface, options = FIGURES[name]
+    return to_matplotlib(surface, **options)
+
+
+def pixels(figure) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png(figure))).convert("L"), dtype=float)
+
+
+def test_a_figure_that_differs_is_found():
+    """Alpha and beta the wrong way round, another color map, a missing curve: above the tolerance of the comparison."""
+    from matplotlib.testing.compare import calculate_rms
+
+    right = pixels(to_matplotlib(made_surface(25, 25)))
+    turned = made_surface(25, 25)
+    turned["loss"] = (("beta", "alpha"), turned.loss.values.T)
+    assert calculate_rms(right, pixels(to_matplotlib(turned))) > 8
+    assert calculate_rms(right, pixels(to_matplotlib(made_surface(25, 25), colormap="magma"))) > 8
+    line = pixels(to_matplotlib(made_line()))
+    assert calculate_rms(line, pixels(to_matplotlib(made_line().drop_vars("test_accuracy")))) > 8
+
+
+@pytest.mark.parametrize("name", ["contour", "surface", "line", "trajectory", "log"])
+def test_files_hold_vectors(tmp_path, name):
+    surface, options = FIGURES[name]
+    figure = to_matplotlib(surface, **options)
+    figure.savefig(tmp_path / "figure.svg")
+    figure.savefig(tmp_path / "figure.pdf")
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
+    root = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    assert len([element for element in root.iter() if element.tag.endswith("}path")]) > 30
+    images = [element for element in root.iter() if element.tag.endswith("}image")]
+    assert len(images) <= (name == "surface")  # its color bar has no bands
+
+
+LIGHT = """
+import sys, lljupyter
+from made import made_surface
+figure = lljupyter.to_matplotlib(made_surface())
+assert figure._repr_png_().startswith(b"\\x89PNG")
+assert "matplotlib.pyplot" not in sys.modules
+assert "torch" not in sys.modules and "plotly" not in sys.modules and "anywidget" not in sys.modules
+"""
+
+
+def test_no_state_of_pyplot_is_touched():
+    where = __file__.rsplit("/", 1)[0]
+    result = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, cwd=where, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_paper_s_levels_are_drawn():
+    figure = to_matplotlib(made_surface(), levels="paper", filled=False)
+    labels = {text.get_text() for text in figure.axes[0].texts}
+    assert {"0.1", "0.6", "1.1", "1.6", "2.1"} & labels >= {"0.6", "1.1"}
+
+
+def test_axes_tell_the_explained_variance():
+    axes = to_matplotlib(made_trajectory()).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("alpha (PC 1: 72.0%)", "beta (PC 2: 21.0%)")
+    assert to_matplotlib(made_surface()).axes[0].get_xlabel() == "alpha"
+
+
+def test_a_line_has_two_axes_and_test_is_dashed():
+    loss, accuracy = to_matplotlib(made_line()).axes
+    assert [(line.get_label(), line.get_linestyle()) for line in loss.lines] == [
+        ("train loss", "-"),
+        ("test loss", "--"),
+    ]
+    np.testing.assert_array_equal(loss.lines[1].get_ydata(), made_line().test_loss)
+    assert [line.get_linestyle() for line in accuracy.lines] == ["-", "--"]
+    assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_ylim()) == ("Loss", "Accuracy", (0, 1))
+
+
+def test_a_surface_of_one_row_is_a_line():
+    (axes, _) = to_matplotlib(made_surface(31, 1)).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), made_surface(31, 1).alpha)
+
+
+def test_several_have_one_scale():
+    figure = to_matplotlib([made_surface(), made_surface(steep=2.5)])
+    bars = [axes.get_ylim() for part in figure.subfigs for axes in part.axes[1:]]
+    assert bars[0] == bars[1]
+
+
+def test_a_widget_is_drawn_as_it_is():
+    w = ResultWidget(made_surface(), view="contour", colormap="magma", title="Mine")
+    assert pixels(w.to_matplotlib()) == pytest.approx(pixels(to_matplotlib(made_surface(), colormap="magma")))
+    c = compare(w, made_surface(steep=2), names=["a", "b"])
+    assert [part.get_suptitle() for part in c.to_matplotlib().subfigs] == ["a", "b"]
+    c.close()
+
+
+def test_plotly_has_the_same_layers_and_no_upload():
+    figure = to_plotly(made_trajectory(), color="accuracy")
+    surface, path = figure.data
+    np.testing.assert_array_equal(surface.z, made_trajectory().loss)
+    np.testing.assert_array_equal(surface.surfacecolor, made_trajectory().accuracy)
+    np.testing.assert_array_equal(path.z, made_trajectory().trajectory_loss)
+    menu = [button.label for button in figure.layout.updatemenus[0].buttons]
+    assert menu == ["Loss", "Loss, standard error", "Accuracy", "Accuracy, standard error"]
+    text = figure.to_html(include_plotlyjs=False)
+    assert '"showSendToCloud": false' in text
+    bundle = figure._repr_mimebundle_()
+    assert all(part["config"]["showSendToCloud"] is False for part in bundle.values() if isinstance(part, dict))
+
+
+def test_plotly_draws_contours_and_lines():
+    contour, path, center = to_plotly(made_trajectory(), view="contour", levels=[1, 2, 3], colormap="gray").data
+    np.testing.assert_array_equal(contour.z, made_trajectory().loss)
+    assert (contour.contours.start, contour.contours.size, contour.contours.end) == (1, 1, 3)
+    assert (path.mode, center.text) == ("lines+markers", ("center",))
+    curves = {curve.name: (curve.yaxis, curve.line.dash) for curve in to_plotly(made_line()).data}
+    assert curves == {
+        "train loss": ("y", "solid"),
+        "test loss": ("y", "dash"),
+        "train accuracy": ("y2", "solid"),
+        "test accuracy": ("y2", "dash"),
+    }
+    w = ResultWidget(made_surface(), view="contour")
+    assert w.to_plotly().data[0].type == "contour"
+    w.close()
+
+
+def test_plotly_takes_no_markup():
+    figure = to_plotly(made_surface(model="<img src=x onerror=alert(1)>"))
+    assert figure.layout.title.text == "&lt;img src=x onerror=alert(1)&gt;"
+
+
+@pytest.mark.parametrize("draw", [to_matplotlib, to_plotly])
+@pytest.mark.parametrize(
+    ("surface", "options", "kind", "message"),
+    [
+        ("surface.nc", {}, TypeError, "expected an xarray.Dataset, got str"),
+        (made_seeds(), {}, ValueError, r"expected a surface of one seed, got those of 2; choose one with surface.isel"),
+        (made_surface(), {"quantity": "f1"}, ValueError, "expected quantity as one of .* got 'f1'"),
+        (made_surface(), {"views": 1}, TypeError, "expected how it is drawn, one of .* got 'views'"),
+        (made_surface() * np.nan, {}, ValueError, "expected finite values of 'loss' to draw, got none"),
+        (made_surface() * -1, {"scale": "log"}, ValueError, "expected finite positive values"),
+    ],
+)
+def test_what_can_not_be_drawn_is_refused(draw, surface, options, kind, message):
+    with pytest.raises(kind, match=message):
+        draw(surface, **options)
+
+
+def test_a_size_and_names_are_checked():
+    with pytest.raises(
+        ValueError, match=r"expected size as \(width, height\) in inches, got \(0, 4\); try size=\(5, 4\)"
+    ):
+        to_matplotlib(made_surface(), size=(0, 4))
+    with pytest.raises(ValueError, match="expected 2 names, one a surface, got 'ab'"):
+        to_matplotlib([made_surface(), made_surface()], names="ab")
+    with pytest.raises(ValueError, match="expected at least one surface, got none"):
+        to_matplotlib([])
+    with pytest.raises(ValueError, match=r"expected quantity as one of .* got 'f1'"):
+        to_matplotlib(made_line(), quantity="f1")
+    with pytest.raises(TypeError, match=r"expected how it is drawn, one of .* got 'views'"):
+        to_matplotlib(made_line(), views=1)
