@@ -12,7 +12,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lljupyter import zoo
-    from lljupyter.compute import gradient_direction, interpolate, loss_line, loss_surface
+    from lljupyter.compute import (
+        convexity_map,
+        gradient_direction,
+        hessian_directions,
+        interpolate,
+        loss_line,
+        loss_surface,
+        projected_curvatures,
+        projected_hessian,
+    )
     from lljupyter.engine.recorder import TrajectoryRecorder
     from lljupyter.geometry.direction_files import load_directions
     from lljupyter.geometry.directions import between, normalize_direction, random_direction
@@ -34,7 +43,9 @@ _HOMES = {
     "TrajectoryRecorder": "lljupyter.engine.recorder",
     "between": "lljupyter.geometry.directions",
     "compare": "lljupyter.jupyter.comparison",
+    "convexity_map": "lljupyter.compute",
     "gradient_direction": "lljupyter.compute",
+    "hessian_directions": "lljupyter.compute",
     "interpolate": "lljupyter.compute",
     "load": "lljupyter.surface.files",
     "load_directions": "lljupyter.geometry.direction_files",
@@ -46,6 +57,8 @@ _HOMES = {
     "pca_directions": "lljupyter.geometry.trajectory",
     "plane_through": "lljupyter.geometry.plane",
     "project": "lljupyter.geometry.trajectory",
+    "projected_curvatures": "lljupyter.compute",
+    "projected_hessian": "lljupyter.compute",
     "random_direction": "lljupyter.geometry.directions",
     "save": "lljupyter.surface.files",
     "sharpness": "lljupyter.surface.measures",
@@ -63,7 +76,9 @@ __all__ = [
     "__version__",
     "between",
     "compare",
+    "convexity_map",
     "gradient_direction",
+    "hessian_directions",
     "interpolate",
     "load",
     "load_directions",
@@ -75,6 +90,8 @@ __all__ = [
     "pca_directions",
     "plane_through",
     "project",
+    "projected_curvatures",
+    "projected_hessian",
     "random_direction",
     "save",
     "sharpness",

@@ -112,6 +112,7 @@ class FakeEvaluator:
     ) -> None:
         self.quantities = list(quantities)
         self.path = SimpleNamespace(label="fake", group=1, reduced=False)
+        self.names = [name for quantity in quantities for name in (quantity, f"{quantity}_stderr")]
         self.measured: list[tuple[Any, float, float]] = []
         self.seed: Any = None
         self._function, self._before = function, before

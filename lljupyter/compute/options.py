@@ -18,6 +18,7 @@ import torch
 
 from lljupyter.compute.planes import Directions
 from lljupyter.engine.batchnorm import BatchNorm
+from lljupyter.engine.curvature import Hessians
 from lljupyter.engine.paths import Evaluation
 from lljupyter.engine.precision import Precision
 from lljupyter.engine.quantities import LossFunction
@@ -61,7 +62,8 @@ class Surface(Drawn, total=False):
     Attributes:
         loss_fn: A torch loss module or any callable ``(outputs, targets) -> loss``, the mean over the batch or one
             value a sample. None: cross-entropy, for targets that are class indices.
-        quantities: Some of "loss" and "accuracy"; None for all that can be measured.
+        quantities: Some of "loss" and "accuracy"; None for all that can be measured. A surface may have "convexity",
+            too, see ``convexity_map``: the extreme eigenvalues of the Hessian, computed once the rest is complete.
         device: Where to evaluate; None for the model's device. Data are brought there.
         max_samples: Use only the first samples of each loader.
         precision: "float32" computes exactly, in the model's own precision, TF32 off. "auto" computes in bfloat16 where
@@ -83,6 +85,9 @@ class Surface(Drawn, total=False):
         resume: A result that was computed in part, or the path of one: its directions and grid are taken over and
             what is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha``
             and ``beta`` are its own then; model, loader, what is measured and a trajectory are passed again.
+        over: The parameters that the Hessian is over: "weights", those with more than one axis, as in the paper's
+            figures, or "all".
+        tol: Residual of an eigenvalue, as a share of it, below which it is known well enough.
         directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
             ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
             principal directions of ``trajectory``.
@@ -95,6 +100,8 @@ class Surface(Drawn, total=False):
             of state dicts or paths. Each is projected onto the plane and measured where it really is.
     """
 
+    over: Hessians
+    tol: float
     directions: Directions | Plane | None
     orthogonalize: bool
     resolution: int | Sequence[int]

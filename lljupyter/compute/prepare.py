@@ -15,11 +15,13 @@ from lljupyter.compute.options import Measuring, Range, Resume, takes
 from lljupyter.compute.planes import Directions, checked_plane, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
+from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.model import unwrapped
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
 from lljupyter.engine.session import Session
+from lljupyter.engine.worker import Measuring as Measured
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
@@ -63,6 +65,8 @@ def prepare(
     beta: Range | None = None,
     trajectory: Trajectory | None = None,
     batchnorm: BatchNorm = "eval",
+    over: Hessians = "weights",
+    tol: float = 0.01,
     resume: Resume | None = None,
     **options: Unpack[Measuring],
 ) -> Prepared:
@@ -80,7 +84,14 @@ def prepare(
     number = check_seed(seed) if seeded else None
     # Checked before the data are read; a range that is fitted has to wait for the path.
     request = make_request(number, resolution, *((-1.0, 1.0) if limits is None else limits for limits in (alpha, beta)))
+    wanted = options.get("quantities")
+    curved = wanted is not None and not isinstance(wanted, str) and "convexity" in wanted
+    if curved:
+        check_curvature(over, tol, batchnorm)
+        assert wanted is not None
+        options["quantities"] = [name for name in wanted if name != "convexity"] or ["loss"]
     evaluator = Evaluator(model, loader, batchnorm=batchnorm, **options)
+    curvature = CurvatureEvaluator(evaluator, over=over, tol=tol) if curved else None
     how: dict[str, Any] = {"norm": str(norm).lower(), "ignore": str(ignore).lower()}
     if given is not None:
         how = {"directions": "given"} if earlier is None else earlier.recipe()
@@ -109,6 +120,7 @@ def prepare(
         **({"orthogonalized": 1} if orthogonalize else {}),
         **({"marks": json.dumps(marks)} if marks else {}),
         "batchnorm": batchnorm,
+        **({"hessian_over": over, "hessian_tol": tol, "hessian_n_samples": curvature.n_samples} if curvature else {}),
         "loss_fn": evaluator.loss_name,
         "n_samples": evaluator.n_samples,
         "device": str(evaluator.device),
@@ -126,9 +138,10 @@ def prepare(
         ranges["alpha"] = float(request.alpha[0]), float(request.alpha[-1])
     if earlier is not None or (beta is None and (path or marks)):
         ranges["beta"] = float(request.beta[0]), float(request.beta[-1])
-    names = [name for quantity in evaluator.quantities for name in (quantity, f"{quantity}_stderr")]
-    overlay = None if path is None or checkpoints is None else Overlay(checkpoints, path, names)
-    session = Session(evaluator, plane_for, request, recipe, overlay=overlay)
+    alone = curvature is not None and wanted is not None and list(wanted) == ["convexity"]
+    first: Measured = curvature if curvature is not None and alone else evaluator
+    overlay = None if path is None or checkpoints is None else Overlay(checkpoints, path, first.names)
+    session = Session(first, plane_for, request, recipe, overlay=overlay, further=None if alone else curvature)
     if earlier is not None:
         take_over(earlier.dataset, session)
     fixed = None if seeded or plane is None else (plane.delta, plane.eta)

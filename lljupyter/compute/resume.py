@@ -132,14 +132,20 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     Raises:
         ValueError: If it was computed with another loss, other data or another treatment of BatchNorm.
     """
-    for name in ("loss_fn", "n_samples", "batchnorm"):
-        before, now = dataset.attrs.get(name), session.recipe[name]
+    for name in ("loss_fn", "n_samples", "batchnorm", "hessian_over", "hessian_n_samples"):
+        before, now = dataset.attrs.get(name), session.recipe.get(name)
+        if now is None:
+            continue
         if before is not None and before != now:
             raise ValueError(
                 f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
                 "pass the loader and options that it was computed with"
             )
-    missing = [name for name in session.names if name not in dataset and not name.endswith("_stderr")]
+    missing = [
+        name
+        for name in session.names
+        if name not in dataset and not name.endswith("_stderr") and name not in session.further
+    ]
     if missing:
         raise ValueError(
             f"expected a result with {missing[0]!r} to resume, got {list(dataset.data_vars)}; "
@@ -148,4 +154,8 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     surface = dataset.transpose("beta", "alpha", ...)
     nothing = np.full(surface["evaluated"].shape, np.nan)  # the authors' files have no standard errors
     values = {name: surface[name].values if name in surface else nothing for name in session.names}
-    session.restore(values, surface["evaluated"].values)
+    measured = [name for name in session.names if name not in session.further]
+    session.restore({name: values[name] for name in measured}, surface["evaluated"].values)
+    if session.further:
+        found = {name: values[name] for name in session.further}
+        session.restore(found, np.isfinite(found["hvps"]), stage=1)

@@ -22,20 +22,25 @@ class Task(NamedTuple):
         request: The surface.
         cells: Rows and columns of the points.
         checkpoint: Its index and the checkpoint, when it is one.
+        stage: 0 for the surface, 1 for what is measured once that is complete.
     """
 
     request: Request
     cells: Sequence[Cell] = ()
     checkpoint: tuple[int, Checkpoint] | None = None
+    stage: int = 0
 
 
 class Agenda:
     """The points of the surface, coarse to fine, and after the coarsest pass the checkpoints. Not thread-safe.
 
+    Where further values are asked for, the same points come again for these, once the surface is complete.
+
     Args:
         names: The values of a point or a checkpoint, in this order everywhere.
         request: The first surface.
         overlay: The checkpoints, or None.
+        further: The values of the second stage; none leaves it out.
 
     Attributes:
         points: The points.
@@ -43,21 +48,44 @@ class Agenda:
         seconds: How long the points that were measured of the surface at hand took.
     """
 
-    def __init__(self, names: Sequence[str], request: Request, overlay: Overlay | None) -> None:
+    def __init__(
+        self, names: Sequence[str], request: Request, overlay: Overlay | None, further: Sequence[str] = ()
+    ) -> None:
         self.points = Points(names, request)
+        self._stages = [self.points, *([Points(further, request)] if further else [])]
         self.overlay = overlay
         self._projected = request.seed
-        self.seconds = 0.0
-        self._n_measured = 0
+        self._pace: list[tuple[float, int]] = [(0.0, 0)] * len(self._stages)  # seconds, points
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
         """Turns to another surface, see ``Points.begin``."""
-        self.points.begin(request, passes)
-        self.seconds, self._n_measured = 0.0, 0
+        for points in self._stages:
+            points.begin(request, [cells.copy() for cells in passes])
+        self._pace = [(0.0, 0)] * len(self._stages)
 
-    def pace(self) -> float | None:
+    @property
+    def seconds(self) -> float:
+        """How long what was measured of the surface at hand took."""
+        return sum(seconds for seconds, _ in self._pace)
+
+    def pace(self, stage: int = 0) -> float | None:
         """Returns the seconds that a point takes, or None while that is not known."""
-        return self.seconds / self._n_measured if self._n_measured else None
+        seconds, n_measured = self._pace[stage]
+        return seconds / n_measured if n_measured else None
+
+    def left(self, stage: int = 0) -> float | None:
+        """Returns the seconds that are left of a stage, or None while that is not known."""
+        evaluated, pace = self._stages[stage].evaluated, self.pace(stage)
+        n_left = evaluated.size - int(evaluated.sum())
+        if pace is None:
+            return None if n_left or stage == 0 else 0.0
+        return pace * n_left
+
+    def remaining(self) -> float | None:
+        """Returns the seconds that are left, or None while that is not known."""
+        left = [self.left(stage) for stage in range(len(self._stages))]
+        known = [seconds for seconds in left if seconds is not None]
+        return sum(known) if len(known) == len(left) else None
 
     def next(self, chunk: Callable[[float | None], int]) -> Task | None:
         """Returns what to measure next, or None when nothing is left.
@@ -69,7 +97,12 @@ class Agenda:
         if self.overlay is not None and self.points.coarse_is_done() and (index := self.overlay.next()) is not None:
             return Task(request, checkpoint=(index, self.overlay.checkpoints[index]))
         cells = self.points.next(chunk(self.pace()))
-        return Task(request, cells=cells) if cells else None
+        if cells:
+            return Task(request, cells=cells)
+        for stage, points in enumerate(self._stages[1:], 1):
+            if cells := points.next(1):
+                return Task(request, cells=cells, stage=stage)
+        return None
 
     def take(self, task: Task, table: list[list[float]], seconds: float) -> bool:
         """Keeps what was measured.
@@ -87,9 +120,9 @@ class Agenda:
             self.overlay.take(task.checkpoint[0], table[0])
             return False
         if self.points.request is task.request:
-            self.seconds += seconds
-            self._n_measured += len(task.cells)
-        return self.points.take(task.request, list(task.cells), table)
+            before, n_measured = self._pace[task.stage]
+            self._pace[task.stage] = before + seconds, n_measured + len(task.cells)
+        return self._stages[task.stage].take(task.request, list(task.cells), table)
 
     def again(self, task: Task) -> None:
         """Has the points of a task measured once more, before all others."""
@@ -97,12 +130,15 @@ class Agenda:
             self.points.again(task.cells)
 
     def counts(self) -> tuple[int, int]:
-        """Returns how many points of the surface are known, and how many it has."""
-        return int(self.points.evaluated.sum()), self.points.evaluated.size
+        """Returns how many points of the surface are known, and how many it has; in two stages, of both together."""
+        return (
+            sum(int(points.evaluated.sum()) for points in self._stages),
+            sum(points.evaluated.size for points in self._stages),
+        )
 
     def arrays(self) -> tuple[Request, dict[str, Floats], NDArray[np.bool_]]:
         """Returns copies of what is known of the surface, see ``Session.arrays``."""
-        values = {name: array.copy() for name, array in self.points.values.items()}
+        values = {name: array.copy() for points in self._stages for name, array in points.values.items()}
         return self.points.request, values, self.points.evaluated.copy()
 
     def trajectory(self) -> tuple[list[str], dict[str, Floats], float] | None:
@@ -111,11 +147,16 @@ class Agenda:
             return None
         return self.overlay.labels, self.overlay.variables(), self.overlay.path.captured
 
-    def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]) -> None:
+    def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_], stage: int = 0) -> None:
         """Takes over points that were evaluated earlier, see ``Points.restore``."""
-        self.points.restore(values, evaluated)
+        request = self.points.request
+        self._stages[stage].restore(values, evaluated)
+        assert self.points.request is request
 
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""
-        values = self.points.center()
-        return None if values is None else dict(zip(self.points.names, values, strict=True))
+        found: dict[str, float] = {}
+        for points in self._stages:
+            values = points.center()
+            found |= {} if values is None else dict(zip(points.names, values, strict=True))
+        return found or None

@@ -139,6 +139,11 @@ class Evaluator:
         self.fallback = ""
         self.n_halved = 0
 
+    @property
+    def names(self) -> list[str]:
+        """The values of a point: every quantity, followed by its standard error."""
+        return [name for quantity in self.quantities for name in (quantity, f"{quantity}_stderr")]
+
     def leave_plane(self) -> None:
         """Frees the directions, so that those of the next plane find room."""
         self.moving = {}
@@ -293,11 +298,11 @@ class Evaluator:
             for i, prefix, batch in order:
                 tick()
                 if i != at:
-                    with _naming(places[i]):
+                    with naming(places[i]):
                         moves[i]()
                     self._recalibrate(places[i], tick)
                     at = i
-                with _naming(places[i]):
+                with naming(places[i]):
                     outputs = self._outputs(batch)
                     for kind in self.kinds[prefix]:
                         parts[prefix + kind][i].append(self.measures[kind](outputs, batch.targets, batch.n))
@@ -311,11 +316,15 @@ class Evaluator:
     def _recalibrate(self, place: str, tick: Tick) -> None:
         def forward(batch: Batch) -> None:
             tick()
-            with _naming(place):
+            with naming(place):
                 self._outputs(to_device(batch, self.device))
 
         if self._norms:
             recalibrate(self._norms, self._batches_of(self._prefixes[0]), forward)
+
+    def first_batches(self) -> list[Batch]:
+        """Returns the batches of the first loader."""
+        return self._batches_of(self._prefixes[0])
 
     def _batches_of(self, prefix: str) -> list[Batch]:
         return [batch for batch, p in zip(self.batches, self._prefixes, strict=True) if p == prefix]
@@ -334,7 +343,8 @@ class Evaluator:
 
 
 @contextmanager
-def _naming(place: str) -> Iterator[None]:
+def naming(place: str) -> Iterator[None]:
+    """Tells what was evaluated when something fails."""
     try:
         yield
     except Exception as error:

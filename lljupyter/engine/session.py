@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.engine.agenda import Agenda, Task
-from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
 from lljupyter.engine.publisher import Publisher
-from lljupyter.engine.worker import Interrupted, Worker
+from lljupyter.engine.worker import Interrupted, Measuring, Worker
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import add_trajectory, surface_dataset
@@ -59,6 +58,7 @@ class Session:
         request: The first surface to compute.
         recipe: Attributes for the Dataset.
         overlay: Checkpoints to measure once the coarsest pass is complete, or None.
+        further: Measures the same points, one by one, once the surface is complete, or None.
         on_update: Called with this session after every chunk that is worth drawing and after every change of
             status, from the thread that caused it, one call at a time; the last state is always announced.
 
@@ -66,24 +66,27 @@ class Session:
         recipe: As given.
         quantities: What is measured.
         names: The quantities with their standard errors, in the order of the Dataset.
+        further: The names of what is measured once the surface is complete, part of both.
         on_update: As given; may be replaced until the session runs.
     """
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: Measuring,
         plane_for: Callable[[int | None], Plane],
         request: Request,
         recipe: dict[str, Any],
         on_update: Callable[[Session], None] = lambda session: None,
         overlay: Overlay | None = None,
+        further: Measuring | None = None,
     ) -> None:
         self.recipe = recipe
-        self.quantities = list(evaluator.quantities)
-        self.names = [name for quantity in self.quantities for name in (quantity, f"{quantity}_stderr")]
+        self.further = [] if further is None else list(further.names)
+        self.quantities = [*evaluator.quantities, *self.further]
+        self.names = [*evaluator.names, *self.further]
         self.on_update = on_update
-        self._worker: Worker | None = Worker(self, evaluator, plane_for)
-        self._agenda = Agenda(self.names, request, overlay)
+        self._worker: Worker | None = Worker(self, evaluator, plane_for, further)
+        self._agenda = Agenda(list(evaluator.names), request, overlay, self.further)
         self._condition = threading.Condition()
         self._publisher = Publisher()
         self._thread: threading.Thread | None = None
@@ -158,9 +161,8 @@ class Session:
     def progress(self) -> Progress:
         """Returns how far the session is."""
         with self._condition:
-            (n_done, n_points), pace = self._agenda.counts(), self._agenda.pace()
-            left = None if pace is None else pace * (n_points - n_done)
-            return Progress(self._status, n_done, n_points, self._agenda.seconds, left, self._error)
+            n_done, n_points = self._agenda.counts()
+            return Progress(self._status, n_done, n_points, self._agenda.seconds, self._agenda.remaining(), self._error)
 
     def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
         """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""
@@ -182,10 +184,10 @@ class Session:
         with self._condition:
             return self._agenda.trajectory()
 
-    def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]) -> None:
+    def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_], stage: int = 0) -> None:
         """Takes over points of the surface at hand that were evaluated earlier, see ``Points.restore``."""
         with self._condition:
-            self._agenda.restore(values, evaluated)
+            self._agenda.restore(values, evaluated, stage)
 
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""
@@ -271,10 +273,9 @@ class Session:
             self._notes = {**self._notes, **attributes}
 
     def outlook(self) -> tuple[float | None, bool]:
-        """Returns the seconds left to compute, None if not known, and whether the coarsest pass is complete."""
-        remaining = self.progress().remaining
+        """Returns the seconds left of the surface, None if not known, and whether its coarsest pass is complete."""
         with self._condition:
-            return remaining, self._agenda.points.coarse_is_done()
+            return self._agenda.left(), self._agenda.points.coarse_is_done()
 
     def again(self, tasks: Sequence[Task]) -> None:
         """Has points measured once more that are known; they stay in the picture meanwhile."""

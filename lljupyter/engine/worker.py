@@ -6,17 +6,18 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lljupyter.engine.agenda import Task
 from lljupyter.engine.choice import Choice
-from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths import Values
 from lljupyter.geometry.checkpoints import Checkpoint
+from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
 
 if TYPE_CHECKING:
@@ -34,6 +35,39 @@ class Interrupted(Exception):
     """What is in hand is not wanted any more."""
 
 
+class Measuring(Protocol):
+    """What measures points: ``Evaluator`` and ``CurvatureEvaluator``."""
+
+    states: dict[str, Tensor]
+
+    @property
+    def path(self) -> Any:
+        """What tells how points are evaluated: ``label``, ``reduced`` and ``group``, see ``Path``."""
+
+    def choice(self) -> Choice | None:
+        """Returns what finds the fastest path, if there are several."""
+
+    @property
+    def quantities(self) -> Sequence[str]:
+        """What is measured."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The values of a point, in the order of the Dataset."""
+
+    def leave_plane(self) -> None:
+        """Frees the directions."""
+
+    def set_plane(self, plane: Plane) -> None:
+        """Chooses the plane that the next points belong to."""
+
+    def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None]) -> Values:
+        """Returns the values of points, shape (k, 2)."""
+
+    def evaluate_states(self, states: Parameters, label: str, tick: Callable[[], None]) -> Values:
+        """Returns the values of a checkpoint."""
+
+
 class Worker:
     """Measures the tasks of a session. Used by one thread.
 
@@ -41,13 +75,21 @@ class Worker:
         session: Says what to measure, takes the values, and says before every batch whether they are still wanted.
         evaluator: Measures points and checkpoints.
         plane_for: Returns the plane of a seed.
+        further: Measures the tasks of the second stage, or None.
     """
 
-    def __init__(self, session: Session, evaluator: Evaluator, plane_for: Callable[[int | None], Plane]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        evaluator: Measuring,
+        plane_for: Callable[[int | None], Plane],
+        further: Measuring | None = None,
+    ) -> None:
         self._session = session
         self._evaluator = evaluator
+        self._evaluators = [evaluator] if further is None else [evaluator, further]
         self._plane_for = plane_for
-        self._plane_seed: int | Literal["none yet"] | None = "none yet"
+        self._plane_seeds: list[int | Literal["none yet"] | None] = ["none yet"] * len(self._evaluators)
         self._choice: Choice | None = None
         # Points of this plane with their values, and by which path, while it is not settled which one is used.
         self._known: list[tuple[NDArray[np.float64], Values]] = []
@@ -77,7 +119,7 @@ class Worker:
                 self._session.leave()
 
     def _chunk(self, pace: float | None) -> int:
-        group = self._evaluator.path.group
+        group: int = self._evaluator.path.group
         fitting = int(CHUNK_SECONDS / max(CHUNK_SECONDS if pace is None else pace, 1e-9))
         return max(fitting // group, 1) * group
 
@@ -89,13 +131,14 @@ class Worker:
             paused += self._session.check(task.request)
 
         if task.checkpoint is None:
-            self._turn_to(task.request.seed)
+            self._turn_to(task)
         started = time.monotonic()
         measured = self._at_points(task, tick) if task.checkpoint is None else self._at(task.checkpoint[1], tick)
-        table = np.stack([measured[name] for name in self._session.names], axis=1).tolist()
+        names = self._evaluators[task.stage].names
+        table = np.stack([measured[name] for name in names], axis=1).tolist()
         seconds = time.monotonic() - started - paused
         self._session.take(task, table, seconds)
-        if task.checkpoint is None:
+        if task.checkpoint is None and task.stage == 0:
             self._choose(task, measured, tick)
 
     def _choose(self, task: Task, measured: Values, tick: Callable[[], None]) -> None:
@@ -118,17 +161,20 @@ class Worker:
             self._provisional = []
             self._session.note(choice.told())
 
-    def _turn_to(self, seed: int | None) -> None:
-        if self._plane_seed != seed:
-            self._evaluator.leave_plane()
-            self._evaluator.set_plane(self._plane_for(seed))
-            self._plane_seed = seed
+    def _turn_to(self, task: Task) -> None:
+        evaluator, seed = self._evaluators[task.stage], task.request.seed
+        if self._plane_seeds[task.stage] == seed:
+            return
+        evaluator.leave_plane()
+        evaluator.set_plane(self._plane_for(seed))
+        self._plane_seeds[task.stage] = seed
+        if task.stage == 0:
             self._known, self._provisional = [], []
             if self._choice is not None:
                 self._choice.turn()
 
     def _at_points(self, task: Task, tick: Callable[[], None]) -> Values:
-        return self._evaluator.evaluate(_points(task), tick)
+        return self._evaluators[task.stage].evaluate(_points(task), tick)
 
     def _at(self, checkpoint: Checkpoint, tick: Callable[[], None]) -> Values:
         try:

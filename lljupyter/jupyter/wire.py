@@ -44,7 +44,9 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "n_points": progress.n_points,
         "elapsed_s": round(progress.elapsed, 3),
         "remaining_s": None if progress.remaining is None else round(progress.remaining, 3),
-        "center": None if center is None else {name: finite(center[name]) for name in session.quantities},
+        "center": None
+        if center is None
+        else {name: finite(center[name]) for name in session.quantities if name in center},
         "center_on_grid": session.center_on_grid(),
         "title": session.recipe["model"],
         "subtitle": subtitle(session.recipe),

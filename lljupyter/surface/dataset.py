@@ -16,6 +16,12 @@ LONG_NAMES = {
     "loss_stderr": "standard error of the mean loss",
     "accuracy": "share of correct predictions, 0 to 1",
     "accuracy_stderr": "standard error of the accuracy",
+    "lambda_min": "smallest eigenvalue of the Hessian; NaN where it can't be told from zero",
+    "lambda_max": "largest eigenvalue of the Hessian",
+    "convexity": "abs(lambda_min / lambda_max)",
+    "hvps": "Hessian-vector products that were computed; NaN where none yet",
+    "residual_min": "residual of lambda_min, a bound of its error",
+    "residual_max": "residual of lambda_max, a bound of its error",
     "evaluated": "whether the point was evaluated",
 }
 TRAJECTORY_NAMES = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
 VERSION = 1
+CURVATURES = ("lambda_min", "lambda_max", "convexity", "hvps", "residual_min", "residual_max")
 Status = Literal["running", "paused", "stopped", "done", "error"]
 
 
@@ -156,7 +157,11 @@ def make_frame(
         The names of the layers, the last one being ``evaluated`` (0 or 1), and the frame: float32 little-endian of
         shape (n_layers, n_beta, n_alpha), row = beta, column = alpha.
     """
-    layers = {name: fill(array, evaluated, alpha, beta) for name, array in values.items()}
+    # Curvatures may be known at fewer points than the loss: where their number of products is.
+    curved = np.isfinite(values["hvps"]) if "hvps" in values else evaluated
+    layers = {
+        name: fill(array, curved if name in CURVATURES else evaluated, alpha, beta) for name, array in values.items()
+    }
     layers["evaluated"] = evaluated.astype(np.float64)
     with np.errstate(over="ignore"):
         return list(layers), np.stack(list(layers.values())).astype("<f4").tobytes()  # a copy: messages are sent later

@@ -1,0 +1,316 @@
+"""Measures the curvature at points of a plane: both ends of the spectrum of the Hessian."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lljupyter.engine.batches import take, to_device
+from lljupyter.engine.evaluator import Evaluator, naming
+from lljupyter.engine.hessian import Hessian, bytes_kept
+from lljupyter.engine.lanczos import Ends, extreme_eigenvalues
+from lljupyter.engine.model import call, plain_evaluation, private_copy
+from lljupyter.engine.paths import Values
+from lljupyter.engine.randomness import fixed_randomness
+from lljupyter.engine.twice import make_cheaper
+from lljupyter.geometry.parameters import Parameters, states_of
+from lljupyter.geometry.plane import Plane
+from lljupyter.surface.frame import CURVATURES
+
+Hessians = Literal["weights", "all"]
+# What is kept differentiated, and what the vectors of one point take, stays below these shares of the memory.
+KEPT_BUDGET, BASIS_BUDGET = 0.3, 0.2
+MAX_PRODUCTS = 100
+# A point starts from the eigenvectors of the nearest of the last few, and from noise of this length beside them, so
+# that an eigenvector that has come in from elsewhere is found.
+REMEMBERED, NOISE = 24, 1.0
+
+
+class CurvatureEvaluator:
+    """Measures ``lambda_min`` and ``lambda_max`` of the Hessian of the mean loss of the first loader.
+
+    It works on a private copy of the evaluator's copy, in evaluation mode and in the model's own precision.
+
+    Args:
+        evaluator: Holds model, data and loss.
+        over: "weights" for the parameters with more than one axis, the authors' choice; "all" for all of them.
+        tol: See ``extreme_eigenvalues``.
+
+    Attributes:
+        quantities: What is measured at a point.
+        names: The same: nothing here has a standard error.
+        path: There is one way to measure this.
+        n_samples: How many samples the loss is the mean over.
+
+    Raises:
+        ValueError: If an option is out of range, the loss can't be differentiated twice, or the vectors have no room.
+    """
+
+    quantities: tuple[str, ...] = CURVATURES
+    names: tuple[str, ...] = CURVATURES
+    path = SimpleNamespace(label="hessian", reduced=False, group=1)
+
+    def __init__(self, evaluator: Evaluator, *, over: Hessians = "weights", tol: float = 0.01) -> None:
+        check_curvature(over, tol)
+        self.tol, self.over, self.device = tol, over, evaluator.device
+        self.center = evaluator.center
+        self.states, self._measure, self._draws = evaluator.states, evaluator.measures["loss"], evaluator.draws
+        self._batches = evaluator.first_batches()
+        self.n_samples = sum(batch.n for batch in self._batches)
+        with plain_evaluation(self.device):
+            self.model = private_copy(evaluator.model, self.device)
+        make_cheaper(self.model)
+        self._live = states_of(self.model)
+        parameters = dict(self.model.named_parameters())
+        chosen = [name for name, theta in evaluator.center.items() if over == "all" or theta.dim() > 1]
+        self.parameters = {name: parameters[name] for name in chosen}
+        if not chosen:
+            raise ValueError(
+                "expected parameters with more than one axis to differentiate by, got none; pass over='all'"
+            )
+        if len({(theta.dtype, theta.is_complex()) for theta in self.parameters.values()}) > 1 or any(
+            theta.is_complex() for theta in self.parameters.values()
+        ):
+            raise ValueError("expected real parameters of one precision, got several kinds; convert with model.float()")
+        size = sum(theta.numel() for theta in self.parameters.values())
+        example = next(iter(self.parameters.values()))
+        room = _memory(self.device)
+        self.max_products = int(min(MAX_PRODUCTS, BASIS_BUDGET * room / (size * example.element_size())))
+        if self.max_products < 10:
+            raise ValueError(
+                f"expected room for 10 vectors of {size:,} numbers, got {self.max_products}; look at a smaller model"
+            )
+        self._generator = torch.Generator("cpu").manual_seed(0)
+        self._noise = torch.randn(size, generator=self._generator).to(example)
+        self._near: deque[tuple[float, float, Tensor, Tensor]] = deque(maxlen=REMEMBERED)
+        self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        self._n_kept = self._how_many_to_keep(room)
+
+    def choice(self) -> None:
+        """Returns None: there is no other way to choose."""
+
+    def leave_plane(self) -> None:
+        """Frees the directions and what was remembered of the points."""
+        self._moving, self._directions = [], ({}, {})
+        self._near.clear()
+
+    def set_plane(self, plane: Plane) -> None:
+        """Chooses the plane that the next points belong to; its center is that of the evaluator."""
+        self.leave_plane()
+        self.load(self.states)
+        with plain_evaluation(self.device):
+            for name, delta in plane.delta.items():
+                theta, eta = self.states[name], plane.eta[name]
+                self._moving.append((self._live[name], theta, delta.to(theta), eta.to(theta)))
+                self._directions[0][name], self._directions[1][name] = self._moving[-1][2:]
+
+    def load(self, states: Parameters) -> None:
+        """Goes to parameters (and buffers) of their own."""
+        with plain_evaluation(self.device):
+            for name, tensor in self._live.items():
+                tensor.copy_(states[name])
+
+    def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None) -> Values:
+        """Measures the curvature at some points of the plane.
+
+        Args:
+            points: Shape (k, 2), float64, columns alpha and beta.
+            tick: Called before every batch; may wait, or raise to give the points up.
+
+        Returns:
+            ``{quantity: values}`` with values of shape (k,), float64. ``lambda_min`` and ``convexity`` are NaN where
+            the smallest eigenvalue can't be told from zero: its absolute value is below ``residual_min`` then. All
+            but ``hvps`` are NaN where the loss has no finite derivatives.
+
+        Raises:
+            RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
+        """
+        rows = []
+        for alpha, beta in points.tolist():
+            with _naming(f"the curvature at (alpha, beta) = ({alpha:g}, {beta:g})", tick) as tick_there:
+                rows.append(self._row(self.ends_at(alpha, beta, tick_there)))
+        return _columns(rows)
+
+    def evaluate_states(
+        self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
+    ) -> Values:
+        """Measures the curvature for parameters (and buffers) of their own; as ``Evaluator.evaluate_states``."""
+        try:
+            self.load({**self.states, **states})
+            with (
+                _naming(f"the curvature of {label}", tick) as tick_there,
+                self.hessian_at(None, tick=tick_there) as hessian,
+            ):
+                return _columns([self._row(self.ends(hessian))])
+        finally:
+            self.load(self.states)
+
+    def ends_at(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> Ends | None:
+        """Returns both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
+        with self.hessian_at(alpha, beta, tick) as hessian:
+            ends = self.ends(hessian, self._start(alpha, beta))
+        if ends is not None:
+            self._near.append((alpha, beta, ends.vector_min, ends.vector_max))
+        return ends
+
+    def ends(self, hessian: Hessian, start: Tensor | None = None) -> Ends | None:
+        """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
+        if not bool(torch.isfinite(hessian.gradient).all()):
+            return None
+        return self.ends_of(hessian.product, start)
+
+    def ends_of(self, product: Callable[[Tensor], Tensor], start: Tensor | None = None) -> Ends:
+        """Returns both ends of the spectrum of a symmetric map over the same parameters."""
+        start = self._noise if start is None else start
+        return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products)
+
+    def within(self, hessian: Hessian) -> NDArray[np.float64]:
+        """Returns ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
+        directions = [torch.cat([d[name].reshape(-1) for name in self.parameters]) for d in self._directions]
+        images = [hessian.product(d).double() for d in directions]
+        return np.array([[float(torch.dot(d.double(), image)) for image in images] for d in directions])
+
+    @contextmanager
+    def hessian_at(
+        self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[Hessian]:
+        """Lends the Hessian at a point of the plane, or (None) where the model is now."""
+        with plain_evaluation(self.device), fixed_randomness_if(self._draws):
+            if alpha is not None:
+                for tensor, theta, delta, eta in self._moving:
+                    torch.mul(delta, alpha, out=tensor)
+                    tensor.add_(eta, alpha=beta).add_(theta)
+            for theta in self.parameters.values():
+                theta.requires_grad_(True)
+            try:
+                yield Hessian(self.parameters, self._outputs, self._measure, self._batches, self._n_kept, tick)
+            finally:
+                for theta in self.parameters.values():
+                    theta.requires_grad_(False)
+
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        """Returns a vector, shape (N,), as ``{name: tensor}`` over all parameters, zeros where H is not over them."""
+        sizes = [theta.numel() for theta in self.parameters.values()]
+        named = dict(zip(self.parameters, torch.split(vector, sizes), strict=True))
+        return {
+            name: named[name].view_as(theta) if name in named else torch.zeros_like(theta)
+            for name, theta in self.center.items()
+        }
+
+    def _outputs(self, inputs: object) -> object:
+        return call(self.model, inputs)
+
+    def _start(self, alpha: float, beta: float) -> Tensor:
+        if not self._near:
+            return self._noise
+        nearest = min(self._near, key=lambda known: (known[0] - alpha) ** 2 + (known[1] - beta) ** 2)
+        return nearest[2] + nearest[3] + self._noise * (NOISE / float(self._noise.norm()))
+
+    def _row(self, ends: Ends | None) -> list[float]:
+        if ends is None:
+            return [np.nan, np.nan, np.nan, 0.0, np.nan, np.nan]
+        low = ends.lambda_min if ends.separated() else np.nan
+        convexity = abs(low / ends.lambda_max) if ends.lambda_max else np.nan
+        return [low, ends.lambda_max, convexity, ends.n_products, ends.residual_min, ends.residual_max]
+
+    def _how_many_to_keep(self, room: float) -> int:
+        """How many batches can be kept differentiated; tries two samples, and whether that works at all."""
+        first = take(self._batches[0], min(2, self._batches[0].n))
+        self.load(self.states)
+        with plain_evaluation(self.device), fixed_randomness():
+            for theta in self.parameters.values():
+                theta.requires_grad_(True)
+            try:
+                first = to_device(first, self.device)
+                per_sample = bytes_kept(self.parameters, self._outputs, self._measure, first) / first.n
+                Hessian(self.parameters, self._outputs, self._measure, [first], 1).product(self._noise)
+            except Exception as error:
+                raise ValueError(
+                    f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
+                    f"{error}; for attention, try torch.nn.attention.sdpa_kernel(SDPBackend.MATH)"
+                ) from error
+            finally:
+                for theta in self.parameters.values():
+                    theta.requires_grad_(False)
+        left, n_kept = KEPT_BUDGET * room, 0
+        for batch in self._batches:
+            left -= per_sample * batch.n
+            if left < 0:
+                break
+            n_kept += 1
+        return n_kept
+
+
+def _columns(rows: list[list[float]]) -> Values:
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(CURVATURES))
+    return {name: table[:, k] for k, name in enumerate(CURVATURES)}
+
+
+@contextmanager
+def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Tells where something failed, unless it is ``tick`` that gives the point up."""
+    given_up: list[BaseException] = []
+
+    def watched() -> None:
+        try:
+            tick()
+        except BaseException as error:
+            given_up.append(error)
+            raise
+
+    try:
+        with naming(place):
+            yield watched
+    except RuntimeError:
+        if given_up:
+            raise given_up[0] from None
+        raise
+
+
+@contextmanager
+def fixed_randomness_if(draws: bool) -> Iterator[None]:
+    """Fixes the random numbers of a model that draws some."""
+    if not draws:
+        yield
+        return
+    with fixed_randomness():
+        yield
+
+
+def check_curvature(over: str, tol: float, batchnorm: str = "eval") -> None:
+    """Checks the options of the curvature.
+
+    Raises:
+        TypeError: If ``tol`` is no number.
+        ValueError: If an option is unknown or out of range.
+    """
+    if over not in get_args(Hessians):
+        raise ValueError(f"expected over as one of {list(get_args(Hessians))}, got {over!r}; the paper's is 'weights'")
+    if batchnorm == "recalibrate":
+        raise ValueError(
+            "expected batchnorm='eval' or 'interpolate' for the convexity, got 'recalibrate', with which the loss of a "
+            "point depends on the data in another way than its Hessian says; pass batchnorm='eval'"
+        )
+    if isinstance(tol, bool) or not isinstance(tol, (int, float)):
+        raise TypeError(f"expected tol as a number, got {tol!r}; try tol=0.01")
+    if not 0 < tol < 1:
+        raise ValueError(f"expected tol between 0 and 1, got {tol}; try tol=0.01")
+
+
+def _memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return 8e9  # not known on this system
