@@ -237,7 +237,7 @@ class CurvatureEvaluator:
             except Exception as error:
                 raise ValueError(
                     f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
-                    f"{error}; for attention, try torch.nn.attention.sdpa_kernel(SDPBackend.MATH)"
+                    f"{error}; build its attention from matrix products (attn_implementation='eager' in transformers)"
                 ) from error
             finally:
                 for theta in self.parameters.values():
