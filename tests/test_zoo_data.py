@@ -42,6 +42,7 @@ def test_digits():
     assert images.dtype == torch.float32
     assert labels.dtype == torch.int64
     assert sorted(set(labels.tolist())) == list(range(10))
+    assert digits(dtype=torch.float64).train.tensors[0].dtype == torch.float64
     assert digits(channels=1, n_train=100).test.tensors[0].shape == (1697, 1, 8, 8)
 
 

@@ -128,6 +128,21 @@ def test_augmented_images_are_shifted_or_mirrored_copies():
     assert kinds == {False, True}
 
 
+def test_in_double_precision_rounding_does_not_grow():
+    states = []
+    for scale in (1, 1 + 1e-7):  # as another machine would round
+        model = small()
+        with torch.no_grad():
+            model.conv1.weight.mul_(scale)
+        train(model, batches(), epochs=3, precision="float64", progress=False)
+        assert model.conv1.weight.dtype == torch.float32
+        states.append(state_of(model))
+    torch.testing.assert_close(states[0], states[1], rtol=1e-3, atol=1e-4)
+    other = small()
+    train(other, batches(), epochs=3, progress=False)
+    assert not torch.equal(state_of(other), states[0])
+
+
 def test_a_training_that_diverges_says_so():
     images, labels = digits().train.tensors
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
@@ -140,6 +155,7 @@ def test_a_training_that_diverges_says_so():
     [
         ({"recipe": "long"}, r"expected recipe as one of \['paper', 'short'\], got 'long'; try 'short'"),
         ({"epochs": 0}, "expected epochs as a whole number of at least 1, got 0; leave it out"),
+        ({"precision": "bfloat16"}, r"expected precision as one of .*, None\], got 'bfloat16'; try None"),
         ({"threads": 0}, "expected threads as a whole number of at least 1, got 0; leave it out"),
         ({"loader": []}, "expected a loader with at least one batch, got an empty one; check its dataset"),
         ({"optimizer": "adam"}, "expected a torch.optim.Optimizer, got str; None takes SGD"),

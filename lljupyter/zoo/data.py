@@ -26,12 +26,13 @@ class Split(NamedTuple):
     test: TensorDataset
 
 
-def digits(*, channels: int = 3, n_train: int = 1200) -> Split:
+def digits(*, channels: int = 3, n_train: int = 1200, dtype: torch.dtype = torch.float32) -> Split:
     """Returns scikit-learn's 1,797 handwritten digits, 8 x 8 pixels from 0 to 1; nothing is downloaded.
 
     Args:
         channels: The gray image is repeated in so many channels; 3 for networks made for color.
         n_train: The first so many are for training, the others for testing.
+        dtype: Of the images.
 
     Raises:
         ImportError: If scikit-learn is not installed.
@@ -46,7 +47,7 @@ def digits(*, channels: int = 3, n_train: int = 1200) -> Split:
     bunch = load_digits()
     if not 1 <= n_train < len(bunch.target):
         raise ValueError(f"expected n_train from 1 to {len(bunch.target) - 1}, got {n_train}; try 1200")
-    images = torch.as_tensor(bunch.images, dtype=torch.float32)[:, None].repeat(1, channels, 1, 1) / 16
+    images = torch.as_tensor(bunch.images, dtype=dtype)[:, None].repeat(1, channels, 1, 1) / 16
     labels = torch.as_tensor(bunch.target, dtype=torch.int64)
     return Split(
         TensorDataset(images[:n_train], labels[:n_train]),
