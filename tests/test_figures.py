@@ -210,3 +210,20 @@ def test_a_size_and_names_are_checked():
         to_matplotlib(made_line(), quantity="f1")
     with pytest.raises(TypeError, match=r"expected how it is drawn, one of .* got 'views'"):
         to_matplotlib(made_line(), views=1)
+
+
+@pytest.mark.parametrize(("n", "columns", "rows"), [(2, None, 1), (4, None, 2), (5, 2, 3), (3, 1, 3)])
+def test_several_surfaces_stand_in_rows(n, columns, rows):
+    figure = to_matplotlib([made_surface(7, 7)] * n, names=list("abcde"[:n]), columns=columns)
+    assert [part._suptitle.get_text() for part in figure.subfigs[:n]] == list("abcde"[:n])
+    assert len({round(part.bbox.y0) for part in figure.subfigs}) == rows
+
+
+def test_a_number_of_columns_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="expected columns as a whole number of at least 1 or None, got 0; try column"):
+        to_matplotlib([made_surface(), made_surface()], columns=0)
+
+
+def test_still_pictures_are_small():
+    figure = to_matplotlib([made_surface(25, 25, steep=steep) for steep in range(1, 7)], view="surface")
+    assert len(png(figure)) < 150_000

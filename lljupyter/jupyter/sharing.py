@@ -55,7 +55,7 @@ class Shared:
         shown = self._pictures()
         names = [picture.title or str(picture.dataset.attrs.get("model", "")) for picture in shown]
         looks = [(picture.dataset, picture.look) for picture in shown]
-        return draw(looks, names, title=title, filled=filled, size=size)
+        return draw(looks, names, title=title, columns=self._columns, filled=filled, size=size)
 
     def snapshot(self, *, height: int = 780) -> Snapshot:
         """Returns what is shown as it is drawn now, to be displayed in the notebook and to stay in it when it is saved.

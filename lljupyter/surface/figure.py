@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SIZE = (5.4, 4.4)
 N_LEVELS, N_BANDS, N_TICKS = 12, 24, 10
 PNG_DPI = 110
+N_COLORS = 128
+N_COLUMNS = 3
 
 
 class LandscapeFigure(Figure):
@@ -37,6 +39,7 @@ def to_matplotlib(
     *,
     title: str = "",
     names: Sequence[str] | None = None,
+    columns: int | None = None,
     filled: bool = True,
     size: tuple[float, float] | None = None,
     **look: Any,
@@ -46,13 +49,14 @@ def to_matplotlib(
     A surface is a contour map with labelled levels, or the surface itself with ``view="surface"``;
     ``quantity="convexity"`` is a map of colors. A line has the loss on the left axis and the accuracy on the right one,
     training solid and test dashed, and several seeds as a band. A trajectory is drawn with its share of the variation
-    on the axes. Several surfaces stand in a row, with one scale.
+    on the axes. Several surfaces stand in rows, with one scale.
 
     Args:
         surfaces: What ``loss_surface``, ``loss_line``, ``interpolate``, ``convexity_map`` or ``load`` returned, or
             several of them.
         title: A line above.
         names: The headings of several; None for the names of the models.
+        columns: How many stand in a row; None for up to three.
         filled: Whether contour maps are filled; else their lines are colored, as in the paper.
         size: (width, height) in inches.
         **look: How it is drawn, such as ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``,
@@ -78,7 +82,9 @@ def to_matplotlib(
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
     if names is None and len(several) > 1:
         names = [str(getattr(surface, "attrs", {}).get("model", "")) for surface in several]
-    return draw([(surface, look) for surface in several], names or [""], title=title, filled=filled, size=size)
+    return draw(
+        [(surface, look) for surface in several], names or [""], title=title, columns=columns, filled=filled, size=size
+    )
 
 
 def draw(
@@ -86,13 +92,18 @@ def draw(
     names: Sequence[str],
     *,
     title: str = "",
+    columns: int | None = None,
     filled: bool = True,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draws surfaces, each with a look of its own, in a row; see ``to_matplotlib``."""
+    """Draws surfaces, each with a look of its own, in rows; see ``to_matplotlib``."""
+    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
+        raise ValueError(f"expected columns as a whole number of at least 1 or None, got {columns!r}; try columns=2")
     if size is not None and (np.ndim(size) != 1 or len(size) != 2 or not np.all(np.asarray(size) > 0)):
         raise ValueError(f"expected size as (width, height) in inches, got {size!r}; try size=(5, 4)")
-    width, height = size or (SIZE[0] * min(len(shown), 1 + 0.8 * (len(shown) - 1)), SIZE[1])
+    n_columns = min(len(shown), columns or N_COLUMNS)
+    n_rows = -(-len(shown) // n_columns)
+    width, height = size or [length * (0.2 + 0.8 * n) for length, n in zip(SIZE, (n_columns, n_rows), strict=True)]
     figure = LandscapeFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
@@ -100,8 +111,8 @@ def draw(
     if len(shown) == 1:
         _draw_one(figure, *shown[0], filled)
         return figure
-    parts: Any = figure.subfigures(1, len(shown))
-    for part, (surface, look), name in zip(parts, _alike(shown), names, strict=True):
+    parts: Any = figure.subfigures(n_rows, n_columns, squeeze=False).flat
+    for part, (surface, look), name in zip(parts, _alike(shown), names, strict=False):
         part.suptitle(name, fontsize=10, parse_math=False)
         _draw_one(part, surface, look, filled)
     return figure
@@ -139,9 +150,13 @@ def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], fi
 
 def png(figure: Figure) -> bytes:
     """Returns a figure as a PNG file."""
-    file = io.BytesIO()
+    from PIL import Image
+
+    file, small = io.BytesIO(), io.BytesIO()
     figure.savefig(file, format="png", dpi=PNG_DPI)
-    return file.getvalue()
+    # With a palette it is a third as large, and every saved notebook has some.
+    Image.open(file).convert("RGB").quantize(N_COLORS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def _norm(shown: Field) -> colors.Normalize:
