@@ -14,6 +14,7 @@ from torch.nn import functional
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.stacked import Stacked
+from lljupyter.engine.paths.traced import traced
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.zoo import resnet
 
@@ -307,3 +308,13 @@ def test_samples_come_in_the_order_of_the_loader():
     joined = [batch for part in path._parts.values() for batch in part]
     torch.testing.assert_close(torch.cat([batch.targets for batch in joined]), classes)
     torch.testing.assert_close(torch.cat([batch.inputs for batch in joined]), images)
+
+
+def test_a_model_that_cannot_be_traced_makes_no_noise(capfd):
+    class Sum(torch.nn.Module):
+        def forward(self, left, right):
+            return left + right
+
+    with pytest.raises(RuntimeError, match="Expected positional argument for parameter right"):
+        traced(Sum(), {"left": torch.rand(8, 3), "right": torch.rand(8, 3)})
+    assert capfd.readouterr() == ("", "")

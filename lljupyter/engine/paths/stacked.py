@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
 from lljupyter.engine.batches import resized
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
+from lljupyter.engine.paths.shapes import note_shapes
 from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
 from lljupyter.engine.quantities import means_and_stderrs, measure_scores
 
@@ -197,7 +197,7 @@ def _steps(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
     if not example.is_floating_point():
         raise ValueError("its inputs are no floating-point numbers")
     graph = fx.symbolic_trace(model)
-    ShapeProp(graph).propagate(example)
+    note_shapes(graph, example)
     same: dict[fx.Node, str] = {}
     steps: list[Step] = []
     for node in graph.graph.nodes:

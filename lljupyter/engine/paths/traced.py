@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
 from lljupyter.engine.paths.convolution import Convolution
+from lljupyter.engine.paths.shapes import note_shapes
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -64,7 +64,7 @@ def traced(model: nn.Module, example: Any) -> Trace:
     names = {id(tensor): name for name, tensor in tensors if tensor.is_floating_point()}
     graph = fx.symbolic_trace(private)
     inputs = example if isinstance(example, (list, tuple)) else (example,)
-    ShapeProp(graph).propagate(*inputs)
+    note_shapes(graph, *inputs)
     metas = [node.meta.get("tensor_meta") for node in graph.graph.nodes]
     widest = max(math.prod(m.shape) for m in metas if hasattr(m, "shape")) // len(inputs[0])
     _drop_identities(graph)
