@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lljupyter.geometry.trajectory import pca_directions, project
     from lljupyter.jupyter.comparison import compare
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
+    from lljupyter.jupyter.show import show
     from lljupyter.jupyter.widget import LandscapeWidget
     from lljupyter.surface.figure import to_matplotlib
     from lljupyter.surface.files import load, save
@@ -62,6 +63,7 @@ _HOMES = {
     "random_direction": "lljupyter.geometry.directions",
     "save": "lljupyter.surface.files",
     "sharpness": "lljupyter.surface.measures",
+    "show": "lljupyter.jupyter.show",
     "to_html": "lljupyter.surface.html",
     "to_matplotlib": "lljupyter.surface.figure",
     "to_plotly": "lljupyter.surface.plotly_figure",
@@ -95,6 +97,7 @@ __all__ = [
     "random_direction",
     "save",
     "sharpness",
+    "show",
     "to_html",
     "to_matplotlib",
     "to_plotly",

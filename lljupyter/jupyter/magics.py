@@ -1,0 +1,189 @@
+"""``%landscape`` and ``%%record_trajectory``. Torch and the widget are imported when one of them is used."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+OPTIONS = {
+    "%landscape": ("--seed", "--range", "--resolution", "--view", "--scale", "--device", "--max-samples"),
+    "%%record_trajectory": ("--every", "--model", "--folder", "--resume"),
+}
+VALUES = {"--view": ("surface", "contour"), "--scale": ("linear", "log"), "--device": ("cpu", "cuda", "mps")}
+
+
+@magics_class
+class LandscapeMagics(Magics):
+    """The magics of ``%load_ext lljupyter``."""
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("model", help="a trained torch.nn.Module: a name or an expression, in quotes where it has spaces")
+    @argument("loader", help="yields (inputs, targets) batches: a name or an expression")
+    @argument("--seed", type=int, default=0, help="seed of the random directions")
+    @argument("--range", type=float, default=1.0, help="alpha and beta go from -RANGE to RANGE")
+    @argument("--resolution", type=int, default=51, help="points along both axes")
+    @argument("--view", choices=VALUES["--view"], default="surface", help="what is shown at first")
+    @argument("--scale", choices=VALUES["--scale"], default="linear", help="of the height")
+    @argument("--device", default=None, help="where to evaluate; that of the model if it is left out")
+    @argument("--max-samples", type=int, default=None, help="use only the first samples of the loader")
+    @line_magic
+    def landscape(self, line: str) -> Any:
+        """Shows the loss landscape of a model while it is computed.
+
+        The same as LandscapeWidget(model, loader, ...), which has more options and which it returns:
+
+            w = %landscape model loader --seed 3 --range 0.5 --resolution 51
+        """
+        options = parse_argstring(self.landscape, line)
+        if not options.range > 0:
+            raise UsageError(f"expected --range above 0, got {options.range:g}; try --range 0.5")
+        model, loader = self._value("model", options.model), self._value("loader", options.loader)
+        ends = (-options.range, options.range)
+        chosen = {name: getattr(options, name) for name in ("seed", "resolution", "view", "scale", "device")}
+        from lljupyter.jupyter.widget import LandscapeWidget
+
+        try:
+            return LandscapeWidget(model, loader, alpha=ends, beta=ends, max_samples=options.max_samples, **chosen)
+        except (TypeError, ValueError) as error:
+            raise UsageError(str(error)) from error
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("name", help="a new variable, which holds the folder of the checkpoints afterwards")
+    @argument("--every", type=int, default=1, help="optimizer steps between checkpoints")
+    @argument("--model", default=None, help="the model, where the optimizer's parameters belong to several")
+    @argument("--folder", default=None, help="where to write; a folder of that name if it is left out")
+    @argument("--resume", action="store_true", help="go on after the checkpoints that the folder has")
+    @cell_magic
+    def record_trajectory(self, line: str, cell: str) -> Any:
+        """Records the training run in this cell, for LandscapeWidget(model, loader, trajectory=name).
+
+        The model is that whose parameters the first optimizer to make a step has. Running the cell again replaces the
+        checkpoints. lljupyter.TrajectoryRecorder does the same outside of notebooks.
+
+            %%record_trajectory run --every 10
+            train(model, optimizer)
+        """
+        options = parse_argstring(self.record_trajectory, line)
+        name, known = options.name, self.shell.user_ns.get(options.name)
+        if not name.isidentifier() or (known is not None and not isinstance(known, Path)):
+            raise UsageError(
+                f"expected a new name for the run, got {name!r}{' is taken' * (known is not None)}; try run"
+            )
+        if options.every < 1:
+            raise UsageError(f"expected --every of at least 1, got {options.every}; try --every 10")
+        model = None if options.model is None else self._value("model", options.model)
+        folder = Path(options.folder or name)
+        recording = _Recording(self.shell.user_ns, model, folder, options.every, None if options.resume else 0)
+        with recording:
+            value = self._run(cell)
+        if recording.recorder is None:
+            raise UsageError("expected an optimizer that makes a step in the cell, got none; record the training loop")
+        self.shell.user_ns[name] = folder
+        print(f"recorded {len(list(folder.glob('step-*.safetensors')))} checkpoints in {folder}")
+        return value
+
+    def _value(self, what: str, expression: str) -> Any:
+        """The value of an argument in the namespace of the notebook."""
+        if len(expression) > 1 and expression[0] == expression[-1] and expression[0] in "\"'":
+            expression = expression[1:-1]
+        try:
+            return self.shell.ev(expression)
+        except Exception as error:
+            raise UsageError(
+                f"expected {what} as a name or an expression of this notebook, got {expression!r} "
+                f"({type(error).__name__}: {error}); an expression with spaces needs quotes"
+            ) from error
+
+    def _run(self, cell: str) -> Any:
+        """Runs a cell here, so that what it raises is raised, and returns the value of its last expression."""
+        shell = self.shell
+        source = shell.transform_cell(cell)
+        name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
+        tree = shell.transform_ast(shell.compile.ast_parse(source, name))
+        last = tree.body[-1] if tree.body and not source.rstrip().endswith(";") else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+        exec(compile(tree, name, "exec"), shell.user_ns)
+        return (
+            eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
+            if isinstance(last, ast.Expr)
+            else None
+        )
+
+
+class _Recording:
+    """Starts a recorder before the first step that any optimizer makes, and ends it.
+
+    Args:
+        names: The namespace in which the model is looked for.
+        model: The model, or None.
+        folder: For the checkpoints.
+        every: Steps between checkpoints.
+        start: The step that training starts from; None goes on after the last one recorded.
+    """
+
+    def __init__(self, names: dict[str, Any], model: Any, folder: Path, every: int, start: int | None) -> None:
+        self._names, self._model, self._folder, self._every, self._start = names, model, folder, every, start
+        self.recorder: Any = None
+
+    def __enter__(self) -> None:
+        from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+        self._hook = register_optimizer_step_pre_hook(self._before_step)
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._hook.remove()
+        if self.recorder is not None:
+            self.recorder.__exit__(kind, error, traceback)
+
+    def _before_step(self, optimizer: Any, *_: Any) -> None:
+        if self.recorder is not None:
+            return
+        from lljupyter.engine.recorder import TrajectoryRecorder
+
+        model = self._model if self._model is not None else self._owner(optimizer)
+        recorder = TrajectoryRecorder(model, optimizer, self._folder, every=self._every, start=self._start)
+        recorder.__enter__()
+        self.recorder = recorder
+
+    def _owner(self, optimizer: Any) -> Any:
+        """The smallest module of the notebook that has all parameters of the optimizer."""
+        from torch import nn
+
+        trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        modules = [value for value in list(self._names.values()) if isinstance(value, nn.Module)]
+        owners = [module for module in modules if trained <= {id(parameter) for parameter in module.parameters()}]
+        if not owners:
+            raise ValueError(
+                "expected a model of this notebook that has the parameters of the optimizer, got none; "
+                "keep it in a variable, or name it with --model"
+            )
+        return min(owners, key=lambda module: sum(1 for _ in module.parameters()))
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Completes options, their values and names of the notebook: models first, where torch is there to tell."""
+    magic, *words = event.line.split()
+    before = words[:-1] if event.symbol and words else words
+    if event.symbol.startswith("-"):
+        found = list(OPTIONS[magic])
+    elif before and before[-1] in VALUES:
+        found = list(VALUES[before[-1]])
+    elif magic == "%landscape":
+        names = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
+        torch = sys.modules.get("torch")
+        wants_model = not [word for word in before if not word.startswith("-")]
+        models = [name for name, value in names.items() if torch and isinstance(value, torch.nn.Module)]
+        loaders = [name for name, value in names.items() if name not in models and hasattr(value, "__iter__")]
+        found = models if wants_model and models else loaders
+    else:
+        found = []
+    return [text for text in found if text.startswith(event.symbol)]
