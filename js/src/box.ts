@@ -102,7 +102,8 @@ function drawEdge(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, ed
     widest = Math.max(widest, ctx.measureText(label).width);
   }
   const slant = Math.atan2(b[1] - a[1], b[0] - a[0]);
-  const upright = Math.abs(slant) > Math.PI / 2 ? slant - Math.sign(slant) * Math.PI : slant;
+  // Never upside down, and upwards where it is upright, whichever way that leans.
+  const upright = slant > 1.4 ? slant - Math.PI : slant < -1.75 ? slant + Math.PI : slant;
   const gap = nameGap + (Math.abs(normal[0]) > 0.5 ? widest * Math.abs(normal[0]) : 0);
   drawText(ctx, theme, edge.name, center[0] + normal[0] * gap, center[1] + normal[1] * gap, { angle: upright, weight: 600 });
 }
@@ -132,8 +133,8 @@ export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Project
     name: "beta",
   }, floorMiddle, 30);
   if (camera.elevation > 1.35) return;
-  // The value axis stands on whichever corner is leftmost on the screen.
-  const corners: [number, number][] = [[front[0], -front[1]], [-front[0], front[1]]];
+  // The value axis stands on whichever corner is leftmost on the screen: nothing of the surface is left of it.
+  const corners: [number, number][] = [[-hx, -hy], [-hx, hy], [hx, -hy], [hx, hy]];
   const [cx, cy] = corners.sort((a, b) => p.project(a[0], a[1], 0)[0] - p.project(b[0], b[1], 0)[0])[0];
   drawEdge(ctx, scene, p, {
     from: [cx, cy, 0],

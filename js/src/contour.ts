@@ -24,10 +24,10 @@ interface Layout {
 const SLICES_FROM = 700;
 
 /** The largest map with the true ratio of the ranges (kept between 1:2 and 2:1) beside labels, color bar and slices. */
-function layOut({ field, width, height, look, path, kept }: Scene): Layout {
+function layOut({ field, width, height, look, path }: Scene): Layout {
   const bar = barRoom(width);
   const beside = look.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
-  const room = { left: 60, right: bar.right + 24 + beside, top: bar.right || (kept && path) ? 30 : 14, bottom: bar.bottom + 44 };
+  const room = { left: 60, right: bar.right + 24 + beside, top: bar.right || path ? 30 : 14, bottom: bar.bottom + 44 };
   const [w, h] = [Math.max(width - room.left - room.right, 40), Math.max(height - room.top - room.bottom, 40)];
   const [halfX, halfY] = boxHalf(field);
   const size = Math.min(w / halfX, h / halfY);

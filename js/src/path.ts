@@ -75,7 +75,7 @@ export function reachOf(trajectory: Trajectory | undefined, quantity: string): R
 }
 
 /** Checkpoints far from the plane are pale, in a few steps so that neighbors make one line. */
-export const opacityOf = (outside: number): number => 1 - 0.75 * (Math.round(outside * 6) / 6);
+export const opacityOf = (outside: number): number => 1 - 0.65 * (Math.round(outside * 6) / 6);
 
 /** Which checkpoints get their name written, the most important ones first: the ends, lowered learning rates, some between. */
 export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { index: number; text: string }[] {

@@ -80,11 +80,12 @@ export function makeSurfacePlot(camera: Camera): Plot {
   let drawn: Drawn | null = null;
   let fitted: { key: string; fit: Fit } | null = null;
 
-  const project = ({ width, height }: Scene, mesh: Mesh): Projection => {
+  const project = ({ width, height, path }: Scene, mesh: Mesh): Projection => {
     const bar = barRoom(width);
     const side = width < 460 ? 30 : 52;
-    const room = { left: side, right: side * 0.8 + bar.right, top: 12, bottom: bar.bottom + 36 };
-    const key = [...mesh.half, camera.elevation, width, height].join();
+    // A note of the path stands over narrow pictures.
+    const room = { left: side, right: side * 0.8 + bar.right, top: path && !bar.right ? 32 : 12, bottom: bar.bottom + 36 };
+    const key = [...mesh.half, camera.elevation, width, height, room.top].join();
     if (fitted?.key !== key) fitted = { key, fit: fitBox(mesh.half, camera.elevation, width, height, room) };
     return makeProjection(camera, fitted.fit, width, height);
   };

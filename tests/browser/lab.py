@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -247,6 +249,12 @@ class Notebook:
         self.js("await panel.sessionContext.session.kernel.interrupt()")
         self.execute("import ipywidgets; ipywidgets.Widget.close_all()")
         self.js("const model = nb.model.sharedModel; model.deleteCellRange(1, model.cells.length)")
+
+
+def colors(png: bytes) -> int:
+    """How many colors a picture has, up to 10,000."""
+    found = Image.open(io.BytesIO(png)).convert("RGB").getcolors(10_000)
+    return 10_000 if found is None else len(found)
 
 
 class Viewer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from lab import colors
 from PIL import Image, ImageChops
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ bowl = lljupyter.loss_surface(model, loader, resolution=(31, 25), progress=False
 steep = lljupyter.loss_surface(model, loader, resolution=25, norm=None, alpha=(-3, 3), beta=(-3, 3), progress=False)
 line = lljupyter.loss_surface(model, loader, resolution=(41, 1), beta=(0, 0), progress=False)
 """
-
-
-def colors(png: bytes) -> int:
-    """How many colors a picture has, up to 10,000."""
-    found = Image.open(io.BytesIO(png)).convert("RGB").getcolors(10_000)
-    return 10_000 if found is None else len(found)
 
 
 def difference(a: bytes, b: bytes) -> float:
@@ -298,41 +293,25 @@ def theme(bench: Notebook, request: pytest.FixtureRequest) -> Iterator[str]:
             yield name
 
 
-VIEWS = {
-    "surface": "landscape(resolution=(51, 51))",
-    "contour": "landscape(resolution=(51, 51), view='contour')",
-    "contour-log-paper": "landscape(resolution=(51, 51), view='contour', scale='log', levels='paper')",
-    "accuracy-color": "landscape(resolution=(31, 31), color='accuracy', colormap='magma', show_points=True)",
-    "clipped": "landscape(resolution=(31, 31), alpha=(-3, 3), beta=(-3, 3), clip=3, colormap='cividis')",
-    "top": "landscape(resolution=(31, 31), camera={'azimuth': -1.5708, 'elevation': 1.5698}, colormap='gray')",
-    "line": "landscape(resolution=(41, 1), beta=(0, 0))",
-    "line-log": "landscape(resolution=(1, 41), alpha=(0, 0), scale='log')",
-    "point": "landscape(resolution=(1, 1), alpha=(0, 0), beta=(0, 0))",
-    "folded": "landscape(resolution=(31, 31), show_panel=False)",
+LIVE = {
     "paused": "w = landscape(0.05, resolution=(31, 31), show_points=True)\ntime.sleep(2)\nw.pause()\nw",
-    "result": f"{LOOKS}\nlljupyter.compare(bowl)",
-    "compared": f"{LOOKS}\nlljupyter.compare(bowl, steep)",
     "compared-live": f"{LOOKS}\nlljupyter.compare(landscape(), bowl, steep, names=['Live', 'Bowl', 'Steep'])",
-    "compared-contours": f"{LOOKS}\nc = lljupyter.compare(bowl, steep)\nc.landscapes[0].view = 'contour'\nc",
 }
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_views_are_drawn_and_labelled(bench: Notebook, theme: str, name: str) -> None:
-    bench.execute(VIEWS[name])
+@pytest.mark.parametrize("name", LIVE)
+def test_live_views_are_drawn_in_both_themes(bench: Notebook, theme: str, name: str) -> None:
+    bench.execute(LIVE[name])
     viewer = bench.viewer()
     viewer.until_drawn()
     if name != "paused":
         viewer.until_complete()
     assert viewer["theme"] == theme
     viewer.root.scroll_into_view_if_needed()
-    if "contour" in name or "line" in name:
-        viewer.root.locator(".ll-overlay").hover(position={"x": 260, "y": 160})
     bench.page.wait_for_timeout(200)
     SCREENSHOTS.mkdir(exist_ok=True)
     bench.page.locator(".jp-OutputArea").last.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png")
-    assert colors(viewer.canvas_png()) > (60 if "line" in name or name in ("point", "top") else 300)
-    assert len(viewer.root.locator("canvas").first.get_attribute("aria-label") or "") > 40
+    assert colors(viewer.canvas_png()) > 300
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci in js/")
