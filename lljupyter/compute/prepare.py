@@ -20,6 +20,7 @@ from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.model import unwrapped
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
+from lljupyter.engine.refinement import check_tolerance
 from lljupyter.engine.session import Session
 from lljupyter.engine.worker import Measuring as Measured
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
@@ -68,12 +69,14 @@ def prepare(
     over: Hessians = "weights",
     tol: float = 0.01,
     resume: Resume | None = None,
+    tolerance: float | None = None,
     **options: Unpack[Measuring],
 ) -> Prepared:
     """Checks all arguments of a surface and builds the session that computes it; ``Surface`` explains them."""
     model = unwrapped(model)
     check_norm(norm, ignore)
     check_batchnorm(batchnorm)
+    check_tolerance(tolerance)
     earlier = None if resume is None else earlier_surface(resume, model, directions)
     if earlier is not None:
         directions = earlier.directions
@@ -141,7 +144,8 @@ def prepare(
     alone = curvature is not None and wanted is not None and list(wanted) == ["convexity"]
     first: Measured = curvature if curvature is not None and alone else evaluator
     overlay = None if path is None or checkpoints is None else Overlay(checkpoints, path, first.names)
-    session = Session(first, plane_for, request, recipe, overlay=overlay, further=None if alone else curvature)
+    further = None if alone else curvature
+    session = Session(first, plane_for, request, recipe, overlay=overlay, further=further, tolerance=tolerance)
     if earlier is not None:
         take_over(earlier.dataset, session)
     fixed = None if seeded or plane is None else (plane.delta, plane.eta)

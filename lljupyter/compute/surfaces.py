@@ -127,6 +127,8 @@ def run_all(
                 session.run()
                 session.wait()
                 found.append(cut(session.dataset()))
+            bar.total = bar.n if bar.n else bar.total  # with a tolerance, not every point is measured
+            bar.refresh()
         finally:
             if save_to is not None:
                 save(cut(session.dataset()), save_to)

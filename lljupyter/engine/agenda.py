@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Cell, Points, Request
+from lljupyter.engine.refinement import Refinement
 from lljupyter.geometry.checkpoints import Checkpoint
 
 Floats = NDArray[np.float64]
@@ -23,12 +24,14 @@ class Task(NamedTuple):
         cells: Rows and columns of the points.
         checkpoint: Its index and the checkpoint, when it is one.
         stage: 0 for the surface, 1 for what is measured once that is complete.
+        refinement: What says where the surface needs more points, when that is to be found out.
     """
 
     request: Request
     cells: Sequence[Cell] = ()
     checkpoint: tuple[int, Checkpoint] | None = None
     stage: int = 0
+    refinement: Refinement | None = None
 
 
 class Agenda:
@@ -41,19 +44,28 @@ class Agenda:
         request: The first surface.
         overlay: The checkpoints, or None.
         further: The values of the second stage; none leaves it out.
+        tolerance: See ``Refinement``; None measures every point.
 
     Attributes:
         points: The points.
         overlay: As given.
+        refinement: Says where the surface at hand needs more points, with a tolerance.
         seconds: How long the points that were measured of the surface at hand took.
     """
 
     def __init__(
-        self, names: Sequence[str], request: Request, overlay: Overlay | None, further: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        request: Request,
+        overlay: Overlay | None,
+        further: Sequence[str] = (),
+        tolerance: float | None = None,
     ) -> None:
-        self.points = Points(names, request)
+        self.points = Points(names, request, coarse_only=tolerance is not None)
         self._stages = [self.points, *([Points(further, request)] if further else [])]
         self.overlay = overlay
+        self._tolerance = tolerance
+        self.refinement = None if tolerance is None else Refinement(tolerance)
         self._projected = request.seed
         self._pace: list[tuple[float, int]] = [(0.0, 0)] * len(self._stages)  # seconds, points
 
@@ -62,6 +74,7 @@ class Agenda:
         for points in self._stages:
             points.begin(request, [cells.copy() for cells in passes])
         self._pace = [(0.0, 0)] * len(self._stages)
+        self.refinement = None if self._tolerance is None else Refinement(self._tolerance)
 
     @property
     def seconds(self) -> float:
@@ -99,10 +112,17 @@ class Agenda:
         cells = self.points.next(chunk(self.pace()))
         if cells:
             return Task(request, cells=cells)
+        if self.refinement is not None and not self.refinement.done:
+            return Task(request, refinement=self.refinement)
         for stage, points in enumerate(self._stages[1:], 1):
             if cells := points.next(1):
                 return Task(request, cells=cells, stage=stage)
         return None
+
+    def extend(self, task: Task, cells: Sequence[Cell]) -> None:
+        """Adds points that a refinement asks for."""
+        if task.request is self.points.request:
+            self.points.extend(cells)
 
     def take(self, task: Task, table: list[list[float]], seconds: float) -> bool:
         """Keeps what was measured.

@@ -32,12 +32,26 @@ class Request(NamedTuple):
         return self.seed == other.seed and same_grid
 
 
+# With a tolerance, the grid is measured coarse to fine until this share of it is known, and so many points; from there
+# on it is refined.
+COARSE_SHARE, COARSE_POINTS = 1 / 40, 49
+
+
+def coarse_passes(passes: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Returns the first passes over a grid, those that are measured before it is refined."""
+    total = sum(len(cells) for cells in passes)
+    known = np.cumsum([len(cells) for cells in passes])
+    enough = known >= max(COARSE_SHARE * total, COARSE_POINTS)
+    return passes[: int(np.argmax(enough)) + 1] if enough.any() else passes
+
+
 class Points:
     """All points that were evaluated, of every plane, and the surface at hand. Not thread-safe.
 
     Args:
         names: The values of a point, in this order everywhere.
         request: The first surface.
+        coarse_only: Whether only the first passes are laid out, and ``extend`` adds to them.
 
     Attributes:
         request: The surface at hand.
@@ -45,8 +59,9 @@ class Points:
         evaluated: Shape (n_beta, n_alpha), bool.
     """
 
-    def __init__(self, names: Sequence[str], request: Request) -> None:
+    def __init__(self, names: Sequence[str], request: Request, coarse_only: bool = False) -> None:
         self.names = list(names)
+        self._coarse_only = coarse_only
         self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
         self.begin(request)
 
@@ -62,6 +77,8 @@ class Points:
         alpha, beta = request.alpha.tolist(), request.beta.tolist()
         self._passes: list[list[Cell]] = []
         passes = passes or coarse_to_fine(request.alpha, request.beta)
+        if self._coarse_only:
+            passes = coarse_passes(passes)
         self._coarsest = passes[0]
         for cells in passes:
             left = []
@@ -122,6 +139,11 @@ class Points:
             del self._passes[0]
             return True
         return False
+
+    def extend(self, cells: Sequence[Cell]) -> None:
+        """Adds a pass."""
+        if cells:
+            self._passes.append(list(cells))
 
     def again(self, cells: Sequence[Cell]) -> None:
         """Puts cells that are known before all others that ``next`` returns."""

@@ -59,6 +59,7 @@ class Session:
         recipe: Attributes for the Dataset.
         overlay: Checkpoints to measure once the coarsest pass is complete, or None.
         further: Measures the same points, one by one, once the surface is complete, or None.
+        tolerance: Points are measured until the others are predicted so well, see ``Refinement``; None measures all.
         on_update: Called with this session after every chunk that is worth drawing and after every change of
             status, from the thread that caused it, one call at a time; the last state is always announced.
 
@@ -79,6 +80,7 @@ class Session:
         on_update: Callable[[Session], None] = lambda session: None,
         overlay: Overlay | None = None,
         further: Measuring | None = None,
+        tolerance: float | None = None,
     ) -> None:
         self.recipe = recipe
         self.further = [] if further is None else list(further.names)
@@ -86,7 +88,7 @@ class Session:
         self.names = [*evaluator.names, *self.further]
         self.on_update = on_update
         self._worker: Worker | None = Worker(self, evaluator, plane_for, further)
-        self._agenda = Agenda(list(evaluator.names), request, overlay, self.further)
+        self._agenda = Agenda(list(evaluator.names), request, overlay, self.further, tolerance)
         self._condition = threading.Condition()
         self._publisher = Publisher()
         self._thread: threading.Thread | None = None
@@ -175,9 +177,18 @@ class Session:
         attributes = {**self.recipe, **self._notes, "center_on_grid": int(self.center_on_grid())}
         if request.seed is not None:
             attributes["seed"] = request.seed
+        predicted, told = self.predicted()
+        attributes |= told
+        values |= {f"{name}_predicted": array for name, array in predicted.items()}
         dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
         trajectory = self.trajectory()
         return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
+
+    def predicted(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
+        """Returns, with a tolerance, what is predicted between the points, ``{quantity: array}``, and what to tell."""
+        with self._condition:
+            refinement = self._agenda.refinement
+            return ({}, {}) if refinement is None else (dict(refinement.predicted), dict(refinement.told))
 
     def trajectory(self) -> tuple[list[str], dict[str, NDArray[np.float64]], float] | None:
         """Returns the labels of the checkpoints, what is known of them, and the share that the plane captures."""
@@ -276,6 +287,17 @@ class Session:
         """Returns the seconds left of the surface, None if not known, and whether its coarsest pass is complete."""
         with self._condition:
             return self._agenda.left(), self._agenda.points.coarse_is_done()
+
+    def refine(self, task: Task) -> None:
+        """Finds out where the surface needs more points; called without a lock, as it may take a while."""
+        assert task.refinement is not None
+        request, values, evaluated = self.arrays()
+        if request is not task.request:
+            return
+        first = [name for name in self.quantities if name in self._agenda.points.values]
+        cells = task.refinement.next(request, {name: values[name] for name in first}, evaluated)
+        with self._condition:
+            self._agenda.extend(task, cells)
 
     def again(self, tasks: Sequence[Task]) -> None:
         """Has points measured once more that are known; they stay in the picture meanwhile."""

@@ -110,7 +110,10 @@ class Worker:
         self._choice = self._choice or self._evaluator.choice()
         while (task := self._session.next_task(self._chunk)) is not None:
             try:
-                self._measure(task)
+                if task.refinement is not None:
+                    self._session.refine(task)
+                else:
+                    self._measure(task)
             except Interrupted:
                 continue
             except Exception as error:

@@ -155,7 +155,9 @@ def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
     return passes
 
 
-def fill(values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floats) -> Floats:
+def fill(
+    values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floats, predicted: Floats | None = None
+) -> Floats:
     """Interpolates what is not evaluated yet, bilinearly between the points of the last lattice.
 
     For drawing only: a result never holds interpolated values. What has no evaluated, finite neighbors stays NaN.
@@ -165,12 +167,15 @@ def fill(values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floa
         evaluated: Shape (n_beta, n_alpha), bool.
         alpha: Shape (n_alpha,), coordinates of the columns.
         beta: Shape (n_beta,), coordinates of the rows.
+        predicted: Shape (n_beta, n_alpha), a better prediction that is taken where it is finite, or None.
 
     Returns:
         Shape (n_beta, n_alpha), a new array; evaluated entries are those of ``values``.
     """
     if evaluated.all():
         return np.array(values)
+    if predicted is not None:
+        return np.where(evaluated | ~np.isfinite(predicted), fill(values, evaluated, alpha, beta), predicted)
     filled: Floats | None = None
     known = np.where(evaluated, values, np.nan)
     rows0 = columns0 = np.empty(0, dtype=np.int64)

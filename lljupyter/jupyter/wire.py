@@ -29,7 +29,7 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
     """
     request, values, evaluated = session.arrays()
     progress = session.progress()
-    layers, frame = make_frame(values, evaluated, request.alpha, request.beta)
+    layers, frame = make_frame(values, evaluated, request.alpha, request.beta, session.predicted()[0])
     center = session.center()
     meta: Meta = {
         "version": VERSION,

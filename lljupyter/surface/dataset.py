@@ -23,6 +23,8 @@ LONG_NAMES = {
     "residual_min": "residual of lambda_min, a bound of its error",
     "residual_max": "residual of lambda_max, a bound of its error",
     "evaluated": "whether the point was evaluated",
+    "loss_predicted": "mean loss, predicted where it was not evaluated",
+    "accuracy_predicted": "share of correct predictions, predicted where it was not evaluated",
 }
 TRAJECTORY_NAMES = {
     "alpha": "coordinate of the checkpoint along delta",
@@ -131,7 +133,10 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     names = [
         str(name)
         for name, values in dataset.data_vars.items()
-        if name != "evaluated" and set(values.dims) - {"seed"} == {"alpha", "beta"} and values.dtype.kind in "biuf"
+        if name != "evaluated"
+        and not str(name).endswith("_predicted")  # drawn along with what was evaluated
+        and set(values.dims) - {"seed"} == {"alpha", "beta"}
+        and values.dtype.kind in "biuf"
     ]
     if not names:
         raise ValueError(

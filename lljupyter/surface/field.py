@@ -123,7 +123,9 @@ def field(
     values = np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
     if "evaluated" in dataset:
         known = dataset["evaluated"].transpose("beta", "alpha").values != 0
-        values = fill(values, known, dataset["alpha"].values, dataset["beta"].values)
+        better = dataset.get(f"{name}_predicted")
+        predicted = None if better is None else better.transpose("beta", "alpha").values
+        values = fill(values, known, dataset["alpha"].values, dataset["beta"].values, predicted)
     log = look["scale"] == "log"
     values = np.where(np.isfinite(values) & ((values > 0) | (not log)), values, np.nan)
     if clip is not None:

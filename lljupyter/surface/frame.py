@@ -98,7 +98,8 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
     alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
     values = {name: _values(dataset, name) for name in names}
     known = _values(dataset, "evaluated") != 0 if "evaluated" in dataset else np.ones((len(beta), len(alpha)), bool)
-    layers, frame = make_frame(values, known, alpha, beta)
+    predicted = {name: _values(dataset, f"{name}_predicted") for name in names if f"{name}_predicted" in dataset}
+    layers, frame = make_frame(values, known, alpha, beta, predicted)
     at = np.flatnonzero(beta == 0), np.flatnonzero(alpha == 0)
     measured = {name: array for name, array in values.items() if not name.endswith("_stderr")}
     on_grid = len(at[0]) == 1 == len(at[1]) and bool(known[at][0])
@@ -144,6 +145,7 @@ def make_frame(
     evaluated: NDArray[np.bool_],
     alpha: NDArray[np.float64],
     beta: NDArray[np.float64],
+    predicted: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> tuple[list[str], bytes]:
     """Packs values on a grid.
 
@@ -152,6 +154,7 @@ def make_frame(
         evaluated: Shape (n_beta, n_alpha). Points that are not evaluated are interpolated or NaN.
         alpha: Shape (n_alpha,).
         beta: Shape (n_beta,).
+        predicted: Better values for points that are not evaluated, by quantity, where there are some.
 
     Returns:
         The names of the layers, the last one being ``evaluated`` (0 or 1), and the frame: float32 little-endian of
@@ -159,8 +162,10 @@ def make_frame(
     """
     # Curvatures may be known at fewer points than the loss: where their number of products is.
     curved = np.isfinite(values["hvps"]) if "hvps" in values else evaluated
+    better = predicted or {}
     layers = {
-        name: fill(array, curved if name in CURVATURES else evaluated, alpha, beta) for name, array in values.items()
+        name: fill(array, curved if name in CURVATURES else evaluated, alpha, beta, better.get(name))
+        for name, array in values.items()
     }
     layers["evaluated"] = evaluated.astype(np.float64)
     with np.errstate(over="ignore"):
