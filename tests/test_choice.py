@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -213,3 +214,26 @@ def test_products_are_exact_meanwhile_and_the_setting_is_put_back():
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def bytes_of_tensors() -> int:
+    tensors = [t for t in gc.get_objects() if type(t) in (torch.Tensor, nn.Parameter)]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+def test_the_plain_path_keeps_four_copies_of_the_parameters_and_the_data():
+    model, data = nn.Sequential(nn.Flatten(), nn.Linear(25, 40_000), nn.Linear(40_000, 4)).double(), batches_of(8)
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    gc.collect()
+    before = bytes_of_tensors()
+    evaluator = Evaluator(model, data)
+    evaluator.set_plane(random_plane(evaluator.center, 0, ignore=None))
+    evaluator.evaluate(POINTS)
+    gc.collect()
+    kept = bytes_of_tensors() - before
+    assert size < kept <= 4 * size + sum(x.nbytes + y.nbytes for x, y in data) + 1000
+
+
+def test_large_models_are_evaluated_plainly(monkeypatch):
+    monkeypatch.setattr(module, "PARAMETER_BYTES", 1000)
+    assert [c.name for c in module.candidates(Evaluator(network(), batches_of(8)))] == ["plain"]

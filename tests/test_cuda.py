@@ -40,6 +40,25 @@ def test_surface_on_the_gpu_equals_that_on_the_cpu(monkeypatch, budget):
     np.testing.assert_array_equal(on_gpu.accuracy, on_cpu.accuracy)
 
 
+@pytest.mark.parametrize("evaluation", ["folded", "stacked", "graphs"])
+def test_every_way_on_the_gpu_equals_the_plain_one(evaluation):
+    model = network() if evaluation != "stacked" else nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).double()
+    plain = loss_surface(model.cuda(), batches(), resolution=5, evaluation="plain", progress=False)
+    found = loss_surface(model.cuda(), batches(), resolution=5, evaluation=evaluation, progress=False)
+    assert found.attrs["evaluation"].startswith(evaluation)
+    np.testing.assert_allclose(found.loss, plain.loss, rtol=1e-10)
+    np.testing.assert_array_equal(found.accuracy, plain.accuracy)
+
+
+def test_tf32_is_off_and_put_back():
+    torch.backends.cudnn.allow_tf32 = True
+    model = network(torch.float32)
+    exact = loss_surface(model, batches(torch.float32), resolution=3, device="cpu", progress=False)
+    found = loss_surface(model.cuda(), batches(torch.float32), resolution=3, progress=False)
+    np.testing.assert_allclose(found.loss, exact.loss, rtol=1e-5)
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_model_on_the_cpu_is_evaluated_on_the_gpu_when_asked():
     surface = loss_surface(network(), batches(), resolution=3, device="cuda", progress=False)
     assert surface.attrs["device"] == "cuda:0"

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths.folded import Folded
+from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.paths.traced import traced
 from lljupyter.geometry.plane import Plane, random_plane
@@ -257,12 +258,27 @@ def mean_loss(outputs, targets):
         (Stacked, network, {}, "no chain of linear layers"),
         (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
         (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
+        (Graphs, network, {"loss_fn": mean_loss}, "no plain cross-entropy"),
     ],
 )
 def test_what_does_not_fit_a_path_is_refused(build, model, options, message):
     evaluator = Evaluator(settled(model()), batches_of(8), **options)
     with pytest.raises(Exception, match=message):
         build(evaluator)
+
+
+@pytest.mark.parametrize("ignore", ["biasbn", None])
+def test_the_steps_of_a_graph_equal_the_slow_loop(monkeypatch, ignore):
+    monkeypatch.setattr("lljupyter.engine.paths.graphs.GROUP", 4)
+    model, loader = settled(network()), {"train": batches_of(8), "test": batches_of(5, 9)}
+    evaluator, directions = on_plane(model, loader, ignore)
+    values = measured(Graphs(evaluator, capture=False), evaluator)
+    plain = evaluator.evaluate(POINTS)
+    assert list(values) == list(plain)
+    for name, part in plain.items():
+        np.testing.assert_allclose(values[name], part, rtol=1e-9)
+    expected = slow_mean(model, loader["test"], directions, POINTS, nn.CrossEntropyLoss())
+    np.testing.assert_allclose(values["test_loss"], expected, rtol=1e-11)
 
 
 def test_a_loss_that_is_known_for_batches_keeps_the_batches_of_the_loader():

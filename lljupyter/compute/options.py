@@ -72,7 +72,8 @@ class Surface(Drawn, total=False):
         evaluation: How points are evaluated; all ways give the same values up to rounding. "fastest" times those that
             fit the model in the first seconds and takes the fastest: the attribute ``evaluation`` names it. "plain"
             runs the model as it is; "folded" runs it as a graph, with BatchNorm folded into the convolutions, in
-            batches of a better size; "stacked" computes many points at once, for models of linear layers.
+            batches of a better size; "stacked" computes many points at once, for models of linear layers;
+            "graphs" replays a folded point as one CUDA graph.
         norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
         ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
         seed: Seed of the random directions.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lljupyter.engine.paths import Evaluation, Path, Tick, Values
 from lljupyter.engine.paths.folded import Folded
+from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.paths.stacked import Stacked
 
@@ -76,6 +77,8 @@ def candidates(evaluator: Evaluator) -> Iterator[Candidate]:
         for n_workers in dict.fromkeys((cores, 1)):
             build = partial(Folded, evaluator, dtype=dtype, n_workers=n_workers)
             yield Candidate("folded", build, dtype is not None)
+        if evaluator.device.type == "cuda":
+            yield Candidate("graphs", partial(Graphs, evaluator, dtype=dtype), dtype is not None)
 
 
 def _reducible(evaluator: Evaluator) -> bool:

@@ -226,13 +226,14 @@ def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Se
             )
 
 
-def measure_scores(kind: str, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def measure_scores(kind: str, scores: Tensor, targets: Tensor, waiting: bool = True) -> tuple[Tensor, Tensor]:
     """Measures cross-entropy or accuracy where there is nothing special about it, at k points at once.
 
     Args:
         kind: "loss" or "accuracy".
         scores: Shape (k, classes, n): sums over classes are fast when the samples come last.
         targets: Shape (n,), indices of classes.
+        waiting: Whether the host may wait for the device.
 
     Returns:
         Totals of shape (k, n), and weights that broadcast to it.
@@ -243,7 +244,7 @@ def measure_scores(kind: str, scores: Tensor, targets: Tensor) -> tuple[Tensor, 
     top = scores.amax(1)
     if kind == "loss":
         return (scores - top[:, None]).exp_().sum(1).log_().add_(top).sub_(found), ones
-    if int((scores == top[:, None]).sum()) != top.numel():  # ties and NaN: the first of them counts
+    if not waiting or int((scores == top[:, None]).sum()) != top.numel():  # ties and NaN: the first of them counts
         return (scores.argmax(1) == indices).to(scores.dtype), ones
     return (found == top).to(scores.dtype), ones
 
@@ -271,7 +272,7 @@ def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:
 
 
 def means_and_stderrs(totals: Tensor, weights: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns what ``mean_and_stderr`` does, for k points at once, on the device where they are.
+    """Returns what ``mean_and_stderr`` does, for k points at once.
 
     Args:
         totals: Shape (k, n).
@@ -280,12 +281,18 @@ def means_and_stderrs(totals: Tensor, weights: Tensor) -> tuple[NDArray[np.float
     Returns:
         Means and standard errors, each of shape (k,), float64.
     """
+    mean, stderr = means_and_stderrs_there(totals, weights)
+    return mean.cpu().numpy(), stderr.cpu().numpy()
+
+
+def means_and_stderrs_there(totals: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the same on the device where they are."""
     totals, weights = totals.double(), weights.double().expand(totals.shape)
     n, weight = totals.shape[1], weights.sum(1)
     mean = totals.sum(1) / weight
     spread = (totals - mean[:, None] * weights).square_().sum(1)
     stderr = (spread * n / (n - 1)).sqrt() / weight if n > 1 else torch.full_like(mean, math.nan)
-    return mean.cpu().numpy(), stderr.cpu().numpy()
+    return mean, stderr
 
 
 def mean_and_stderr(totals: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:

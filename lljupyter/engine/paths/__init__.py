@@ -13,7 +13,7 @@ Values = dict[str, NDArray[np.float64]]
 # What moves on a plane: {name: (theta, delta, eta)}. What is missing stays where it is at the center.
 Moving = Mapping[str, tuple[Tensor, Tensor, Tensor]]
 Tick = Callable[[], None]
-Evaluation = Literal["fastest", "plain", "folded", "stacked"]
+Evaluation = Literal["fastest", "plain", "folded", "stacked", "graphs"]
 
 
 class Path(Protocol):

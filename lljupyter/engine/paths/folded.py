@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,12 @@ class Program:
         """Sets the weights to those of a point."""
         assert self._flat is not None
         self._flat.move(alpha, beta)
+        self._flat.fill(self.trace)
+
+    def move_to(self, point: Tensor) -> None:
+        """Sets the weights to those of a point that is on the device, (alpha, beta)."""
+        assert self._flat is not None
+        self._flat.move_to(point)
         self._flat.fill(self.trace)
 
 
@@ -164,22 +171,31 @@ class Folded:
         found: dict[str, Measured] = {name: [] for name in evaluator.quantities}
         with plain_evaluation(evaluator.device):
             program.move(alpha, beta)
-            for prefix, batches in self._parts.items():
-                for batch in batches:
-                    check()
-                    ready = batch if self._ready else self._prepared(batch)
-                    outputs = _widened(call(program.graph, ready.inputs), evaluator.dtype())
-                    # Sums over classes are vectorized when the samples come last.
-                    plainly = evaluator.classifies_plainly and outputs.dim() == 2
-                    scores = outputs.T.contiguous()[None] if plainly else None
-                    with self._lock:  # the loss of the user need not be fit for two threads
-                        for kind in evaluator.kinds[prefix]:
-                            if scores is not None:
-                                measured = measure_scores(kind, scores, ready.targets)
-                            else:
-                                measured = evaluator.measures[kind](outputs, ready.targets, ready.n)
-                            found[prefix + kind].append(measured)
+            for prefix, batch, outputs in self.outputs(program, check):
+                # Sums over classes are vectorized when the samples come last.
+                plainly = evaluator.classifies_plainly and outputs.dim() == 2
+                scores = outputs.T.contiguous()[None] if plainly else None
+                with self._lock:  # the loss of the user need not be fit for two threads
+                    for kind in evaluator.kinds[prefix]:
+                        if scores is not None:
+                            measured = measure_scores(kind, scores, batch.targets)
+                        else:
+                            measured = evaluator.measures[kind](outputs, batch.targets, batch.n)
+                        found[prefix + kind].append(measured)
         return found
+
+    @property
+    def program(self) -> Program:
+        """The traced model, the first of them where there are several."""
+        return self._programs[0]
+
+    def outputs(self, program: Program, check: Tick = lambda: None) -> Iterator[tuple[str, Batch, Any]]:
+        """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
+        for prefix, batches in self._parts.items():
+            for batch in batches:
+                check()
+                ready = batch if self._ready else self._prepared(batch)
+                yield prefix, ready, _widened(call(program.graph, ready.inputs), self._evaluator.dtype())
 
     def _prepared(self, batch: Batch) -> Batch:
         if self._first is not None:
