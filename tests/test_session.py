@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import math
 import random
 import subprocess
@@ -450,6 +451,52 @@ def test_an_error_of_a_plane_reaches_wait():
     session.run()
     with pytest.raises(ValueError, match="no such plane"):
         session.wait(0)
+
+
+def test_after_a_plane_that_failed_the_former_one_is_set_again():
+    """Directions are let go of before the next ones are made, for which there may be too little memory."""
+
+    def plane_for(seed):
+        if seed == 1:
+            raise MemoryError("no room for the directions")
+        return seed
+
+    evaluator = FakeEvaluator()
+    session = Session(evaluator, plane_for, make_request(0, 3, 3), dict(RECIPE))
+    session.run()
+    session.request(make_request(1))
+    session.run()
+    with pytest.raises(MemoryError, match="no room"):
+        session.wait(PATIENCE)
+    session.request(make_request(0))
+    session.run()
+    session.wait(PATIENCE)
+    assert_complete(session)
+    assert {seed for seed, _, _ in evaluator.measured} == {0}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
+def test_the_engine_steps_back_and_never_before_a_process_that_stepped_back_further():
+    code = """
+import os, sys, threading
+sys.path[:0] = {paths!r}
+os.nice(15)
+from lljupyter.engine import worker
+from reference import FakeEvaluator, fake_session
+found = []
+real = os.setpriority
+os.setpriority = lambda kind, thread, niceness: (found.append(niceness), real(kind, thread, niceness))
+session = fake_session(FakeEvaluator())
+session.start()
+session.wait(30)
+print(found)
+session.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(paths=sys.path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    (niceness,) = json.loads(done.stdout)
+    assert niceness >= 15
 
 
 def test_values_that_are_not_finite_are_results_and_the_run_goes_on():

@@ -173,15 +173,16 @@ class Session:
 
     def dataset(self) -> xarray.Dataset:
         """Returns what is known now as a Dataset with the whole recipe."""
-        request, values, evaluated = self.arrays()
-        attributes = {**self.recipe, **self._notes, "center_on_grid": int(self.center_on_grid())}
+        with self._condition:  # all of it belongs to one request
+            request, values, evaluated = self.arrays()
+            attributes = {**self.recipe, **self._notes, "center_on_grid": int(self.center_on_grid())}
+            trajectory = self.trajectory()
         if request.seed is not None:
             attributes["seed"] = request.seed
         predicted, told = self.predicted()
         attributes |= told
         values |= {f"{name}_predicted": array for name, array in predicted.items()}
         dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
-        trajectory = self.trajectory()
         return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
 
     def predicted(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:

@@ -98,7 +98,9 @@ class Worker:
     def serve(self) -> None:
         """Works whenever there is something to do, until the session is closed."""
         if sys.platform == "linux":  # where a thread has a priority of its own: other cells and the browser come first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ENGINE_NICENESS)
+            thread = threading.get_native_id()
+            # Never forward, which only root may do, where the whole process has stepped back further.
+            os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), ENGINE_NICENESS))
         while self._session.wait_for_work():
             try:
                 self.run()
@@ -168,6 +170,7 @@ class Worker:
         evaluator, seed = self._evaluators[task.stage], task.request.seed
         if self._plane_seeds[task.stage] == seed:
             return
+        self._plane_seeds[task.stage] = "none yet"  # an error below leaves the evaluator without a plane
         evaluator.leave_plane()
         evaluator.set_plane(self._plane_for(seed))
         self._plane_seeds[task.stage] = seed
