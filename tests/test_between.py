@@ -79,6 +79,24 @@ def test_what_cannot_be_orthogonalized_is_refused():
         orthogonalize(d, {"w": torch.zeros(3, 2)})
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_in_every_precision_parallel_directions_are_refused_and_others_made_orthogonal(dtype):
+    delta, other = ({"w": torch.randn(40, 30, generator=torch.Generator().manual_seed(k))} for k in (0, 1))
+    delta = {"w": delta["w"].to(dtype)}
+    with pytest.raises(ValueError, match="expected two directions that are not parallel, got parallel ones"):
+        orthogonalize({"w": 1.37 * delta["w"]}, delta)
+    eta = orthogonalize({"w": (delta["w"] + 0.3 * other["w"]).to(dtype)}, delta)
+    assert eta["w"].dtype == dtype
+    cosine = inner(eta, delta) / math.sqrt(inner(eta, eta) * inner(delta, delta))
+    assert abs(cosine) < torch.finfo(dtype).eps
+
+
+def test_directions_of_compiled_models_have_the_names_of_the_model():
+    a, b = tiny.network("a"), tiny.network("b")
+    compiled = between(torch.compile(a), torch.nn.DataParallel(b), "states")
+    assert all(torch.equal(compiled[name], part) for name, part in between(a, b, "states").items())
+
+
 @pytest.mark.parametrize("over", ["parameters", "states"])
 def test_the_plane_through_three_models_is_orthonormal_and_holds_them(over):
     a, b = tiny.network("a"), tiny.network("b")

@@ -185,6 +185,16 @@ def test_an_h5_file_has_the_authors_layout_and_comes_back(tmp_path):
     assert all(torch.equal(eta[name], part) for name, part in plane.eta.items())
 
 
+def test_directions_over_states_come_back_from_an_h5_file(tmp_path):
+    model = tiny.network()
+    direction = between(model, tiny.network("b"), "states")
+    save(example(), tmp_path / "states.h5", directions=(direction, direction))
+    delta, eta = load_directions(tmp_path / "states.h5", model)
+    for found in (delta, eta):
+        assert list(found) == list(direction)
+        assert all(torch.equal(found[name], part) for name, part in direction.items())
+
+
 def test_training_and_test_loss_of_an_h5_file(tmp_path):
     both = loss_surface(tiny.network(), {"train": tiny.loader(), "test": tiny.loader(32)}, resolution=(3, 2), **QUIET)
     save(both, tmp_path / "both.h5")

@@ -6,7 +6,8 @@ from reference import linear, network
 from torch import nn
 from torch.nn.utils import prune
 
-from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy, unwrapped
+from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
+from lljupyter.geometry.parameters import unwrapped
 
 CPU = torch.device("cpu")
 

@@ -243,3 +243,26 @@ def test_too_few_dimensions_are_refused():
         pca_directions(line, center)
     with pytest.raises(ValueError, match="differ in at least two dimensions, got equal ones"):
         pca_directions([states[0]] * 4, center)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_checkpoints_of_compiled_and_parallel_models_and_of_other_programs_are_read(tmp_path, prefix):
+    model, states = tiny.network(), tiny.checkpoints()
+    expected = pca_directions(states, model).directions[0]["conv1.weight"]
+    wrapped = [{prefix + name: part for name, part in state.items()} for state in states]
+    paths = [tmp_path / f"{index}.pt" for index in range(len(states))]
+    for path, state in zip(paths, wrapped, strict=True):
+        torch.save({"model_state_dict": state, "epoch": 1}, path)
+    for trajectory in (wrapped, paths):
+        for center in (model, torch.compile(model), torch.nn.DataParallel(model)):
+            assert torch.equal(pca_directions(trajectory, center).directions[0]["conv1.weight"], expected)
+
+
+def test_a_checkpoint_that_is_not_finite_lies_nowhere():
+    center, states = run()
+    plane = Plane(center, random_direction(center, 0), random_direction(center, 1))
+    broken = {**states[2], "b": states[2]["b"] * torch.nan}
+    path = project_trajectory(open_checkpoints([states[1], broken, center]), plane)
+    assert [bool(value) for value in np.isnan(path.outside)] == [False, True, False]
+    assert path.outside[2] == 0
+    assert np.isnan(path.alpha[1])

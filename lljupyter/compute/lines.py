@@ -17,9 +17,8 @@ from lljupyter.compute.resume import earlier_line
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.batchnorm import BatchNorm
 from lljupyter.engine.evaluator import Loader
-from lljupyter.engine.model import unwrapped
 from lljupyter.geometry.directions import between
-from lljupyter.geometry.parameters import Parameters, fingerprint
+from lljupyter.geometry.parameters import Parameters, fingerprint, unwrapped
 
 if TYPE_CHECKING:
     import xarray

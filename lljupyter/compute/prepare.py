@@ -17,7 +17,6 @@ from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
 from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.engine.evaluator import Evaluator, Loader
-from lljupyter.engine.model import unwrapped
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
 from lljupyter.engine.refinement import check_tolerance
@@ -26,6 +25,7 @@ from lljupyter.engine.worker import Measuring as Measured
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
+from lljupyter.geometry.parameters import unwrapped
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project_trajectory
 

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from lljupyter.engine.batches import Batch, n_bytes, read_batches, split, take, to_device
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
-from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy, unwrapped
+from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
 from lljupyter.engine.paths import Evaluation, Moving, Path, Tick, Values
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.precision import Precision, check_precision, exact_products
 from lljupyter.engine.probe import probe
 from lljupyter.engine.quantities import LossFunction, Measured, check_quantities, is_plain, means_of, measures_for
 from lljupyter.engine.randomness import fixed_randomness
-from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of
+from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of, unwrapped
 from lljupyter.geometry.plane import Plane
 
 # Data stay on an accelerator while they take less than this share of its free memory.

@@ -11,22 +11,6 @@ import torch
 from torch import nn
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Returns the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
-
-    Raises:
-        TypeError: If it is no ``torch.nn.Module``.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"expected a torch.nn.Module as the model, got {type(model).__name__}; call it as (model, loader)"
-        )
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return unwrapped(model.module)
-    compiled = getattr(model, "_orig_mod", None)
-    return compiled if isinstance(compiled, nn.Module) else model
-
-
 def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
     """Returns a copy in evaluation mode whose parameters need no gradient.
 

@@ -13,9 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lljupyter.engine.model import unwrapped
 from lljupyter.geometry.atomic import atomic
-from lljupyter.geometry.parameters import states_of
+from lljupyter.geometry.parameters import states_of, unwrapped
 
 PATTERN = "step-{:09d}.safetensors"
 

@@ -26,12 +26,18 @@ BLOCK = 2**23
 # Files are opened anew after so many blocks, which takes about a hundredth of the time that those take.
 BLOCKS_MAPPED = 16
 
+# Under one of these keys, files hold the state dict beside the state of the optimizer and so on.
+KEYS = ("state_dict", "model_state_dict", "model")
+# What DataParallel and torch.compile put before the names of a model.
+PREFIXES = ("module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
+
 
 class Checkpoint:
     """One checkpoint: a dict of tensors, or a ``.safetensors``, ``.pt`` or ``.pth`` file of them.
 
     A file is mapped into memory when it is first read, and only what is asked for is read. PyTorch's files are
-    opened with ``weights_only=True``, which runs no code of theirs; a dict under the key ``state_dict`` is unpacked.
+    opened with ``weights_only=True``, which runs no code of theirs; a state dict under a key such as
+    ``model_state_dict`` is unpacked. Names may have the prefixes of a compiled or data-parallel model.
 
     Args:
         source: The dict, or the path of the file.
@@ -46,6 +52,7 @@ class Checkpoint:
         self._path = None if isinstance(source, Mapping) else Path(source)
         self._tensors: Mapping[str, Any] | None = source if isinstance(source, Mapping) else None
         self._file: Any = None
+        self._own: dict[str, str] | None = None
 
     def part(self, name: str, theta: Tensor, piece: Piece = ()) -> Tensor:
         """Reads one tensor, or a piece of it.
@@ -58,13 +65,13 @@ class Checkpoint:
         Raises:
             ValueError: If the checkpoint has no such tensor, or one of another shape.
         """
-        self._open()
+        own = self._names().get(name)
         shape: tuple[int, ...] | None = None
-        if self._file is not None and name in self._file.keys():  # noqa: SIM118 not a dict
-            view = self._file.get_slice(name)
+        if self._file is not None and own is not None:
+            view = self._file.get_slice(own)
             shape = tuple(view.get_shape())
-        elif self._tensors is not None and isinstance(self._tensors.get(name), Tensor):
-            view = self._tensors[name].detach()
+        elif self._tensors is not None and own is not None and isinstance(self._tensors[own], Tensor):
+            view = self._tensors[own].detach()
             shape = tuple(view.shape)
         if shape != tuple(theta.shape):
             raise ValueError(
@@ -73,13 +80,16 @@ class Checkpoint:
             )
         if piece:
             return view[piece]  # type: ignore[no-any-return]
-        return self._file.get_tensor(name) if self._file is not None else view  # type: ignore[no-any-return]
+        return self._file.get_tensor(own) if self._file is not None else view  # type: ignore[no-any-return]
+
+    def has(self, name: str) -> bool:
+        """Says whether there is a tensor of this name."""
+        return name in self._names()
 
     def tensors(self, center: Parameters) -> dict[str, Tensor]:
         """Reads all tensors of the center that the checkpoint has."""
-        self._open()
-        names = self._tensors if self._file is None else set(self._file.keys())
-        return {name: self.part(name, theta) for name, theta in center.items() if name in (names or ())}
+        names = self._names()
+        return {name: self.part(name, theta) for name, theta in center.items() if name in names}
 
     def metadata(self) -> dict[str, str]:
         """Returns what the file says about itself: step, epoch and learning rate where the recorder wrote it."""
@@ -90,6 +100,17 @@ class Checkpoint:
         """Lets go of the file, whose pages count as memory of the process meanwhile; it may be read again."""
         if self._path is not None:
             self._file = self._tensors = None
+
+    def _names(self) -> dict[str, str]:
+        """Returns ``{name in the model: name in the checkpoint}``."""
+        self._open()
+        if self._own is None:
+            found = [str(name) for name in (self._tensors or () if self._file is None else self._file.keys())]
+            self._own = {name: name for name in found}
+            for prefix in PREFIXES:
+                if all(name.startswith(prefix) for name in found):
+                    self._own = {**{name.removeprefix(prefix): name for name in found}, **self._own}
+        return self._own
 
     def _open(self) -> None:
         if self._path is None or self._file is not None or self._tensors is not None:
@@ -104,7 +125,8 @@ class Checkpoint:
                 f"expected a readable checkpoint, got {self._path} ({type(error).__name__}: {error}); "
                 "pass .safetensors files, or those that torch.save(model.state_dict(), path) writes"
             ) from error
-        self._tensors = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+        content = content if isinstance(content, Mapping) else {}
+        self._tensors = next((content[key] for key in KEYS if isinstance(content.get(key), Mapping)), content)
 
 
 def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:

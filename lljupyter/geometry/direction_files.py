@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lljupyter.geometry.atomic import atomic
-from lljupyter.geometry.parameters import Parameters, check_direction, fingerprint, parameters_of, states_of
+from lljupyter.geometry.parameters import Parameters, check_direction, fingerprint, parameters_of, states_of, unwrapped
 
 FORMAT_VERSION = 1
 LABELS = ("delta", "eta")
@@ -62,7 +62,7 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
             f"expected directions in {path}, got no such file; pass them as directions=..., "
             "or save the surface with them: save(dataset, path, directions=(delta, eta))"
         )
-    model = getattr(model, "_orig_mod", model)
+    model = unwrapped(model)
     delta, eta = _read_h5(path, model) if path.suffix in (".h5", ".hdf5") else _read(path, model)
     names = states_of(model) if delta.keys() - parameters_of(model).keys() else parameters_of(model)
     for label, direction in zip(LABELS, (delta, eta), strict=True):
@@ -108,6 +108,7 @@ def _read_h5(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str,
     parameters, states = parameters_of(model), states_of(model)
     # Theirs count num_batches_tracked among the states, ours do not: it is no part of the function.
     whole = list(model.state_dict())
+    lists = [list(parameters), whole, list(states)]
     found: list[dict[str, Tensor]] = []
     try:
         with h5py.File(path) as file:
@@ -116,8 +117,8 @@ def _read_h5(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str,
                 if not stored and found:
                     found.append({name: torch.zeros_like(part) for name, part in found[0].items()})
                     continue
-                names = list(parameters) if len(stored) == len(parameters) else whole
-                if len(stored) != len(names):
+                names = next((names for names in lists if len(names) == len(stored)), None)
+                if names is None:
                     raise ValueError(
                         f"expected {len(parameters)} tensors (or {len(whole)} states) in {group} of {path}, got "
                         f"{len(stored)}; pass the model that the file was made with"

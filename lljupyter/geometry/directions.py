@@ -141,13 +141,15 @@ def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tenso
     if length == 0:
         raise ValueError("expected a direction to orthogonalize against, got zeros; choose another one")
     # Twice, because rounding leaves something of delta where the two are nearly parallel.
-    left = direction
+    left = {name: _wide(part) for name, part in direction.items()}
     for _ in range(2):
         share = inner(left, against) / length
-        left = {name: part - share * against[name] for name, part in left.items()}
-    if inner(left, left) <= 1e-12 * inner(direction, direction):
+        left = {name: part - share * _wide(against[name]) for name, part in left.items()}
+    # What the numbers given are rounded by is no direction of its own.
+    rounding = max((torch.finfo(d[name].dtype).eps for name in left for d in (direction, against)), default=0.0)
+    if inner(left, left) <= max(1e-12, rounding**2) * inner(direction, direction):
         raise ValueError("expected two directions that are not parallel, got parallel ones; choose another one")
-    return dict(left)
+    return {name: part.to(direction[name].dtype) for name, part in left.items()}
 
 
 def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 import torch
@@ -11,13 +11,30 @@ from torch import Tensor, nn
 Parameters = Mapping[str, Tensor]
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Returns the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
+
+    Raises:
+        TypeError: If it is no ``torch.nn.Module``.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"expected a torch.nn.Module as the model, got {type(model).__name__}; call it as (model, loader)"
+        )
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return unwrapped(model.module)
+    compiled = getattr(model, "_orig_mod", None)
+    return compiled if isinstance(compiled, nn.Module) else model
+
+
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     """Returns the parameters of a model as detached tensors, in ``parameters()`` order.
 
     Parameters that are integers or bytes (of quantized layers, say) can't be moved and are left out.
 
     Args:
-        model: Any module; it is not changed. Tied parameters appear once, under their first name.
+        model: Any module; it is not changed. Tied parameters appear once, under their first name. Of a compiled or
+            data-parallel one, the names are those of the module within.
 
     Returns:
         ``{name: tensor}``; the tensors share memory with the model.
@@ -25,6 +42,7 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: If the model has no parameters, or some that are not initialized yet.
     """
+    model = unwrapped(model)
     found = dict(model.named_parameters())
     if not found:
         raise ValueError(
@@ -66,6 +84,7 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: As ``parameters_of``.
     """
+    model = unwrapped(model)
     buffers = {name: buffer.detach() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
     found = {**parameters_of(model), **buffers}
     return {name: found[name] for name in (*model.state_dict(), *found) if name in found}
@@ -123,6 +142,20 @@ def check_direction(
             raise ValueError(f"expected finite values in {label}[{name!r}], got inf or NaN; recompute that direction")
 
 
+def check_finite(parameters: Parameters) -> None:
+    """Checks that parameters are numbers that directions can be scaled to.
+
+    Raises:
+        ValueError: If one is inf or NaN.
+    """
+    for name, theta in parameters.items():
+        if not bool(torch.isfinite(theta).all()):
+            raise ValueError(
+                f"expected a model with finite parameters, got inf or NaN in {name!r}; "
+                "load the weights of before training diverged"
+            )
+
+
 def fingerprint(model: nn.Module) -> str:
     """Returns a hash of all parameters and buffers of a model: equal weights, equal fingerprint.
 
@@ -132,8 +165,13 @@ def fingerprint(model: nn.Module) -> str:
     Returns:
         32 hexadecimal digits (BLAKE2b over names, dtypes, shapes and bytes).
     """
+    model = unwrapped(model)
+    return hash_tensors([*model.named_parameters(), *model.named_buffers()])
+
+
+def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Returns 32 hexadecimal digits that stand for some named tensors, in their order."""
     digest = blake2b(digest_size=16)
-    tensors = [*model.named_parameters(), *model.named_buffers()]
     for name, tensor in tensors:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)

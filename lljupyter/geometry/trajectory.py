@@ -47,7 +47,8 @@ class ProjectedPath(NamedTuple):
     Attributes:
         alpha: Shape (n,), coordinates along delta.
         beta: Shape (n,), coordinates along eta.
-        outside: Shape (n,), 0 to 1: the distance of each from the plane, divided by that from the center.
+        outside: Shape (n,), 0 to 1: the distance of each from the plane, divided by that from the center; NaN, as are
+            its coordinates, for a checkpoint that is not finite.
         captured: The share of the variance of the checkpoints, over all tensors, that lies in the plane.
     """
 
@@ -193,7 +194,8 @@ def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> Proje
     coordinates = _solve(metric.numpy(), inner.numpy())
     with np.errstate(invalid="ignore", divide="ignore"):
         within = _squared_lengths(coordinates, metric.numpy()) / squares.numpy()
-        outside = np.sqrt(np.clip(1 - np.nan_to_num(within, nan=1.0), 0, 1))
+        # The center itself lies in the plane; a checkpoint that is not finite lies nowhere.
+        outside = np.sqrt(np.clip(1 - np.where(squares.numpy() == 0, 1.0, within), 0, 1))
         variance = float(squares.sum()) - n * of_mean
         spread = _squared_lengths(coordinates - coordinates.mean(0), metric.numpy()).sum()
         captured = float(np.clip(spread / variance, 0, 1)) if variance > 0 else float("nan")
