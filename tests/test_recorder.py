@@ -78,6 +78,30 @@ def test_a_recording_is_resumed_from_its_last_checkpoint(tmp_path):
     assert steps(tmp_path) == [0, 2, 3, 4, 6]
 
 
+def test_a_run_that_begins_anew_is_not_added_to_one_that_is_recorded(tmp_path):
+    model, optimizer = model_and_optimizer()
+    with TrajectoryRecorder(model, optimizer, tmp_path, every=2):
+        train(model, optimizer, 4)
+    other, its_optimizer = model_and_optimizer(1)
+    with pytest.raises(ValueError, match=r"as it was recorded last, in .*step-000000004.* got other weights; pass sta"):
+        TrajectoryRecorder(other, its_optimizer, tmp_path)
+    with TrajectoryRecorder(other, its_optimizer, tmp_path, start=0):
+        train(other, its_optimizer, 1)
+    assert steps(tmp_path) == [0, 1]
+    model[1].running_mean.fill_(torch.nan)  # equal bit for bit, although NaN is not equal to itself
+    with TrajectoryRecorder(model, optimizer, tmp_path / "nan"):
+        pass
+    assert TrajectoryRecorder(model, optimizer, tmp_path / "nan").step == 0
+
+
+def test_optimizers_without_a_learning_rate_are_recorded(tmp_path):
+    model, optimizer = model_and_optimizer()
+    optimizer.param_groups[0]["lr"] = None
+    with TrajectoryRecorder(model, optimizer, tmp_path):
+        pass
+    assert open_checkpoints(tmp_path)[0].metadata() == {"step": "0", "label": "step 0"}
+
+
 def test_a_run_that_goes_back_drops_what_came_after(tmp_path):
     model, optimizer = model_and_optimizer()
     with TrajectoryRecorder(model, optimizer, tmp_path, every=2):

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lljupyter.geometry.atomic import atomic
-from lljupyter.geometry.parameters import states_of, unwrapped
+from lljupyter.geometry.parameters import hash_tensors, states_of, unwrapped
 
 PATTERN = "step-{:09d}.safetensors"
 
@@ -26,7 +26,8 @@ class TrajectoryRecorder:
     and on leaving the final one. Each checkpoint is a safetensors file of its own, ``step-000001200.safetensors``,
     with the parameters and floating-point buffers; it is there whole or not at all. Nothing is kept in memory,
     but for a model on an accelerator the one checkpoint that a thread writes while training goes on; all are there when
-    the block is left. When a folder has checkpoints already, counting goes on from the last one.
+    the block is left. When a folder has checkpoints already, counting goes on from the last one, which the model has to
+    be at.
 
     Args:
         model: The model that is trained. Not changed.
@@ -35,15 +36,16 @@ class TrajectoryRecorder:
         every: Number of steps (or epochs) between checkpoints.
         unit: "step" or "epoch".
         steps_per_epoch: Optimizer steps in an epoch, ``len(loader)``; needed for "epoch", and labels checkpoints.
-        start: The step that training resumes from, when that is not the last recorded one; later checkpoints are
-            removed, as they belong to a run that is given up.
+        start: The step that training resumes from, when that is not the last recorded one, 0 for a new run; later
+            checkpoints are removed, as they belong to a run that is given up.
 
     Attributes:
         step: Number of optimizer steps so far.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
-        ValueError: If a number is out of range, or the folder holds checkpoints of another model.
+        ValueError: If a number is out of range, the folder holds checkpoints of another model, or (without ``start``)
+            the model is not at the last one.
         OSError: If a checkpoint could not be written; from a thread, when the next one is due or on leaving.
 
     Example:
@@ -88,7 +90,7 @@ class TrajectoryRecorder:
         self._error: Exception | None = None
         recorded = sorted(int(file.stem[5:]) for file in self.path.glob("step-*.safetensors"))
         if recorded:
-            self._check(self.path / PATTERN.format(recorded[0]))
+            self._check(self.path / PATTERN.format(recorded[-1]), start is None)
         self.step = start if start is not None else (recorded[-1] if recorded else 0)
         self._last = -1
         self._stale = [step for step in recorded if step > self.step]
@@ -120,7 +122,9 @@ class TrajectoryRecorder:
 
     def _write(self) -> None:
         label = f"step {self.step}"
-        told = {"step": str(self.step), "learning_rate": str(float(self._optimizer.param_groups[0]["lr"]))}
+        told = {"step": str(self.step)}
+        if (rate := self._optimizer.param_groups[0].get("lr")) is not None:  # some optimizers set it by themselves
+            told["learning_rate"] = str(float(rate))
         if self._steps_per_epoch is not None:
             epoch, rest = divmod(self.step, self._steps_per_epoch)
             told["epoch"] = f"{self.step / self._steps_per_epoch:g}"
@@ -150,15 +154,25 @@ class TrajectoryRecorder:
         if error is not None:
             raise error
 
-    def _check(self, file: Path) -> None:
+    def _check(self, file: Path, goes_on: bool) -> None:
+        states = states_of(self._model)
         with safe_open(file, framework="pt") as recorded:
             shapes = {name: tuple(recorded.get_slice(name).get_shape()) for name in recorded.keys()}  # noqa: SIM118
-        expected = {name: tuple(tensor.shape) for name, tensor in states_of(self._model).items()}
+            same = shapes.keys() == states.keys() and all(
+                hash_tensors([("", recorded.get_tensor(name))]) == hash_tensors([("", tensor)])
+                for name, tensor in states.items()
+            )
+        expected = {name: tuple(tensor.shape) for name, tensor in states.items()}
         if shapes != expected:
             different = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
             raise ValueError(
                 f"expected {self.path} to be empty or to hold checkpoints of this model, got those of another "
                 f"({different[0]!r} differs); choose another folder"
+            )
+        if goes_on and not same:
+            raise ValueError(
+                f"expected the model as it was recorded last, in {file}, to go on from there, got other weights; "
+                "pass start=0 to record a new run, start=<step> to go on from another step, or another folder"
             )
 
 
