@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from reference import network, samples
 from torch import nn
 from torch.nn import functional
 
@@ -100,6 +101,29 @@ def test_recalibrated_statistics_are_those_of_the_data_at_each_point(resident):
         model.eval()
         assert found["train_loss"][index] == pytest.approx(loss_of(model, small()), rel=1e-5)
         assert found["test_loss"][index] == pytest.approx(loss_of(model, small("test")), rel=1e-5)
+
+
+def test_a_last_batch_of_one_sample_is_left_out_of_recalibrated_statistics():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
+    x, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)).double(), torch.arange(9) % 2
+    evaluator = Evaluator(model, list(zip(x.split(4), y.split(4), strict=True)), batchnorm="recalibrate")
+    found = evaluator.evaluate_states({})["loss"].item()
+    hidden = model[0](x)
+    mean = (hidden[:4].mean(0) + hidden[4:8].mean(0)) / 2
+    var = (hidden[:4].var(0) + hidden[4:8].var(0)) / 2
+    outputs = model[2]((hidden - mean) / (var + model[1].eps).sqrt())
+    assert found == pytest.approx(nn.functional.cross_entropy(outputs, y).item(), rel=1e-12)
+
+
+def test_every_batch_of_one_sample_counts_where_there_are_no_larger_ones():
+    model, (x, y) = network().eval(), samples(6)
+    evaluator = Evaluator(model, [(x[k : k + 1], y[k : k + 1]) for k in range(6)], batchnorm="recalibrate")
+    found = evaluator.evaluate_states({})["loss"].item()
+    with torch.no_grad():
+        hidden = model[0](x)
+        model[1].running_mean.copy_(hidden.mean((2, 3)).mean(0))
+        model[1].running_var.copy_(hidden.flatten(2).var(2).mean(0))
+    assert found == pytest.approx(loss_of(model, [(x, y)]), rel=1e-12)
 
 
 def test_an_interruption_while_recalibrating_passes_through():

@@ -169,6 +169,14 @@ def test_options_that_are_refused(options, error, message):
         loss_surface(tiny.network(), small(), **options, **QUIET)
 
 
+def test_a_model_that_diverged_is_refused():
+    model = tiny.network()
+    model.conv2.weight.data[0, 0] = math.nan
+    for options in ({}, {"trajectory": tiny.checkpoints()}):
+        with pytest.raises(ValueError, match=r"a model with finite parameters, got inf or NaN in 'conv2.weight'; load"):
+            loss_surface(model, small(), **options, **QUIET)
+
+
 def test_directions_that_do_not_fit_are_refused():
     a, b = tiny.network("a"), tiny.network("b")
     states, parameters = (between(a, b, over) for over in ("states", "parameters"))
@@ -182,5 +190,9 @@ def test_directions_that_do_not_fit_are_refused():
         loss_surface(a, small(), directions=(parameters, parameters), repeats=2, **QUIET)
     with pytest.raises(TypeError, match="expected direction as a dict of parameter name to tensor, got list"):
         loss_line(a, small(), direction=[1], **QUIET)
+    with pytest.raises(ValueError, match="expected delta with the model's 8 parameter names, got 1 names"):
+        loss_line(a, small(), direction={"a": 1}, **QUIET)
+    with pytest.raises(TypeError, match=r"expected delta\['conv1.weight'\] as a torch.Tensor, got int; use torch.as_t"):
+        loss_line(a, small(), direction={**parameters, "conv1.weight": 1}, **QUIET)
     with pytest.raises(TypeError, match=r"expected model_b as a torch.nn.Module, got list; call it as"):
         interpolate(a, small(), small(), **QUIET)

@@ -89,6 +89,16 @@ def test_a_recorded_run_is_shown_with_its_epochs_and_learning_rates(tmp_path):
     assert found.trajectory_loss[-1].item() == found.loss.sel(alpha=0, beta=0).item()
 
 
+def test_checkpoints_without_running_statistics_have_no_real_loss():
+    states = [{name: part for name, part in state.items() if "running" not in name} for state in tiny.checkpoints()]
+    with pytest.raises(ValueError, match=r"expected checkpoint 0 with the running .* got one without 'bn1.running_m"):
+        loss_surface(tiny.network(), small(), trajectory=states, resolution=2, **QUIET)
+    found = loss_surface(tiny.network(), small(), trajectory=states, resolution=2, batchnorm="recalibrate", **QUIET)
+    whole = tiny.checkpoints()
+    whole = loss_surface(tiny.network(), small(), trajectory=whole, resolution=2, batchnorm="recalibrate", **QUIET)
+    np.testing.assert_array_equal(found.trajectory_loss, whole.trajectory_loss)
+
+
 def test_a_failing_checkpoint_is_named():
     states = tiny.checkpoints()
     model = tiny.network()

@@ -13,6 +13,7 @@ import torch
 import xarray
 
 from lljupyter import between, interpolate, load, load_directions, loss_line, loss_surface, pca_directions, save
+from lljupyter.geometry.directions import orthogonalize
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
 
@@ -130,6 +131,8 @@ def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
         resume(loss_fn=torch.nn.NLLLoss())
     with pytest.raises(ValueError, match="expected a result with batchnorm = 'recalibrate' to resume, got one with"):
         resume(batchnorm="recalibrate")
+    with pytest.raises(ValueError, match="expected a result with precision = 'auto' to resume, got one with 'float32'"):
+        resume(precision="auto")
     with pytest.raises(ValueError, match="expected a result with 'train_loss' to resume, got"):
         resume(data={"train": tiny.loader()})
     with pytest.raises(ValueError, match=r"expected a surface on the dimensions \(beta, alpha\) to resume, got"):
@@ -141,6 +144,43 @@ def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
     save(given, tmp_path / "alone.nc")
     with pytest.raises(FileNotFoundError, match=r"expected directions in .*alone.directions.safetensors, got no such"):
         resume(resume=tmp_path / "alone.nc")
+
+
+def test_directions_that_are_passed_again_have_to_be_those_of_the_surface():
+    model = tiny.network()
+    plane, other = (random_plane(parameters_of(model), seed) for seed in (9, 10))
+    raw = plane.delta, {name: part + plane.delta[name] for name, part in plane.eta.items()}
+    whole = loss_surface(model, tiny.loader(), directions=raw, orthogonalize=True, resolution=3, **QUIET)
+    for directions in (raw, (plane.delta, orthogonalize(raw[1], plane.delta))):
+        resumed = loss_surface(model, tiny.loader(), directions=directions, resume=partly(whole, 3), **QUIET)
+        xarray.testing.assert_identical(resumed, whole)
+    with pytest.raises(ValueError, match=r"expected a result with directions_fingerprint = .* to resume, got one with"):
+        loss_surface(model, tiny.loader(), directions=(other.delta, other.eta), resume=partly(whole, 3), **QUIET)
+
+
+def test_directions_of_another_surface_that_lie_beside_the_file_are_refused(tmp_path):
+    model = tiny.network()
+    for seed, kept in ((9, True), (10, False)):
+        plane = random_plane(parameters_of(model), seed)
+        directions = plane.delta, plane.eta
+        found = loss_surface(model, tiny.loader(), directions=directions, resolution=3, **QUIET)
+        save(partly(found, 3), tmp_path / "one.nc", directions=directions if kept else None)
+    with pytest.raises(ValueError, match=r"expected a result with directions_fingerprint = .* to resume, got one with"):
+        loss_surface(model, tiny.loader(), resume=tmp_path / "one.nc", **QUIET)
+
+
+def test_one_surface_of_several_seeds_is_resumed_with_its_own_seed():
+    stacked = loss_surface(tiny.network(), tiny.loader(), seed=4, repeats=2, resolution=3, **QUIET)
+    resumed = loss_surface(tiny.network(), tiny.loader(), resume=partly(stacked.isel(seed=1), 3), **QUIET)
+    xarray.testing.assert_equal(resumed, stacked.isel(seed=1, drop=True))
+    assert resumed.attrs["seed"] == 5
+
+
+def test_only_a_format_that_can_be_resumed_is_written_meanwhile(tmp_path):
+    for name in ("a.h5", "a.vts", "a"):
+        with pytest.raises(ValueError, match=r"expected save_to as a path that ends in .nc, which resume can go on"):
+            loss_surface(tiny.network(), tiny.loader(), resolution=2, save_to=tmp_path / name, **QUIET)
+    assert list(tmp_path.iterdir()) == []
 
 
 # Lines.

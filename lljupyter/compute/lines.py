@@ -18,7 +18,7 @@ from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.batchnorm import BatchNorm
 from lljupyter.engine.evaluator import Loader
 from lljupyter.geometry.directions import between
-from lljupyter.geometry.parameters import Parameters, fingerprint, unwrapped
+from lljupyter.geometry.parameters import Parameters, fingerprint, states_of, unwrapped
 
 if TYPE_CHECKING:
     import xarray
@@ -149,7 +149,8 @@ def _line(
     if resume is not None:
         resume, direction = earlier_line(resume, model, direction, known or {})
     if direction is not None:
-        options["directions"] = direction, {name: torch.zeros_like(part) for name, part in direction.items()}
+        zeros = {name: torch.zeros_like(theta) for name, theta in states_of(model).items() if name in direction}
+        options["directions"] = direction, zeros
     prepared = prepare(model, loader, resolution=(resolution, 1), beta=(0, 0), resume=resume, **options)
 
     def row(surface: xarray.Dataset) -> xarray.Dataset:

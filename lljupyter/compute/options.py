@@ -84,8 +84,10 @@ class Surface(Drawn, total=False):
             states: the authors' way between two models; cheap, but far outside of [0, 1] a variance may turn
             negative and the loss NaN.
         resume: A result that was computed in part, or the path of one: its directions and grid are taken over and
-            what is missing is computed. ``norm``, ``ignore``, ``seed``, ``orthogonalize``, ``resolution``, ``alpha``
-            and ``beta`` are its own then; model, loader, what is measured and a trajectory are passed again.
+            what is missing is computed, bitwise as without the interruption where both parts are evaluated the same
+            way, such as "plain" (else up to rounding). ``norm``, ``ignore``, ``seed``, ``orthogonalize``,
+            ``resolution``, ``alpha`` and ``beta`` are its own then; model, loader, what is measured and a trajectory
+            are passed again.
         over: The parameters that the Hessian is over: "weights", those with more than one axis, as in the paper's
             figures, or "all".
         tol: Residual of an eigenvalue, as a share of it, below which it is known well enough.

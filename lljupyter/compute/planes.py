@@ -10,7 +10,7 @@ from torch import nn
 from lljupyter.engine.batchnorm import BatchNorm
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.geometry.directions import orthogonalize
-from lljupyter.geometry.parameters import Parameters, check_direction, parameters_of, states_of
+from lljupyter.geometry.parameters import Parameters, check_direction, hash_tensors, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
 
 Directions = tuple[Parameters, Parameters]
@@ -77,3 +77,12 @@ def oriented(plane: Plane, evaluator: Evaluator, orthogonal: bool) -> Plane:
     center = {name: theta for name, theta in evaluator.states.items() if name in plane.delta}
     delta, eta = ({name: d[name].to(theta) for name, theta in center.items()} for d in (plane.delta, plane.eta))
     return replace(plane, center=center, delta=delta, eta=orthogonalize(eta, delta) if orthogonal else eta)
+
+
+def hash_directions(plane: Plane) -> str:
+    """Returns what tells these directions from others, for the recipe of a surface."""
+    return hash_tensors(
+        (f"{label}/{name}", part)
+        for label, direction in (("delta", plane.delta), ("eta", plane.eta))
+        for name, part in direction.items()
+    )

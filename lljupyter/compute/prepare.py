@@ -12,9 +12,9 @@ from torch import nn
 
 from lljupyter import __version__
 from lljupyter.compute.options import Measuring, Range, Resume, takes
-from lljupyter.compute.planes import Directions, checked_plane, oriented
+from lljupyter.compute.planes import Directions, checked_plane, hash_directions, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
-from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm
+from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, check_statistics
 from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.overlay import Overlay
@@ -25,7 +25,7 @@ from lljupyter.engine.worker import Measuring as Measured
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
-from lljupyter.geometry.parameters import unwrapped
+from lljupyter.geometry.parameters import check_finite, parameters_of, unwrapped
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project_trajectory
 
@@ -83,7 +83,11 @@ def prepare(
         norm, ignore, seed, orthogonalize = earlier.options()
     given = checked_plane(directions, model, batchnorm)
     checkpoints = None if trajectory is None else open_checkpoints(trajectory)
+    if checkpoints is not None and batchnorm != "recalibrate":
+        check_statistics(checkpoints, model)
     seeded = given is None and (checkpoints is None or earlier is not None)
+    if given is None:
+        check_finite(parameters_of(model))
     number = check_seed(seed) if seeded else None
     # Checked before the data are read; a range that is fitted has to wait for the path.
     request = make_request(number, resolution, *((-1.0, 1.0) if limits is None else limits for limits in (alpha, beta)))
@@ -110,11 +114,20 @@ def prepare(
     def plane_for(seed: int | None) -> Plane:
         if seed is not None:
             return oriented(random_plane(evaluator.center, seed, norm, ignore), evaluator, orthogonalize)
-        assert given is not None
-        return oriented(given, evaluator, orthogonalize)
+        assert plane is not None
+        return plane
 
     # Random planes are drawn by the engine, so that the constructor of a widget does not wait for them.
-    plane = None if seeded and checkpoints is None else plane_for(number)
+    plane: Plane | None = None
+    if given is not None:
+        plane = oriented(given, evaluator, False)
+        # Those that are kept with a surface are orthogonal already.
+        kept = earlier is not None and earlier.dataset.attrs.get("directions_fingerprint") == hash_directions(plane)
+        if orthogonalize and not kept:
+            plane = oriented(plane, evaluator, True)
+        how["directions_fingerprint"] = hash_directions(plane)
+    elif checkpoints is not None:
+        plane = plane_for(number)
     marks = dict(plane.marks) if plane else {}
     recipe: dict[str, Any] = {
         "model": evaluator.title,
@@ -124,6 +137,7 @@ def prepare(
         **({"marks": json.dumps(marks)} if marks else {}),
         "batchnorm": batchnorm,
         **({"hessian_over": over, "hessian_tol": tol, "hessian_n_samples": curvature.n_samples} if curvature else {}),
+        "precision": evaluator.precision,
         "loss_fn": evaluator.loss_name,
         "n_samples": evaluator.n_samples,
         "device": str(evaluator.device),

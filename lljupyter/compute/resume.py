@@ -38,10 +38,10 @@ class Earlier(NamedTuple):
     directions: Directions | Plane | None
 
     def options(self) -> tuple[Norm | None, Ignore | None, int, bool]:
-        """Returns norm, ignore, seed and orthogonalize; only random directions depend on them."""
-        told = {name: None if value == "none" else value for name, value in self.dataset.attrs.items()}
-        random = self.directions is None
-        return told.get("norm"), told.get("ignore"), int(told.get("seed") or 0), random and "orthogonalized" in told
+        """Returns norm, ignore, seed (which only random directions depend on) and orthogonalize."""
+        told: dict[Any, Any] = {name: None if value == "none" else value for name, value in self.dataset.attrs.items()}
+        seed = told.get("seed", self.dataset.coords.get("seed", 0))  # one of a stack has it as a coordinate
+        return told.get("norm"), told.get("ignore"), int(seed), "orthogonalized" in told
 
     def recipe(self) -> dict[str, Any]:
         """Returns how its directions were made, as attributes."""
@@ -130,16 +130,19 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     """Gives a session the points of an earlier surface.
 
     Raises:
-        ValueError: If it was computed with another loss, other data or another treatment of BatchNorm.
+        ValueError: If it was computed in other directions, with another loss, other data, another treatment of
+            BatchNorm or another precision.
     """
-    for name in ("loss_fn", "n_samples", "batchnorm", "hessian_over", "hessian_n_samples"):
-        before, now = dataset.attrs.get(name), session.recipe.get(name)
+    told = {"precision": "float32", **dataset.attrs}
+    names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
+    for name in (*names, "hessian_over", "hessian_n_samples"):
+        before, now = told.get(name), session.recipe.get(name)
         if now is None:
             continue
         if before is not None and before != now:
             raise ValueError(
                 f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
-                "pass the loader and options that it was computed with"
+                "pass the loader, directions and options that it was computed with"
             )
     missing = [
         name

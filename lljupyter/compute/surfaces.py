@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,8 +49,8 @@ def loss_surface(
         **options: See ``Surface``.
         repeats: Number of surfaces, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``: they show
             how far the picture depends on its directions.
-        save_to: A path where the surface is kept while it is computed, and when it ends for whatever reason; for
-            ``resume`` later on.
+        save_to: A ``.nc`` path where the surface is kept while it is computed, and when it ends for whatever reason;
+            for ``resume`` later on.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -102,6 +103,11 @@ def run_all(
     if repeats > 1 and (not prepared.seeded or save_to is not None):
         raise ValueError(
             f"expected repeats=1 with given directions or save_to, got {repeats}; repeats draws one plane after another"
+        )
+    if save_to is not None and Path(save_to).suffix != ".nc":
+        raise ValueError(
+            f"expected save_to as a path that ends in .nc, which resume can go on with, got {save_to}; "
+            "save(result, path) writes other formats"
         )
     found: list[xarray.Dataset] = []
     saved = time.monotonic()
