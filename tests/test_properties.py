@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import FakeEvaluator, batches_of, fake_session, linear, make_request, network, samples
 from test_untouched import everything, trained_network
@@ -88,6 +88,7 @@ def test_stopped_anywhere_and_gone_on_equals_uninterrupted(n_alpha, n_beta, stop
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**25 - 1), st.integers(0, 2**20))
+@example(2**25 - 1, 0)
 def test_a_surface_that_was_computed_in_any_part_is_resumed_bitwise(known, seed):
     options = {"resolution": (5, 5), "seed": seed, "norm": "layer"}
     whole = loss_surface(network(), batches_of(8), **options, **QUIET)

@@ -122,8 +122,8 @@ def prepare(
     if given is not None:
         plane = oriented(given, evaluator, False)
         # Those that are kept with a surface are orthogonal already.
-        kept = earlier is not None and earlier.dataset.attrs.get("directions_fingerprint") == hash_directions(plane)
-        if orthogonalize and not kept:
+        known = None if earlier is None else earlier.dataset.attrs.get("directions_fingerprint")
+        if orthogonalize and hash_directions(plane) != known:
             plane = oriented(plane, evaluator, True)
         how["directions_fingerprint"] = hash_directions(plane)
     elif checkpoints is not None:

@@ -137,9 +137,7 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
     for name in (*names, "hessian_over", "hessian_n_samples"):
         before, now = told.get(name), session.recipe.get(name)
-        if now is None:
-            continue
-        if before is not None and before != now:
+        if before is not None and now is not None and before != now:
             raise ValueError(
                 f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
                 "pass the loader, directions and options that it was computed with"
@@ -159,6 +157,8 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     values = {name: surface[name].values if name in surface else nothing for name in session.names}
     measured = [name for name in session.names if name not in session.further]
     session.restore({name: values[name] for name in measured}, surface["evaluated"].values)
+    # How those points were evaluated, until others are.
+    session.note({name: told[name] for name in told if name.startswith("evaluation") or name == "precision_error"})
     if session.further:
         found = {name: values[name] for name in session.further}
         session.restore(found, np.isfinite(found["hvps"]), stage=1)
