@@ -45,7 +45,9 @@ def dense(model, over="weights", loss_fn=LOSS):
 @pytest.mark.parametrize("size", [8, 23])
 @pytest.mark.parametrize("over", ["weights", "all"])
 def test_products_and_gradient_equal_the_dense_ones(over, size, n_kept):
-    evaluator = CurvatureEvaluator(Evaluator(network(), batches_of(size), loss_fn=LOSS), over=over)
+    whole = Evaluator(network(), batches_of(size), loss_fn=LOSS)
+    whole.per_sample = False  # which keeps the batches as they are
+    evaluator = CurvatureEvaluator(whole, over=over)
     evaluator._n_kept = n_kept
     expected = dense(network(), over)
     with evaluator.hessian_at(None) as hessian:

@@ -66,6 +66,7 @@ def test_what_a_dataset_lacks_is_interpolated_and_said_to_be(surface):
         ("levels", [1, float("nan")], 'expected levels as "auto"'),
         ("limits", (2, 1), "expected limits as"),
         ("limits", 3, "expected limits as"),
+        ("color_limits", (1, 0), "expected color_limits as"),
         ("camera", {"roll": 1}, "expected camera as a dict"),
         ("camera", {"pan": 1}, "expected camera as a dict"),
         ("camera", {"zoom": 0}, "zoom above 0"),

@@ -1,6 +1,7 @@
 // What a picture shows: one quantity as height with its grid and levels, and the layer that colors it.
 
 import { makeChannel, type Channel } from "./channel.ts";
+import { CONVEXITY_LIMITS, isCurvature } from "./curvature.ts";
 import { isPercent } from "./format.ts";
 import { contourLevels } from "./ticks.ts";
 import type { Levels, Range, ScaleName, Snapshot } from "./wire.ts";
@@ -42,6 +43,7 @@ export interface Choice {
   color?: string | null;
   clip?: number | null;
   limits?: Range | null;
+  color_limits?: Range | null;
   levels?: Levels;
   /** The range of values that are drawn beside the grid, in original units. */
   reach?: Range | null;
@@ -52,8 +54,8 @@ export interface Choice {
 /** Pictures share a range when they show the same quantity on the same scale. */
 export const rangeKey = (c: Pick<Channel, "quantity" | "scale">): string => `${c.quantity} ${c.scale}`;
 
-/** A layer that only colors is on the scale of the height where that makes sense: shares are always linear. */
-const colorScale = (quantity: string, scale: ScaleName): ScaleName => (isPercent(quantity) ? "linear" : scale);
+/** A layer that only colors is on the scale of the height where that makes sense: shares and curvatures are always linear. */
+const colorScale = (quantity: string, scale: ScaleName): ScaleName => (isPercent(quantity) || isCurvature(quantity) ? "linear" : scale);
 
 /** Builds the field of one quantity. Quantities the snapshot lacks fall back to its first layer. */
 export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice): Field {
@@ -65,7 +67,10 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice
   let color: Channel = height;
   if (known(choice.color) && choice.color !== name) {
     const colored = { quantity: choice.color, scale: colorScale(choice.color, scale) };
-    color = makeChannel(colored.quantity, s.layers.get(colored.quantity) as Float32Array, colored.scale, { common: common(rangeKey(colored)) });
+    color = makeChannel(colored.quantity, s.layers.get(colored.quantity) as Float32Array, colored.scale, {
+      limits: choice.color_limits ?? (choice.color === "convexity" ? CONVEXITY_LIMITS : null),
+      common: common(rangeKey(colored)),
+    });
   }
   return {
     ...height,

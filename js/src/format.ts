@@ -1,6 +1,7 @@
 // Numbers and durations in words a person reads.
 
 import { format, precisionFixed } from "d3-format";
+import { CURVATURES } from "./curvature.ts";
 import { partsOf } from "./loaders.ts";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -44,7 +45,7 @@ export const formatValue = (value: number, quantity: string): string =>
 /** What a layer is called on screen: "train_loss_stderr" is "Train loss, standard error"; unknown ones show their key. */
 export function quantityName(quantity: string): string {
   const { loader, base, isError } = partsOf(quantity);
-  if (base !== "loss" && base !== "accuracy") return quantity.replaceAll("_", " ");
+  if (base !== "loss" && base !== "accuracy") return CURVATURES[quantity] ?? quantity.replaceAll("_", " ");
   const name = `${loader} ${base}`.trim().replaceAll("_", " ");
   return name.charAt(0).toUpperCase() + name.slice(1) + (isError ? ", standard error" : "");
 }

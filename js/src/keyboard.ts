@@ -15,6 +15,8 @@ export interface Keys {
   stepPath(by: 1 | -1): void;
   togglePause(): void;
   fullScreen(): void;
+  /** Looks at the marked point closely. */
+  choose(): void;
   escape(): void;
 }
 
@@ -47,6 +49,7 @@ function handle(event: KeyboardEvent, keys: Keys): boolean {
     p: () => keys.togglePause(),
     f: () => keys.fullScreen(),
     escape: () => keys.escape(),
+    enter: () => keys.choose(),
     1: () => keys.preset(0),
     2: () => keys.preset(1),
     3: () => keys.preset(2),
@@ -65,6 +68,7 @@ export function watchKeys(root: HTMLElement, keys: Keys, signal: AbortSignal): v
       const typing = target.matches("input:not([type=checkbox]), select, textarea");
       // Inside JupyterLab the browser's own change event on Enter may not come.
       if (event.key === "Enter" && target.matches("input[type=number]")) target.dispatchEvent(new Event("change", { bubbles: true }));
+      if (event.key === "Enter" && target.matches("button, summary, a, input, select, textarea")) return;
       if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
       if (handle(event, keys)) event.preventDefault();
     },

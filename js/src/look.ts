@@ -85,20 +85,21 @@ function makeClip(set: LookHost["set"]): { element: HTMLElement; update(controls
   };
 }
 
-/** Two numbers for the ends of the height scale; both empty is automatic. */
-function makeLimits(set: LookHost["set"]): { element: HTMLElement; update(controls: Controls): void } {
-  const input = (label: string) => h("input", { type: "number", "aria-label": label, placeholder: "auto", step: "any" });
-  const [low, high] = [input("Lowest height"), input("Highest height")];
+/** Two numbers for the ends of a scale; both empty is automatic. */
+function makeLimits(set: LookHost["set"], name: "limits" | "color_limits", label: string): { element: HTMLElement; update(controls: Controls): void } {
+  const input = (end: string) => h("input", { type: "number", "aria-label": `${end} ${label}`, placeholder: "auto", step: "any" });
+  const [low, high] = [input("Lowest"), input("Highest")];
   const commit = (): void => {
     const [a, b] = [low, high].map((i) => (i.value.trim() === "" ? NaN : Number(i.value)));
-    if (a < b) set({ limits: [a, b] });
-    else if (Number.isNaN(a) && Number.isNaN(b)) set({ limits: null });
+    if (a < b) set({ [name]: [a, b] });
+    else if (Number.isNaN(a) && Number.isNaN(b)) set({ [name]: null });
   };
   for (const element of [low, high]) element.addEventListener("change", commit);
   let shown = "";
   return {
-    element: field("height", low, h("span", {}, "to"), high),
-    update({ limits }) {
+    element: field(label, low, h("span", {}, "to"), high),
+    update(controls) {
+      const limits = controls[name];
       if (shown === JSON.stringify(limits)) return;
       shown = JSON.stringify(limits);
       [low.value, high.value] = limits ? limits.map(String) : ["", ""];
@@ -114,7 +115,8 @@ export function makeLook(host: LookHost): LookPanel {
     if (value !== "custom") set({ levels: value as Levels });
   });
   const clip = makeClip(set);
-  const limits = makeLimits(set);
+  const limits = makeLimits(set, "limits", "height");
+  const colorLimits = makeLimits(set, "color_limits", "color scale");
   const boxes = OVERLAYS.map((name) => {
     const [text, title] = WORDS[name];
     const box = h("input", { type: "checkbox", class: `ll-${name.replaceAll("_", "-")}` });
@@ -139,6 +141,7 @@ export function makeLook(host: LookHost): LookPanel {
       "div",
       { class: "ll-look" },
       field("color", color, colormap),
+      colorLimits.element,
       levelsField,
       clip.element,
       limits.element,
@@ -157,6 +160,8 @@ export function makeLook(host: LookHost): LookPanel {
       options(levels, [["auto", "Automatic"], ["paper", "As in the paper: 0.1, 0.6, 1.1, …"], ...custom], levelsName(controls.levels));
       clip.update(controls, f);
       limits.update(controls);
+      colorLimits.update(controls);
+      toggle(colorLimits.element, !line && f !== null && f.color.quantity !== f.quantity);
       for (const { name, box, element } of boxes) {
         box.checked = controls[name];
         toggle(element, name === "show_marks" || (name === "show_labels" ? labels : !line && (path || (name !== "show_path" && name !== "show_drop_lines"))));

@@ -7,6 +7,8 @@ export interface Gestures {
   reset(): void;
   /** Pointer without a button at this point of the canvas (CSS pixels), or gone (null). */
   hover(at: [number, number] | null): void;
+  /** A click, after hover: the point that is marked now. */
+  choose(): void;
   /** True when the picture turns and zooms, false for flat ones. */
   isSpatial(): boolean;
 }
@@ -44,13 +46,13 @@ export function watchPointer(canvas: HTMLElement, root: HTMLElement, gestures: G
 
   on("pointerdown", (event) => {
     root.focus({ preventScroll: true });
+    moved = false;
     if (!gestures.isSpatial()) {
       gestures.hover(position(event));
       return;
     }
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, position(event));
-    moved = false;
     canvas.classList.add("ll-dragging");
   });
   on("pointermove", (event) => {
@@ -70,6 +72,7 @@ export function watchPointer(canvas: HTMLElement, root: HTMLElement, gestures: G
   on("pointerleave", (event) => {
     if (event.pointerType === "mouse" && !pointers.has(event.pointerId)) gestures.hover(null);
   });
+  on("click", () => !moved && gestures.choose());
   on("dblclick", () => gestures.reset());
   on("contextmenu", (event) => gestures.isSpatial() && event.preventDefault(), false);
   on(

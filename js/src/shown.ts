@@ -61,9 +61,9 @@ export function takeControls(shown: Shown, controls: Controls, common: (key: str
   const index = isLine(decoded) ? 0 : (snapshotMeta.seeds ?? []).indexOf(controls.seed);
   if (!shown.snapshot || (decoded.runs && !isLine(decoded) && shown.run !== index)) Object.assign(shown, { snapshot: chooseRun(decoded, index), run: index, field: null });
   const snapshot = shown.snapshot as Snapshot;
-  const { quantity, scale, color, clip, limits, levels } = controls;
+  const { quantity, scale, color, clip, limits, color_limits, levels } = controls;
   const reach = reachOfCurves(snapshot, quantity) ?? reachOf(snapshotMeta.trajectory, quantity);
-  const choice = { quantity, scale, color, clip, limits, levels, reach };
+  const choice = { quantity, scale, color, clip, limits, color_limits, levels, reach };
   const key = JSON.stringify(choice);
   const agreed = Object.entries(shown.common).every(([name, range]) => `${range}` === `${common(name)}`);
   if (shown.field && shown.fieldKey === key && agreed) {

@@ -23,6 +23,8 @@ export interface StageHost {
   drawn(plot: PlotName): void;
   /** The grid point that is marked now. */
   pointed(point: GridPoint | null): void;
+  /** A grid point was clicked, or Enter was pressed on the marked one. */
+  chosen(point: GridPoint): void;
   /** WebGL2 went away for good. */
   noWebGL(): void;
   /** The camera was moved here; `settled` once it has come to rest. */
@@ -57,6 +59,8 @@ export interface Stage {
   /** Moves the mark along the training path. */
   stepPath(by: 1 | -1): void;
   clearMark(): void;
+  /** Chooses the marked point. */
+  choose(): void;
   /** The picture on its background, at twice the resolution of the screen; null while there is none. */
   picture(): HTMLCanvasElement | null;
   /** The picture as SVG; null in 3D. */
@@ -221,6 +225,11 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
       return drawInto(ctx, { ...scene, ratio: 2, kept: true }) ? text() : null;
     },
     clearMark: () => marker.hover(null),
+    choose() {
+      const scene = makeScene();
+      const point = scene && marker.find(plotFor(currentName()), scene);
+      if (point) host.chosen(point);
+    },
   };
 
   watchPointer(overlay, root, { ...stage, hover: marker.hover, isSpatial }, signal);

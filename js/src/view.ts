@@ -11,6 +11,7 @@
 //   .ll-canvas, .ll-overlay    the picture and the marks over it; the overlay gets the pointer
 //   .ll-hover                  the value under the pointer, or at the center
 //   .ll-progress               progress in words; .ll-bar the bar; .ll-resolution the number of points
+//   .ll-probe                  what was found at the point that was clicked; data-status (computing | done)
 //   .ll-message, .ll-error, .ll-note, .ll-live   skeleton text, error box (role=alert), chips, polite live region
 //   .ll-surface .ll-contour .ll-linear .ll-log   buttons "3D" "Contour" "Linear" "Log" (aria-pressed)
 //   .ll-hold                   aria-label "Pause" or "Resume"; .ll-cancel aria-label "Cancel"; .ll-fullscreen "Full screen"
@@ -27,10 +28,12 @@
 import css from "./style.css";
 import { makeCaptions } from "./captions.ts";
 import { h, toggle } from "./dom.ts";
+import { alphaAt, betaAt } from "./field.ts";
 import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { watchKeys } from "./keyboard.ts";
 import { makePanel } from "./panel.ts";
+import { makeProbe } from "./probe.ts";
 import { makeProgress } from "./progress.ts";
 import { describePicture } from "./readout.ts";
 import { fileName, savePNG, saveSVG } from "./save.ts";
@@ -47,6 +50,8 @@ export interface ViewState {
   group: string;
   /** The heading; empty for the name of the model. */
   title: string;
+  /** What was found at the point that was looked at last. */
+  probe?: unknown;
 }
 
 export interface Host {
@@ -127,6 +132,10 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     root,
     {
       drawn: onDrawn,
+      chosen(point) {
+        const { field } = shown;
+        if (host.live && field && !staleNow()) host.send({ type: "probe", alpha: alphaAt(field, point.column), beta: betaAt(field, point.row) });
+      },
       pointed: (point) => captions.point(point, what()),
       noWebGL: () => render(),
       moved(to, settled) {
@@ -140,6 +149,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   const toolbar = makeToolbar(set, fullScreen);
   const progress = makeProgress((command) => host.send(command));
   const captions = makeCaptions();
+  const probe = makeProbe();
   const panel = makePanel({ set, preset: stage.preset, save }, host.live);
   root.append(
     h("style", {}, css),
@@ -147,6 +157,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     h("div", { class: "ll-stage" }, stage.element, ...captions.over),
     captions.error,
     captions.foot,
+    probe.element,
     progress.element,
     panel.element,
     captions.live,
@@ -179,6 +190,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     root.dataset["silent"] = String(silent);
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta);
+    probe.update(state.probe);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
     const { path, marks } = shown;
     stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls), path, marks });

@@ -14,7 +14,7 @@ interface Model {
 }
 
 const CONTROLS = Object.keys(DEFAULTS) as (keyof Controls)[];
-const EVENTS = ["frame", "meta", "group", "title", ...CONTROLS].map((name) => `change:${name}`);
+const EVENTS = ["frame", "meta", "group", "title", "probe", ...CONTROLS].map((name) => `change:${name}`);
 const views = new WeakMap<object, DataView>();
 
 /** Jupyter hands bytes over as a DataView, other hosts as an array or a bare buffer. The same bytes give the same object. */
@@ -37,6 +37,7 @@ function readState(model: Model): ViewState {
     controls: { ...DEFAULTS, ...(Object.fromEntries(given) as Partial<Controls>) },
     group: String(model.get("group") ?? ""),
     title: String(model.get("title") ?? ""),
+    probe: model.get("probe"),
   };
 }
 

@@ -74,6 +74,8 @@ export interface Controls {
   levels: Levels;
   /** The ends of the height (and of its color) scale; null takes them from the values. */
   limits: Range | null;
+  /** The ends of the scale of a layer that only colors; null takes them from the values, or the paper's for convexity. */
+  color_limits: Range | null;
   camera: CameraState | Record<string, never>;
   show_contours: boolean;
   show_points: boolean;
@@ -98,6 +100,7 @@ export const DEFAULTS: Controls = {
   clip: null,
   levels: "auto",
   limits: null,
+  color_limits: null,
   camera: {},
   show_contours: true,
   show_points: false,
@@ -111,11 +114,11 @@ export const DEFAULTS: Controls = {
 
 /** What landscapes that are compared have in common; ranges, seed and resolution stay each one's own. */
 export const SHARED = [
-  "view", "scale", "quantity", "color", "colormap", "clip", "levels", "limits", "camera",
+  "view", "scale", "quantity", "color", "colormap", "clip", "levels", "limits", "color_limits", "camera",
   "show_contours", "show_points", "show_marks", "show_path", "show_drop_lines", "show_labels", "show_slices", "show_panel",
 ] as const satisfies readonly (keyof Controls)[];
 
-export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" };
+export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" } | { type: "probe"; alpha: number; beta: number };
 
 /** A decoded frame: one array a layer, row = beta, column = alpha. */
 export interface Snapshot {

@@ -23,6 +23,7 @@ class Task(NamedTuple):
         request: The surface.
         cells: Rows and columns of the points.
         checkpoint: Its index and the checkpoint, when it is one.
+        probe: (alpha, beta) of a point that is looked at closely.
         stage: 0 for the surface, 1 for what is measured once that is complete.
         refinement: What says where the surface needs more points, when that is to be found out.
     """
@@ -32,6 +33,7 @@ class Task(NamedTuple):
     checkpoint: tuple[int, Checkpoint] | None = None
     stage: int = 0
     refinement: Refinement | None = None
+    probe: tuple[float, float] | None = None
 
 
 class Agenda:

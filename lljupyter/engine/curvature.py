@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.engine.batches import take, to_device
+from lljupyter.engine.batches import resized, take, to_device
 from lljupyter.engine.evaluator import Evaluator, naming
 from lljupyter.engine.hessian import Hessian, bytes_kept
 from lljupyter.engine.lanczos import Ends, extreme_eigenvalues
@@ -30,6 +30,8 @@ Hessians = Literal["weights", "all"]
 # What is kept differentiated, and what the vectors of one point take, stays below these shares of the memory.
 KEPT_BUDGET, BASIS_BUDGET = 0.3, 0.2
 MAX_PRODUCTS = 100
+# Larger batches gain nothing more and leave the caches.
+LARGEST_BATCH = 512
 # A point starts from the eigenvectors of the nearest of the last few, and from noise of this length beside them, so
 # that an eigenvector that has come in from elsewhere is found.
 REMEMBERED, NOISE = 24, 1.0
@@ -65,6 +67,7 @@ class CurvatureEvaluator:
         self.center = evaluator.center
         self.states, self._measure, self._draws = evaluator.states, evaluator.measures["loss"], evaluator.draws
         self._batches = evaluator.first_batches()
+        self._joins = evaluator.per_sample
         self.n_samples = sum(batch.n for batch in self._batches)
         with plain_evaluation(self.device):
             self.model = private_copy(evaluator.model, self.device)
@@ -163,6 +166,22 @@ class CurvatureEvaluator:
             self._near.append((alpha, beta, ends.vector_min, ends.vector_max))
         return ends
 
+    def probe(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Returns all that is told of one point of the plane.
+
+        Returns:
+            ``gradient_norm``, over the parameters of the Hessian; what ``evaluate`` measures; and where nothing else
+            moves on the plane, the second derivatives ``f_aa``, ``f_ab`` and ``f_bb`` of the surface.
+        """
+        with self.hessian_at(alpha, beta, tick) as hessian:
+            found = {"gradient_norm": float(torch.linalg.vector_norm(hessian.gradient, dtype=torch.float64))}
+            found |= dict(zip(CURVATURES, self._row(self.ends(hessian, self._start(alpha, beta))), strict=True))
+            others = (d[name] for d in self._directions for name in d if name not in self.parameters)
+            if not any(bool(part.any()) for part in others):
+                within = self.within(hessian)
+                found |= {"f_aa": within[0, 0], "f_ab": within[0, 1], "f_bb": within[1, 1]}
+        return found
+
     def ends(self, hessian: Hessian, start: Tensor | None = None) -> Ends | None:
         """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
         if not bool(torch.isfinite(hessian.gradient).all()):
@@ -243,6 +262,8 @@ class CurvatureEvaluator:
                 for theta in self.parameters.values():
                     theta.requires_grad_(False)
         left, n_kept = KEPT_BUDGET * room, 0
+        if self._joins:
+            self._batches = resized(self._batches, max(1, min(LARGEST_BATCH, int(left / max(per_sample, 1)))))
         for batch in self._batches:
             left -= per_sample * batch.n
             if left < 0:

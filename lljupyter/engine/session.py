@@ -69,6 +69,7 @@ class Session:
         names: The quantities with their standard errors, in the order of the Dataset.
         further: The names of what is measured once the surface is complete, part of both.
         on_update: As given; may be replaced until the session runs.
+        on_probe: Called with what was found where ``probe`` looked, see ``Worker``; may be replaced, too.
     """
 
     def __init__(
@@ -96,6 +97,8 @@ class Session:
         self._error: Exception | None = None
         self._closed = self._busy = False
         self._notes: dict[str, Any] = {}
+        self.on_probe: Callable[[dict[str, Any]], None] = lambda answer: None
+        self._probe: tuple[float, float] | None = None
 
     # What may be called from any thread.
 
@@ -121,6 +124,15 @@ class Session:
     def stop(self) -> None:
         """Ends this surface before the next batch; what was evaluated is kept."""
         self._change("stopped", when=("running", "paused"))
+
+    def probe(self, alpha: float, beta: float) -> None:
+        """Looks at one point of the plane closely, before anything else, also after a pause or a stop.
+
+        The answer goes to ``on_probe``: alpha and beta, the quantities there, and what the Hessian tells.
+        """
+        with self._condition:
+            self._probe = alpha, beta
+            self._condition.notify_all()
 
     def close(self, timeout: float = 5.0) -> None:
         """Ends the engine thread, waits for it at most ``timeout`` seconds, and frees the model and the data."""
@@ -254,13 +266,19 @@ class Session:
     def wait_for_work(self) -> bool:
         """Blocks until there is something to compute; returns False when the session was closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._closed or self._status == "running")
+            self._condition.wait_for(lambda: self._closed or self._status == "running" or self._probe is not None)
             return not self._closed
 
     def next_task(self, chunk: Callable[[float | None], int]) -> Task | None:
         """Returns what to measure next, see ``Agenda.next``, or None when there is nothing to do for now."""
         with self._condition:
-            if self._closed or self._status in ENDED:
+            if self._closed:
+                return None
+            if self._probe is not None:
+                probe, self._probe = self._probe, None
+                self._busy = True
+                return Task(self._agenda.points.request, probe=probe)
+            if self._status in ENDED:
                 return None
             task = self._agenda.next(chunk)
             self._busy = task is not None
@@ -322,11 +340,17 @@ class Session:
         with self._condition:
             if self._status == "paused":
                 began = time.monotonic()
-                self._condition.wait_for(lambda: self._closed or self._status != "paused")
+                self._condition.wait_for(lambda: self._closed or self._status != "paused" or self._probe is not None)
                 waited = time.monotonic() - began
-            if self._closed or self._status != "running" or self._agenda.points.request is not request:
+            other = self._agenda.points.request is not request or self._probe is not None
+            if self._closed or self._status != "running" or other:
                 raise Interrupted
         return waited
+
+    def check_probe(self) -> None:
+        """Raises Interrupted when the session was closed or another point is to be looked at."""
+        if self._closed or self._probe is not None:
+            raise Interrupted
 
     def fail(self, error: Exception, request: Request | None = None) -> None:
         """Ends the surface with an error, unless that happened on a request which is not wanted any more."""

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from lljupyter.engine.agenda import Task
 from lljupyter.engine.choice import Choice
+from lljupyter.engine.curvature import CurvatureEvaluator
+from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths import Values
 from lljupyter.geometry.checkpoints import Checkpoint
 from lljupyter.geometry.parameters import Parameters
@@ -114,6 +116,8 @@ class Worker:
             try:
                 if task.refinement is not None:
                     self._session.refine(task)
+                elif task.probe is not None:
+                    self._session.on_probe(self._look_closely(task, *task.probe))
                 else:
                     self._measure(task)
             except Interrupted:
@@ -122,6 +126,34 @@ class Worker:
                 self._session.fail(error, task.request)
             finally:
                 self._session.leave()
+
+    def _look_closely(self, task: Task, alpha: float, beta: float) -> dict[str, Any]:
+        """Returns the quantities at a point, and what gradient and Hessian tell there; or why that failed."""
+        answer: dict[str, Any] = {"alpha": alpha, "beta": beta}
+        try:
+            evaluator = self._evaluator
+            if isinstance(evaluator, Evaluator):
+                self._turn_to(task)
+                values = evaluator.evaluate(np.array([[alpha, beta]]), self._session.check_probe)
+                answer |= {name: float(column[0]) for name, column in values.items()}
+            if not isinstance(evaluator, Evaluator) or not evaluator.recalibrates:
+                answer |= self._curvature(task).probe(alpha, beta, self._session.check_probe)
+        except Interrupted:
+            raise
+        except Exception as error:  # a model that has no second derivatives still has a surface
+            answer["error"] = str(error)
+        return answer
+
+    def _curvature(self, task: Task) -> CurvatureEvaluator:
+        """Returns what measures the Hessian on the plane at hand; made when it is asked for first."""
+        for stage, evaluator in enumerate(self._evaluators):
+            if isinstance(evaluator, CurvatureEvaluator):
+                self._turn_to(task._replace(stage=stage))
+                return evaluator
+        assert isinstance(self._evaluator, Evaluator)
+        self._evaluators.append(CurvatureEvaluator(self._evaluator))
+        self._plane_seeds.append("none yet")
+        return self._curvature(task)
 
     def _chunk(self, pace: float | None) -> int:
         group: int = self._evaluator.path.group

@@ -36,6 +36,8 @@ class Landscape(Shared, anywidget.AnyWidget):
         clip: Values above are not drawn; None for all.
         levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6) or numbers.
         limits: Ends of the height scale, (low, high); None takes them from the values.
+        color_limits: Ends of the scale of a quantity that only colors, (low, high); None takes them from the values,
+            and for convexity (0, 0.5) as in the paper's figure.
         camera: Where the surface is looked at from, some of azimuth, elevation (radians), zoom and pan; {} as usual.
         show_contours: Whether lines of equal height are drawn.
         show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
@@ -63,6 +65,7 @@ class Landscape(Shared, anywidget.AnyWidget):
     clip = traitlets.Any(None).tag(sync=True)
     levels = traitlets.Any("auto").tag(sync=True)
     limits = traitlets.Any(None).tag(sync=True)
+    color_limits = traitlets.Any(None).tag(sync=True)
     camera = traitlets.Dict({}).tag(sync=True)
     show_contours = traitlets.Bool(True).tag(sync=True)
     show_points = traitlets.Bool(False).tag(sync=True)
@@ -111,7 +114,7 @@ class Landscape(Shared, anywidget.AnyWidget):
             self.log.debug("a setting from the browser was refused: %s", error)
             self.send_state([name for name in sync_data if name in self.keys])
 
-    @traitlets.validate("quantity", "color", "clip", "levels", "limits", "camera")
+    @traitlets.validate("quantity", "color", "clip", "levels", "limits", "color_limits", "camera")
     def _valid_look(self, proposal: Any) -> Any:
         return self._refusing(proposal, self._checked_look)
 

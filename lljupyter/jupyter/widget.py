@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import queue
 import weakref
 from collections.abc import Iterable
 from inspect import Parameter, signature
@@ -19,6 +21,7 @@ from lljupyter.jupyter.cells import replace_previous
 from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.wire import Command, pack
 from lljupyter.surface.files import save
+from lljupyter.surface.frame import finite
 from lljupyter.surface.look import LOOK, check_choices
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class LandscapeWidget(Landscape):
         loader: Yields ``(inputs, targets)`` batches.
         **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading;
             and how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
-            ``limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_path``,
+            ``limits``, ``color_limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_path``,
             ``show_drop_lines``, ``show_labels``, ``show_slices`` and ``show_panel``.
 
     Attributes:
@@ -48,9 +51,11 @@ class LandscapeWidget(Landscape):
         beta: Range along eta.
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
-        view, scale, quantity, color, colormap, clip, levels, limits, camera, show_contours, show_points, show_marks,
-            show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see ``Landscape``.
-            Setting one, moving a control and a linked ipywidgets control are the same.
+        probe: What was found at the point that was looked at closely last, by a click on the picture, the key Enter or
+            ``probe_at``; ``status`` is "computing" or "done".
+        view, scale, quantity, color, colormap, clip, levels, limits, color_limits, camera, show_contours, show_points,
+            show_marks, show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see
+            ``Landscape``. Setting one, moving a control and a linked ipywidgets control are the same.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
@@ -62,6 +67,7 @@ class LandscapeWidget(Landscape):
     """
 
     live = traitlets.Bool(True, read_only=True).tag(sync=True)
+    probe = traitlets.Dict({}).tag(sync=True)
     alpha = traitlets.Any((-1.0, 1.0)).tag(sync=True)
     beta = traitlets.Any((-1.0, 1.0)).tag(sync=True)
     seed = traitlets.Any(0).tag(sync=True)
@@ -101,7 +107,12 @@ class LandscapeWidget(Landscape):
             if (widget := this()) is not None:
                 widget._show(session)
 
-        self._session.on_update = on_update
+        def on_probe(answer: dict[str, Any]) -> None:
+            if (widget := this()) is not None:
+                widget._tell(answer)
+
+        self._probed: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._session.on_update, self._session.on_probe = on_update, on_probe
         replace_previous(self._session)
         self._session.start()
 
@@ -140,6 +151,50 @@ class LandscapeWidget(Landscape):
     def stop(self) -> None:
         """Ends the computation before the next batch; what was evaluated is kept and shown."""
         self._engine.stop()
+
+    def probe_at(self, alpha: float, beta: float, timeout: float | None = None) -> dict[str, Any]:
+        """Looks at one point of the plane closely, on the grid or between, and shows what was found.
+
+        Args:
+            alpha: Coordinate along delta.
+            beta: Coordinate along eta.
+            timeout: Seconds to wait at most; None waits for ever.
+
+        Returns:
+            alpha and beta, the quantities there with their standard errors, ``gradient_norm``, the eigenvalues
+            ``lambda_min`` and ``lambda_max`` with residuals, ``convexity``, and ``f_aa``, ``f_ab``, ``f_bb``, the
+            second derivatives of the surface. ``error`` says why something is missing.
+
+        Raises:
+            TypeError: If a coordinate is no number.
+            ValueError: If one is not finite, or the widget is closed.
+            TimeoutError: If it takes longer.
+        """
+        while not self._probed.empty():
+            self._probed.get()
+        self._ask(alpha, beta)
+        try:
+            return self._probed.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"expected the point within {timeout:g} s, got no answer; wait longer") from None
+
+    def _ask(self, alpha: Any, beta: Any) -> None:
+        if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (alpha, beta)):
+            raise TypeError(f"expected a point as two numbers, got ({alpha!r}, {beta!r}); try probe_at(0, 0)")
+        if not (math.isfinite(alpha) and math.isfinite(beta)):
+            raise ValueError(f"expected a finite point, got ({alpha}, {beta}); try probe_at(0, 0)")
+        if self._engine.closed:
+            raise ValueError("expected an open widget to look at a point, got a closed one; make a new widget")
+        self.probe = {"status": "computing", "alpha": float(alpha), "beta": float(beta)}
+        self._engine.probe(float(alpha), float(beta))
+
+    def _tell(self, answer: dict[str, Any]) -> None:
+        self._probed.put(answer)
+        numbers = {name: finite(value) if isinstance(value, float) else value for name, value in answer.items()}
+        try:
+            self.probe = {"status": "done", **numbers}
+        except Exception as error:  # a kernel that is shutting down, or a comm that closed
+            self.log.debug("a point could not be sent: %s", error)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Writes the surface as far as it is known, with its directions where they do not come from a seed.
@@ -201,6 +256,11 @@ class LandscapeWidget(Landscape):
             self.resume()
         elif command == "stop":
             self.stop()
+        elif command == "probe":
+            try:
+                self._ask(content.get("alpha"), content.get("beta"))
+            except (TypeError, ValueError) as error:
+                self.log.debug("a point from the browser was refused: %s", error)
         elif command == "pull":
             self._engine.publish()
 

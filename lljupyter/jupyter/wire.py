@@ -11,10 +11,12 @@ from lljupyter.engine.session import Session
 from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, marks_of, subtitle
 
 
-class Command(TypedDict):
-    """What the browser asks for: ``pull`` is "send the latest state again"."""
+class Command(TypedDict, total=False):
+    """What the browser asks for: ``pull`` is "send the latest state again", ``probe`` has the point with it."""
 
-    type: Literal["pause", "resume", "stop", "pull"]
+    type: Literal["pause", "resume", "stop", "pull", "probe"]
+    alpha: float
+    beta: float
 
 
 def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:

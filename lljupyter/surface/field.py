@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import fill
 from lljupyter.surface.dataset import on_grid
-from lljupyter.surface.look import LOOK, checked_look
+from lljupyter.surface.frame import CURVATURES
+from lljupyter.surface.look import CONVEXITY_LIMITS, LOOK, checked_look
 
 if TYPE_CHECKING:
     import xarray
@@ -23,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "clip": None,
     "levels": "auto",
     "limits": None,
+    "color_limits": None,
     "camera": {},
 }
 HIDDEN = ("show_points",)
@@ -108,7 +110,8 @@ def drawn(surface: xarray.Dataset, look: dict[str, Any]) -> Drawn:
     look = {name: checked_look(name, value, quantities) for name, value in look.items()}
     height = field(dataset, look["quantity"], look, look["limits"], look["clip"])
     other = look["color"] not in (None, look["quantity"])
-    color = field(dataset, look["color"], {**look, "scale": "linear"}) if other else height
+    ends = look["color_limits"] or (CONVEXITY_LIMITS if look["color"] == "convexity" else None)
+    color = field(dataset, look["color"], {**look, "scale": "linear"}, ends) if other else height
     return Drawn(dataset, quantities, look, height, color)
 
 
@@ -123,6 +126,8 @@ def field(
     values = np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
     if "evaluated" in dataset:
         known = dataset["evaluated"].transpose("beta", "alpha").values != 0
+        if name in CURVATURES and "hvps" in dataset:  # which may be known at fewer points
+            known &= np.isfinite(dataset["hvps"].transpose("beta", "alpha").values)
         better = dataset.get(f"{name}_predicted")
         predicted = None if better is None else better.transpose("beta", "alpha").values
         values = fill(values, known, dataset["alpha"].values, dataset["beta"].values, predicted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 CHOICES = {
@@ -11,6 +11,8 @@ CHOICES = {
     "scale": ("linear", "log"),
     "colormap": ("viridis", "cividis", "magma", "gray"),
 }
+# The scale of the paper's maps of convexity (figure 7), unless color_limits says another one.
+CONVEXITY_LIMITS = (0.0, 0.5)
 CAMERA = ("azimuth", "elevation", "zoom", "pan")
 LOOK = (
     "view",
@@ -21,6 +23,7 @@ LOOK = (
     "clip",
     "levels",
     "limits",
+    "color_limits",
     "camera",
     "show_contours",
     "show_points",
@@ -56,7 +59,9 @@ def checked_look(name: str, value: Any, quantities: Sequence[str]) -> Any:
         if value not in quantities:
             raise ValueError(f"expected {name} as one of {list(quantities)}, got {value!r}; try {quantities[0]!r}")
         return str(value)
-    checks = {"clip": _clip, "levels": _levels, "limits": _limits, "camera": _camera}
+    if name == "color_limits" and value is not None:
+        return _limits(value, name)
+    checks: dict[str, Callable[[Any], Any]] = {"clip": _clip, "levels": _levels, "limits": _limits, "camera": _camera}
     return None if value is None else checks[name](value)
 
 
@@ -88,10 +93,10 @@ def _levels(value: Any) -> str | list[float]:
     return sorted(set(listed))
 
 
-def _limits(value: Any) -> tuple[float, float]:
+def _limits(value: Any, name: str = "limits") -> tuple[float, float]:
     ends = _numbers(value)
     if ends is None or len(ends) != 2 or ends[0] >= ends[1]:
-        raise ValueError(f"expected limits as (low, high), low < high, or None, got {value!r}; try limits=(0, 5)")
+        raise ValueError(f"expected {name} as (low, high), low < high, or None, got {value!r}; try {name}=(0, 5)")
     return ends[0], ends[1]
 
 
