@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,7 +14,6 @@ from lljupyter import between, gradient_direction, interpolate, loss_line, loss_
 from lljupyter.geometry.parameters import inner, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
 
-SHARED = Path(__file__).parents[2] / "shared" / "reference"
 QUIET = {"progress": False}
 
 
@@ -45,32 +43,6 @@ def test_surfaces_are_those_of_the_authors_code(name):
         found = loss_surface(model, tiny.digits(), directions=directions, resolution=9, **QUIET)
         np.testing.assert_allclose(found.loss, file["train_loss"][:].T, rtol=1e-4)
         np.testing.assert_allclose(found.accuracy, file["train_acc"][:].T / 100, atol=1e-12)
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not on this machine")
-def test_some_points_of_resnet56_are_those_of_the_authors_code():
-    from io import BytesIO
-
-    from PIL import Image
-    from safetensors.torch import load_file
-
-    from lljupyter.geometry.direction_files import load_directions
-    from lljupyter.zoo import resnet
-
-    model = resnet(56)
-    model.load_state_dict(load_file(SHARED.parent / "data" / "resnet56_cifar10.safetensors"), strict=False)
-    with (
-        h5py.File(SHARED / "resnet56_filter_biasbn.h5") as file,
-        np.load(SHARED.parent / "data" / "cifar10_test_jpeg.npz") as data,
-    ):
-        jpeg, offsets, chosen = data["jpeg"], data["offsets"], file["indices"][:]
-        images = np.stack([np.asarray(Image.open(BytesIO(jpeg[offsets[i] : offsets[i + 1]]))) for i in chosen])
-        x = (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-        x, y = torch.tensor(x, dtype=torch.float32).permute(0, 3, 1, 2), torch.tensor(data["labels"][chosen]).long()
-        loader = list(zip(x.split(128), y.split(128), strict=True))
-        directions = load_directions(SHARED / "resnet56_filter_biasbn.h5", model)
-        found = loss_surface(model, loader, directions=directions, resolution=2, alpha=(0, 1), beta=(-1, 0), **QUIET)
-        np.testing.assert_allclose(found.loss, file["train_loss"][3::3, 0:4:3].T, rtol=1e-4)
 
 
 def test_a_random_line_is_the_cut_through_the_surface_of_its_seed():

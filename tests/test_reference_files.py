@@ -8,51 +8,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tiny
 import torch
-from reference import SHARED, TESTS
+from reference import SHARED
 from safetensors.torch import load_file
 from torch import nn
 
-from lljupyter import loss_surface
+from lljupyter import load_directions, loss_surface
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
 from lljupyter.zoo import resnet
 
 TINY = SHARED / "reference" / "tiny"
-needs_tiny = pytest.mark.skipif(not TINY.is_dir(), reason=f"{TINY} is not on this machine")
-
-
-def tiny_network() -> nn.Module:
-    model = nn.Sequential()
-    for name, module in {
-        "conv1": nn.Conv2d(1, 8, 3, padding=1, bias=False),
-        "bn1": nn.BatchNorm2d(8),
-        "relu1": nn.ReLU(),
-        "conv2": nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False),
-        "bn2": nn.BatchNorm2d(16),
-        "relu2": nn.ReLU(),
-        "flatten": nn.Flatten(),
-        "fc": nn.Linear(256, 10),
-    }.items():
-        model.add_module(name, module)
-    model.load_state_dict(load_file(TESTS / "data" / "model_a.safetensors"))
-    return model
-
-
-def digits() -> list[tuple[torch.Tensor, torch.Tensor]]:
-    datasets = pytest.importorskip("sklearn.datasets")
-    x, y = datasets.load_digits(return_X_y=True)
-    images = torch.tensor(x[:1200] / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
-    return list(zip(images.split(128), torch.tensor(y[:1200]).split(128), strict=True))
-
-
-def stored_directions(path: Path, model: nn.Module):
-    names = list(parameters_of(model))
-    with h5py.File(path) as file:
-        return tuple(
-            {name: torch.from_numpy(file[group][str(k)][()]) for k, name in enumerate(names)}
-            for group in ("xdirection", "ydirection")
-        )
 
 
 def stored(path: Path) -> dict[str, np.ndarray]:
@@ -75,42 +42,36 @@ def compare(path: Path, model: nn.Module, loader, resolution: int, step: int, **
     np.testing.assert_allclose(surface.accuracy, expected["accuracy"][::step, ::step], rtol=0, atol=1e-12)
 
 
-def test_the_tiny_surface_with_the_stored_directions():
-    path, model = TESTS / "data" / "surface_filter_biasbn.h5", tiny_network()
-    compare(path, model, digits(), 9, 1, directions=stored_directions(path, model))
-
-
 def test_the_tiny_surface_from_its_seed():
-    compare(TESTS / "data" / "surface_filter_biasbn.h5", tiny_network(), digits(), 9, 1, seed=123)
+    compare(tiny.DATA / "surface_filter_biasbn.h5", tiny.network(), tiny.digits(), 9, 1, seed=123)
 
 
+@pytest.mark.skipif(not TINY.is_dir(), reason=f"{TINY} is not on this machine")
 def test_the_copies_are_those_of_the_shared_files():
-    for name in ("model_a.safetensors", "surface_filter_biasbn.h5"):
-        if not (TINY / name).exists():
-            pytest.skip(f"{TINY / name} is not on this machine")
-        assert (TESTS / "data" / name).read_bytes() == (TINY / name).read_bytes()
+    copies = [path for path in tiny.DATA.iterdir() if (TINY / path.name).exists()]
+    assert len(copies) >= 13
+    for copy in copies:
+        assert copy.read_bytes() == (TINY / copy.name).read_bytes()
 
 
 CASES = [("filter", "biasbn"), ("filter", None), ("layer", "biasbn"), ("weight", "biasbn"), ("dfilter", "biasbn")]
 CASES.append(("dlayer", "biasbn"))
 
 
-@needs_tiny
 @pytest.mark.parametrize(("norm", "ignore"), CASES)
 def test_directions_of_the_authors_seed(norm, ignore):
-    model = tiny_network()
+    model = tiny.network()
     plane = random_plane(parameters_of(model), 123, norm, ignore)
-    theirs = stored_directions(TINY / f"surface_{norm}_{str(ignore).lower()}.h5", model)
+    theirs = load_directions(tiny.DATA / f"surface_{norm}_{str(ignore).lower()}.h5", model)
     for ours, stored_direction in zip((plane.delta, plane.eta), theirs, strict=True):
         for name, part in stored_direction.items():
             torch.testing.assert_close(ours[name], part, rtol=1e-6, atol=1e-7)
 
 
-@needs_tiny
 @pytest.mark.parametrize(("norm", "ignore"), CASES[1:])
 def test_the_other_tiny_surfaces(norm, ignore):
-    path = TINY / f"surface_{norm}_{str(ignore).lower()}.h5"
-    compare(path, tiny_network(), digits(), 3, 4, seed=123, norm=norm, ignore=ignore)
+    path = tiny.DATA / f"surface_{norm}_{str(ignore).lower()}.h5"
+    compare(path, tiny.network(), tiny.digits(), 3, 4, seed=123, norm=norm, ignore=ignore)
 
 
 def cifar_images(indices: np.ndarray) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -132,4 +93,17 @@ def test_every_fifth_point_of_the_resnet_surface():
     model.load_state_dict(load_file(SHARED / "data" / "resnet20_cifar10.safetensors"))
     with h5py.File(path) as file:
         loader = cifar_images(file["indices"][()])
-    compare(path, model, loader, 3, 5, directions=stored_directions(path, model))
+    compare(path, model, loader, 3, 5, directions=load_directions(path, model))
+
+
+def test_some_points_of_the_deeper_resnet_surface():
+    path = SHARED / "reference" / "resnet56_filter_biasbn.h5"
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    model = resnet(56)
+    model.load_state_dict(load_file(SHARED / "data" / "resnet56_cifar10.safetensors"), strict=False)
+    with h5py.File(path) as file:
+        loader = cifar_images(file["indices"][()])
+    options = {"directions": load_directions(path, model), "alpha": (0, 1), "beta": (-1, 0)}
+    found = loss_surface(model, loader, resolution=2, progress=False, **options)
+    np.testing.assert_allclose(found.loss, stored(path)["loss"][0:4:3, 3::3], rtol=1e-4)
