@@ -133,6 +133,10 @@ def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
         resume(batchnorm="recalibrate")
     with pytest.raises(ValueError, match="expected a result with precision = 'auto' to resume, got one with 'float32'"):
         resume(precision="auto")
+    reduced = surface.assign_attrs(precision="auto")
+    with pytest.raises(ValueError, match="expected a result with precision = 'float32' to resume, got one with 'auto'"):
+        resume(resume=reduced)
+    assert "precision" not in surface.attrs  # that of the model then, whatever it is
     with pytest.raises(ValueError, match="expected a result with 'train_loss' to resume, got"):
         resume(data={"train": tiny.loader()})
     with pytest.raises(ValueError, match=r"expected a surface on the dimensions \(beta, alpha\) to resume, got"):

@@ -137,7 +137,7 @@ def prepare(
         **({"marks": json.dumps(marks)} if marks else {}),
         "batchnorm": batchnorm,
         **({"hessian_over": over, "hessian_tol": tol, "hessian_n_samples": curvature.n_samples} if curvature else {}),
-        "precision": evaluator.precision,
+        **({"precision": evaluator.precision} if evaluator.precision != "float32" else {}),
         "loss_fn": evaluator.loss_name,
         "n_samples": evaluator.n_samples,
         "device": str(evaluator.device),

@@ -133,10 +133,10 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
         ValueError: If it was computed in other directions, with another loss, other data, another treatment of
             BatchNorm or another precision.
     """
-    told = {"precision": "float32", **dataset.attrs}
+    told, ours = ({"precision": "float32", **recipe} for recipe in (dataset.attrs, session.recipe))
     names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
     for name in (*names, "hessian_over", "hessian_n_samples"):
-        before, now = told.get(name), session.recipe.get(name)
+        before, now = told.get(name), ours.get(name)
         if before is not None and now is not None and before != now:
             raise ValueError(
                 f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
