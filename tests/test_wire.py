@@ -170,7 +170,12 @@ def test_an_error_is_a_text():
 
 @pytest.mark.parametrize(
     ("recipe", "how"),
-    [({"norm": "layer"}, "layer-normalized"), ({}, "given directions"), ({"norm": "none"}, "not normalized")],
+    [
+        ({"norm": "layer"}, "layer-normalized"),
+        ({}, "given directions"),
+        ({"norm": "none"}, "not normalized"),
+        ({"directions": "pca"}, "principal directions"),
+    ],
 )
 def test_the_subtitle_says_how_directions_were_made(recipe, how):
     session = fake_session()

@@ -174,11 +174,21 @@ def make_frame(
 
 def subtitle(recipe: Mapping[str, Any]) -> str:
     """Returns what is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
-    on = f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
+    on = measured(recipe)
+    kinds = {"pca": "principal directions", "between": "between two models"}
+    kind = kinds.get(str(recipe.get("directions")), "given directions") if on else ""
+    return ", ".join(part for part in (on, scaled(recipe) or kind) if part)
+
+
+def measured(recipe: Mapping[str, Any]) -> str:
+    """Returns what was measured, "CrossEntropyLoss on 1,797 samples", or "" where that is not known."""
+    return f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
+
+
+def scaled(recipe: Mapping[str, Any]) -> str:
+    """Returns how random directions were scaled, "filter-normalized", or "" where there are none."""
     norm = recipe.get("norm")
-    given = "given directions" if on else ""
-    how = given if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
-    return ", ".join(part for part in (on, how) if part)
+    return "" if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
 
 
 def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float) -> Trajectory:

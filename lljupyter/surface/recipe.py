@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lljupyter.surface.frame import subtitle
+from lljupyter.surface.frame import measured, scaled
 
 if TYPE_CHECKING:
     import xarray
@@ -54,7 +54,7 @@ def describe(dataset: xarray.Dataset) -> str:
         "given": "Given directions",
         "gradient": "Along the gradient",
     }.get(str(told.get("directions")), "")
-    parts = ", ".join(part for part in (how, subtitle(told)) if part)
+    parts = ", ".join(part for part in (how, measured(told), scaled(told)) if part)
     sentences = [f"The {'line' if line else 'plane'} {where}.", *([f"{parts[0].upper()}{parts[1:]}."] if parts else [])]
     n_points = n_alpha * n_beta * len(seeds)
     done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_points
