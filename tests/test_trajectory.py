@@ -218,6 +218,11 @@ def test_trajectories_that_are_refused(trajectory, error, message):
         pca_directions(trajectory, run()[0])
 
 
+def test_a_center_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match=r"expected center as a model or a dict of its parameters, got list; call it"):
+        pca_directions(*run())
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path):
     for name in ("0.safetensors", "1.pt"):
         (tmp_path / name).write_bytes(b"nothing of the kind")

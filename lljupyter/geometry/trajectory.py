@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +90,11 @@ def pca_directions(
         Li et al. 2018, section 7.2.
     """
     check_norm(None, ignore)
+    if not isinstance(center, (nn.Module, Mapping)):
+        raise TypeError(
+            f"expected center as a model or a dict of its parameters, got {type(center).__name__}; "
+            "call it as (trajectory, model)"
+        )
     theta = parameters_of(center) if isinstance(center, nn.Module) else dict(center)
     checkpoints = open_checkpoints(trajectory)
     moving = {name: part for name, part in theta.items() if ignore is None or part.dim() > 1}
