@@ -71,7 +71,7 @@ def test_the_fastest_is_taken_and_the_times_are_told(monkeypatch):
 
 def test_what_another_path_measured_before_is_measured_again(monkeypatch):
     # Off by less than what is taken for rounding, so that it can be told who measured what.
-    offered(monkeypatch, ("slow", {"seconds": 0.01}), ("quick", {"factor": 1 + 1e-13}))
+    offered(monkeypatch, ("slow", {"seconds": 0.04}), ("quick", {"factor": 1 + 1e-13}))
     expected = surface(evaluation="plain").loss * (1 + 1e-13)
     found = surface()
     assert found.attrs["evaluation"] == "quick"
@@ -81,7 +81,7 @@ def test_what_another_path_measured_before_is_measured_again(monkeypatch):
 
 @pytest.mark.parametrize("options", [{"error": ArithmeticError("no way")}, {"factor": 1.001}], ids=["raises", "off"])
 def test_a_way_that_fails_or_disagrees_is_passed_over_and_told(monkeypatch, options):
-    offered(monkeypatch, ("slow", {"seconds": 0.01}), ("broken", options))
+    offered(monkeypatch, ("slow", {"seconds": 0.04}), ("broken", options))
     found = surface()
     assert found.attrs["evaluation"] == "slow"
     told = json.loads(found.attrs["evaluation_seconds"])["broken"]
@@ -91,9 +91,10 @@ def test_a_way_that_fails_or_disagrees_is_passed_over_and_told(monkeypatch, opti
 
 @pytest.mark.parametrize(("factor", "taken"), [(1.002, True), (1.02, False)])
 def test_a_reduced_precision_is_measured_on_the_plane_and_taken_below_one_percent(monkeypatch, factor, taken):
-    offered(monkeypatch, ("exact", {"seconds": 0.01}), ("low", {"factor": factor, "reduced": True}))
+    offered(monkeypatch, ("exact", {"seconds": 0.04}), ("low", {"factor": factor, "reduced": True}))
     found = surface(precision="auto")
     assert found.attrs["evaluation"] == ("low" if taken else "exact")
+    assert found.attrs["precision"] == ("bfloat16" if taken else "float64")
     if taken:
         assert found.attrs["precision_error"] == pytest.approx(0.002, rel=1e-6)
     else:
@@ -102,7 +103,7 @@ def test_a_reduced_precision_is_measured_on_the_plane_and_taken_below_one_percen
 
 
 def test_a_reduced_precision_is_measured_anew_on_another_plane(monkeypatch):
-    offered(monkeypatch, ("exact", {"seconds": 0.01}), ("low", {"factor": 1.002, "reduced": True}))
+    offered(monkeypatch, ("exact", {"seconds": 0.04}), ("low", {"factor": 1.002, "reduced": True}))
     found = surface(precision="auto", repeats=2)
     assert found.attrs["evaluation"] == "low"
     exact = surface(evaluation="plain", repeats=2)

@@ -172,7 +172,11 @@ class Choice:
     def told(self) -> dict[str, Any]:
         """Returns what was chosen, and why, as attributes of a result."""
         path = self._evaluator.path
-        told: dict[str, Any] = {"evaluation": path.label}
+        kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in self._evaluator.states.values()})
+        told: dict[str, Any] = {
+            "evaluation": path.label,
+            "precision": "bfloat16" if path.reduced else ", ".join(kinds),
+        }
         if self._seconds:
             told["evaluation_seconds"] = json.dumps(self._seconds)
         if path.reduced:

@@ -298,9 +298,9 @@ class Session:
             self.publish()
 
     def note(self, attributes: Mapping[str, Any]) -> None:
-        """Adds to the attributes of the Dataset."""
+        """Sets further attributes of the Dataset, in place of those that were noted before."""
         with self._condition:
-            self._notes = {**self._notes, **attributes}
+            self._notes = dict(attributes)
 
     def outlook(self) -> tuple[float | None, bool]:
         """Returns the seconds left of the surface, None if not known, and whether its coarsest pass is complete."""
