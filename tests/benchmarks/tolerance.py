@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from lljupyter import loss_surface, zoo
+from lljupyter import load_directions, loss_surface, zoo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from reference import SHARED
-from test_reference_files import cifar_images, stored_directions
+from test_reference_files import cifar_images
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     model.load_state_dict(load_file(SHARED / "data" / "resnet20_cifar10.safetensors"))
     with h5py.File(path) as file:
         loader = cifar_images(file["indices"][()])
-    directions = stored_directions(path, model)
+    directions = load_directions(path, model)
     if options.truth is not None and options.truth.exists():
         truth = np.load(options.truth)
     else:
