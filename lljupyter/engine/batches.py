@@ -73,7 +73,8 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
             batch = _batch(item, device, len(batches))
             if left is not None and batch.n > left:
                 batch = take(batch, left)
-            batches.append(Batch(_copied(batch.inputs), _copied(batch.targets), batch.n))
+            # A loader may hand out views of one buffer that it fills again for the next batch.
+            batches.append(Batch(copied(batch.inputs), copied(batch.targets), batch.n))
             room -= n_bytes(batches[-1:])
             if room < 0:
                 raise ValueError(
@@ -223,9 +224,14 @@ def _mapped(tree: Any, function: Any) -> Any:
     return tree
 
 
-def _copied(tree: Any) -> Any:
-    """A loader may hand out views of one buffer that it fills again for the next batch."""
+def copied(tree: Any) -> Any:
+    """Returns inputs or targets with memory of their own."""
     return _mapped(tree, lambda t: t.detach().clone()) if _tensors(tree) else copy.deepcopy(tree)
+
+
+def versions(tree: Any) -> list[int]:
+    """Returns how often each tensor was changed in place so far."""
+    return [tensor._version for tensor in _tensors(tree)]
 
 
 def _host_budget() -> float:

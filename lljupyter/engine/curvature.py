@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.engine.batches import resized, take, to_device
+from lljupyter.engine.batches import copied, resized, take, to_device
 from lljupyter.engine.evaluator import Evaluator, naming
 from lljupyter.engine.hessian import Hessian, bytes_kept
 from lljupyter.engine.lanczos import Ends, extreme_eigenvalues
 from lljupyter.engine.model import call, plain_evaluation, private_copy
 from lljupyter.engine.paths import Values
+from lljupyter.engine.precision import exact_products
 from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.engine.twice import make_cheaper
 from lljupyter.geometry.parameters import Parameters, states_of
@@ -67,7 +68,7 @@ class CurvatureEvaluator:
         self.center = evaluator.center
         self.states, self._measure, self._draws = evaluator.states, evaluator.measures["loss"], evaluator.draws
         self._batches = evaluator.first_batches()
-        self._joins = evaluator.per_sample
+        self._joins, self._changes_inputs = evaluator.per_sample, evaluator.changes_inputs
         self.n_samples = sum(batch.n for batch in self._batches)
         with plain_evaluation(self.device):
             self.model = private_copy(evaluator.model, self.device)
@@ -186,7 +187,10 @@ class CurvatureEvaluator:
         """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
         if not bool(torch.isfinite(hessian.gradient).all()):
             return None
-        return self.ends_of(hessian.product, start)
+        try:
+            return self.ends_of(hessian.product, start)
+        except FloatingPointError:
+            return None
 
     def ends_of(self, product: Callable[[Tensor], Tensor], start: Tensor | None = None) -> Ends:
         """Returns both ends of the spectrum of a symmetric map over the same parameters."""
@@ -204,7 +208,7 @@ class CurvatureEvaluator:
         self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
     ) -> Iterator[Hessian]:
         """Lends the Hessian at a point of the plane, or (None) where the model is now."""
-        with plain_evaluation(self.device), fixed_randomness_if(self._draws):
+        with plain_evaluation(self.device), exact_products():
             if alpha is not None:
                 for tensor, theta, delta, eta in self._moving:
                     torch.mul(delta, alpha, out=tensor)
@@ -227,7 +231,9 @@ class CurvatureEvaluator:
         }
 
     def _outputs(self, inputs: object) -> object:
-        return call(self.model, inputs)
+        # As in the evaluator: random numbers are the same ones for every batch.
+        with fixed_randomness_if(self._draws):
+            return call(self.model, copied(inputs) if self._changes_inputs else inputs)
 
     def _start(self, alpha: float, beta: float) -> Tensor:
         if not self._near:
@@ -246,7 +252,7 @@ class CurvatureEvaluator:
         """How many batches can be kept differentiated; tries two samples, and whether that works at all."""
         first = take(self._batches[0], min(2, self._batches[0].n))
         self.load(self.states)
-        with plain_evaluation(self.device), fixed_randomness():
+        with plain_evaluation(self.device), exact_products(), fixed_randomness():
             for theta in self.parameters.values():
                 theta.requires_grad_(True)
             try:

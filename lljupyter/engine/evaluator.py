@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, n_bytes, read_batches, split, take, to_device
+from lljupyter.engine.batches import Batch, copied, n_bytes, read_batches, split, take, to_device
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
@@ -61,6 +61,7 @@ class Evaluator:
         path: How points are evaluated; "plain" until another one is set, which has to know the plane.
         kinds: What is measured with each loader, by its prefix.
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
+        changes_inputs: Whether the model changes its inputs in place; it gets copies then.
         classifies_plainly: Whether the loss is cross-entropy with nothing special about it.
         moving: What moves on the plane at hand.
         fallback: Which path failed and why, if one did; the plain one is used since.
@@ -133,6 +134,7 @@ class Evaluator:
         self.quantities = [prefix + kind for prefix, kinds in self.kinds.items() for kind in kinds]
         self.draws = any(found.draws for found in probed)
         self.per_sample = all(found.per_sample for found in probed)
+        self.changes_inputs = any(found.changes_inputs for found in probed)
         self.classifies_plainly = is_plain(loss_fn, self.batches)
         self.moving: Moving = {}
         self.path: Path = Plain(self)
@@ -175,7 +177,7 @@ class Evaluator:
 
     def example(self) -> Any:
         """Returns the inputs of a few samples."""
-        return to_device(take(self.batches[0], min(self.batches[0].n, 2)), self.device).inputs
+        return copied(to_device(take(self.batches[0], min(self.batches[0].n, 2)), self.device).inputs)
 
     def parts(self) -> dict[str, list[Batch]]:
         """Returns the batches of every loader, ``{prefix: batches}``."""
@@ -237,7 +239,8 @@ class Evaluator:
             RuntimeError: If the model or the loss raises.
         """
         try:
-            return self._measure([partial(self._load, {**self.states, **states})], [label], tick)
+            with exact_products():
+                return self._measure([partial(self._load, {**self.states, **states})], [label], tick)
         finally:
             self._load(self.states)
 
@@ -248,7 +251,7 @@ class Evaluator:
         leaves = [parameters[name].requires_grad_() for name in self.center]
         total = [torch.zeros_like(theta) for theta in self.center.values()]
         weight = 0.0
-        with plain_evaluation(self.device), torch.enable_grad():
+        with plain_evaluation(self.device), exact_products(), torch.enable_grad():
             for batch in self._batches_of(self._prefixes[0]):
                 there = to_device(batch, self.device)
                 totals, weights = self.measures["loss"](self._outputs(there), there.targets, there.n)
@@ -311,7 +314,7 @@ class Evaluator:
     def _outputs(self, batch: Batch) -> Any:
         # A model that draws random numbers all the same draws the same ones at every point.
         with fixed_randomness() if self.draws else nullcontext():
-            return call(self.model, batch.inputs)
+            return call(self.model, copied(batch.inputs) if self.changes_inputs else batch.inputs)
 
     def _recalibrate(self, place: str, tick: Tick) -> None:
         def forward(batch: Batch) -> None:

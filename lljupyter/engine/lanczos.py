@@ -61,7 +61,8 @@ def extreme_eigenvalues(
         max_products: Stop after that many, whatever the residuals are.
 
     Raises:
-        ValueError: If the start vector is zero or a product is not finite.
+        ValueError: If the start vector is zero.
+        FloatingPointError: If a product is not finite.
 
     Source:
         Lanczos 1950; Parlett, The Symmetric Eigenvalue Problem, 1980, chapter 13.
@@ -79,7 +80,7 @@ def extreme_eigenvalues(
         image = product(basis[k])
         diagonal.append(float(torch.dot(basis[k].double(), image.double())))
         if not np.isfinite(diagonal[-1]):
-            raise ValueError(f"expected finite products, got {diagonal[-1]}")
+            raise FloatingPointError(f"expected finite products, got {diagonal[-1]}")
         for _ in range(2):
             image = image - known.T @ (known @ image)
         beside.append(_norm(image))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, take, to_device
+from lljupyter.engine.batches import Batch, copied, take, to_device, versions
 from lljupyter.engine.model import call, plain_evaluation
+from lljupyter.engine.precision import exact_products
 from lljupyter.engine.quantities import LossFunction, Measure, check_classification, classifies
 from lljupyter.engine.randomness import fixed_randomness
 
@@ -20,12 +22,15 @@ class Probed(NamedTuple):
     Attributes:
         kinds: What can be measured and is wanted, "loss" and "accuracy".
         draws: Whether the model draws random numbers in evaluation mode.
-        per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
+        per_sample: Whether the loss is known sample by sample, so that batches may be split and joined. It is not where
+            the loss of a sample depends on the others of its batch.
+        changes_inputs: Whether the model changes its inputs in place.
     """
 
     kinds: list[str]
     draws: bool
     per_sample: bool
+    changes_inputs: bool
 
 
 def probe(
@@ -51,13 +56,15 @@ def probe(
         ValueError: If something does not fit.
     """
     per_sample = True
-    with fixed_randomness(), plain_evaluation(device):
+    losses = []
+    with fixed_randomness(), plain_evaluation(device), exact_products():
         seeded = torch.default_generator.get_state()
         for n in (3, 2):  # two sizes: a loss of a fixed length fits one of them only
-            batch, outputs = _first_outputs(model, batches[0], n, device)
+            batch, outputs, changes_inputs = _first_outputs(model, batches[0], n, device)
             check_classification(loss_fn, outputs, batches)
             totals = _try_loss(loss, outputs, batch)
             per_sample = per_sample and len(totals) == batch.n > 1
+            losses.append(totals)
         draws = not torch.equal(seeded, torch.default_generator.get_state())
     found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
     if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
@@ -65,14 +72,27 @@ def probe(
             "expected class scores (n, classes) and class indices (n,) to measure accuracy, got other outputs or "
             "targets; pass quantities=['loss']"
         )
-    return Probed([name for name in found if wanted is None or name in wanted], draws, per_sample)
+    kinds = [name for name in found if wanted is None or name in wanted]
+    return Probed(kinds, draws, per_sample and _agree(losses[0], losses[1], model), changes_inputs)
 
 
-def _first_outputs(model: nn.Module, whole: Batch, n: int, device: torch.device) -> tuple[Batch, Any]:
+def _agree(first: Tensor, second: Tensor, model: nn.Module) -> bool:
+    """Says whether the same samples have the same losses among others: not with statistics of the batch, say."""
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    close = math.sqrt(max((torch.finfo(kind).eps for kind in kinds), default=1e-7))
+    n = min(len(first), len(second))
+    a, b = first[:n].double(), second[:n].double()
+    return torch.allclose(a, b, rtol=close, atol=close, equal_nan=True)
+
+
+def _first_outputs(model: nn.Module, whole: Batch, n: int, device: torch.device) -> tuple[Batch, Any, bool]:
     for batch in (take(whole, min(n, whole.n)), whole):  # a model may insist on the full batch size
         try:
             batch = to_device(batch, device)
-            return batch, call(model, batch.inputs)
+            batch = batch._replace(inputs=copied(batch.inputs))
+            before = versions(batch.inputs)
+            outputs = call(model, batch.inputs)
+            return batch, outputs, versions(batch.inputs) != before
         except Exception as error:
             failure = error
     raise ValueError(
@@ -81,7 +101,7 @@ def _first_outputs(model: nn.Module, whole: Batch, n: int, device: torch.device)
     ) from failure
 
 
-def _try_loss(loss: Measure, outputs: Any, batch: Batch) -> torch.Tensor:
+def _try_loss(loss: Measure, outputs: Any, batch: Batch) -> Tensor:
     try:
         return loss(outputs, batch.targets, batch.n)[0]
     except Exception as error:

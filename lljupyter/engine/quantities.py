@@ -172,8 +172,11 @@ def is_plain(loss_fn: LossFunction | None, batches: Sequence[Batch]) -> bool:
         type(loss_fn) is nn.CrossEntropyLoss and loss_fn.weight is None and loss_fn.label_smoothing == 0
     ):
         return False
+    ignored = IGNORE_INDEX if loss_fn is None else loss_fn.ignore_index
     targets = [batch.targets for batch in batches]
-    return all(_indices(part) and part.dim() == 1 and bool((part.long() >= 0).all()) for part in targets)
+    if not all(_indices(part) and part.dim() == 1 for part in targets):
+        return False
+    return all(bool(((part.long() >= 0) & (part.long() != ignored)).all()) for part in targets)
 
 
 def check_quantities(wanted: Sequence[str] | None) -> None:

@@ -86,6 +86,8 @@ class Folded:
     ) -> None:
         if evaluator.draws or evaluator.recalibrates:
             raise ValueError("the model draws random numbers, or its running statistics are recomputed at every point")
+        if evaluator.changes_inputs:
+            raise ValueError("the model changes its inputs in place")
         self._evaluator, device = evaluator, evaluator.device
         own = evaluator.dtype()
         self._dtype = own if dtype is None else dtype
