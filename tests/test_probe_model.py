@@ -9,9 +9,11 @@ from reference import batches_of, linear
 from torch import nn
 from torch.nn import functional
 
+from lljupyter.engine.choice import Candidate, Choice
 from lljupyter.engine.curvature import CurvatureEvaluator
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths.folded import Folded
+from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.quantities import is_plain
 from lljupyter.geometry.plane import random_plane
 
@@ -114,3 +116,18 @@ def test_cross_entropy_that_leaves_a_class_out_is_not_plain():
     assert is_plain(nn.CrossEntropyLoss(), evaluator.batches)
     assert is_plain(nn.CrossEntropyLoss(ignore_index=77), evaluator.batches)
     assert not is_plain(nn.CrossEntropyLoss(ignore_index=0), evaluator.batches)
+
+
+def test_a_way_that_is_right_at_the_center_only_is_passed_over():
+    class Stuck(Plain):
+        def evaluate(self, points, tick):
+            return super().evaluate(np.zeros_like(points), tick)
+
+    evaluator = made()
+    points = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
+    choice = Choice(evaluator)
+    choice._left = [Candidate("stuck", lambda: Stuck(evaluator))]
+    before = evaluator.path
+    choice.step(points, evaluator.evaluate(points), lambda: None)
+    assert evaluator.path is before
+    assert "differs by" in choice.told()["evaluation_seconds"]
