@@ -280,3 +280,15 @@ def test_what_paraview_cannot_show_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected zmax as a finite number, got inf; None cuts nothing off"):
         save(example(), tmp_path / "surface.vts", zmax=np.inf)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_directions_are_read_in_the_order_of_the_model_whatever_file_they_come_from(tmp_path):
+    model = tiny.network()
+    plane = random_plane(parameters_of(model), 3)
+    directions = plane.delta, plane.eta
+    save_directions(directions, tmp_path / "one.safetensors")
+    found = load_directions(tmp_path / "one.safetensors", model)
+    assert list(found[0]) == list(found[1]) == list(parameters_of(model))
+    save(example(), tmp_path / "one.h5", directions=found)
+    for direction, same in zip(load_directions(tmp_path / "one.h5", model), directions, strict=True):
+        assert all(torch.equal(direction[name], part) for name, part in same.items())

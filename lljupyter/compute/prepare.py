@@ -161,7 +161,7 @@ def prepare(
     further = None if alone else curvature
     session = Session(first, plane_for, request, recipe, overlay=overlay, further=further, tolerance=tolerance)
     if earlier is not None:
-        take_over(earlier.dataset, session)
+        take_over(earlier.dataset, session, first, plane or plane_for(number))
     fixed = None if seeded or plane is None else (plane.delta, plane.eta)
     return Prepared(session, seeded, fixed, evaluator.draws, ranges)
 

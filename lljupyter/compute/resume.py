@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from lljupyter.compute.planes import Directions
+from lljupyter.engine.curvature import CurvatureEvaluator
 from lljupyter.engine.session import Session
+from lljupyter.engine.worker import Measuring
 from lljupyter.geometry.direction_files import load_directions
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.parameters import Parameters, fingerprint
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 # What says how the directions were made.
 HOW = ("directions", "norm", "ignore", "explained_variance_ratio", "orthogonalized", "marks")
+
+# How far a known point may be off when it is measured again: a loss in reduced precision, relative, and an accuracy.
+REDUCED, ACCURACY = 0.05, 0.01
 
 
 class Earlier(NamedTuple):
@@ -126,12 +133,19 @@ def earlier_line(
     return line.expand_dims(beta=[0.0]), direction
 
 
-def take_over(dataset: xarray.Dataset, session: Session) -> None:
-    """Gives a session the points of an earlier surface.
+def take_over(dataset: xarray.Dataset, session: Session, measuring: Measuring, plane: Plane) -> None:
+    """Gives a session the points of an earlier surface, after one of them was measured again.
+
+    Args:
+        dataset: The surface.
+        session: Where its points go.
+        measuring: Measures the points of the session; left without a plane.
+        plane: The plane of the surface.
 
     Raises:
         ValueError: If it was computed in other directions, with another loss, other data, another treatment of
             BatchNorm or another precision.
+        RuntimeError: If the model fails at the point.
     """
     told, ours = ({"precision": "float32", **recipe} for recipe in (dataset.attrs, session.recipe))
     names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
@@ -156,9 +170,54 @@ def take_over(dataset: xarray.Dataset, session: Session) -> None:
     nothing = np.full(surface["evaluated"].shape, np.nan)  # the authors' files have no standard errors
     values = {name: surface[name].values if name in surface else nothing for name in session.names}
     measured = [name for name in session.names if name not in session.further]
-    session.restore({name: values[name] for name in measured}, surface["evaluated"].values)
+    known = {name: values[name] for name in measured}
+    _measure_again(surface, known, measuring, plane, reduced=told["precision"] == "auto")
+    session.restore(known, surface["evaluated"].values)
+    session.carry(dataset)
     # How those points were evaluated, until others are.
     session.note({name: told[name] for name in told if name.startswith("evaluation") or name == "precision_error"})
     if session.further:
         found = {name: values[name] for name in session.further}
         session.restore(found, np.isfinite(found["hvps"]), stage=1)
+
+
+def _measure_again(
+    surface: xarray.Dataset, known: Mapping[str, NDArray[np.float64]], measuring: Measuring, plane: Plane, reduced: bool
+) -> None:
+    """Checks that a known point has the same values now: no recipe tells one callable, or one data set, from another.
+
+    The point nearest to half way from the center to a corner: away from both axes it depends on both directions, and
+    farther out rounding grows.
+
+    Raises:
+        ValueError: If it has not, as far as rounding allows.
+    """
+    curvature = measuring if isinstance(measuring, CurvatureEvaluator) else None
+    ends = "loss" if curvature is None else ("lambda_min", "lambda_max")
+    losses = [name for name in measuring.quantities if name.endswith(ends)]
+    names = losses or list(measuring.quantities)
+    usable = surface["evaluated"].values & np.all([np.isfinite(known[name]) for name in names], axis=0)
+    if not usable.any():
+        return
+    beta, alpha = np.meshgrid(surface["beta"].values, surface["alpha"].values, indexing="ij")
+    away = sum(np.abs(np.abs(axis) / max(np.abs(axis).max(), 1e-300) - 0.5) for axis in (alpha, beta))
+    at = np.unravel_index(int(np.argmin(np.where(usable, away, np.inf))), usable.shape)
+    before = {name: float(known[name][at]) for name in names}
+    try:
+        measuring.set_plane(plane)
+        found = measuring.evaluate(np.array([[alpha[at], beta[at]]]), lambda: None)
+    finally:
+        measuring.leave_plane()
+    eps = max(torch.finfo(part.dtype).eps for part in plane.center.values())
+    # A few roundings, amplified by a deep network; eigenvalues are known to a share of the largest one.
+    share = max(eps**0.5, REDUCED if reduced else 0.0, 4 * curvature.tol if curvature else 0.0)
+    largest = max(map(abs, before.values()))
+    for name, value in before.items():
+        now = float(found[name][0])
+        allowed = share * (largest if curvature else abs(value)) + 32 * eps if losses else ACCURACY
+        if not abs(now - value) <= allowed:
+            raise ValueError(
+                f"expected a result of this model, data and loss to resume, got one with {name} = {value:.6g} at "
+                f"(alpha, beta) = ({alpha[at]:g}, {beta[at]:g}), where it is {now:.6g} now; "
+                "pass the loader, loss_fn and options that it was computed with, or compute it anew"
+            )

@@ -21,7 +21,7 @@ from lljupyter.engine.publisher import Publisher
 from lljupyter.engine.worker import Interrupted, Measuring, Worker
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
-from lljupyter.surface.dataset import add_trajectory, surface_dataset
+from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_trajectory_of
 from lljupyter.surface.frame import Status
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Session:
         self._error: Exception | None = None
         self._closed = self._busy = False
         self._notes: dict[str, Any] = {}
+        self._carried: tuple[int | None, xarray.Dataset] | None = None
         self.on_probe: Callable[[dict[str, Any]], None] = lambda answer: None
         self._probe: tuple[float, float] | None = None
 
@@ -195,6 +196,8 @@ class Session:
         attributes |= told
         values |= {f"{name}_predicted": array for name, array in predicted.items()}
         dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
+        if trajectory is None and self._carried is not None and self._carried[0] == request.seed:
+            return with_trajectory_of(dataset, self._carried[1])
         return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
 
     def predicted(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
@@ -212,6 +215,11 @@ class Session:
         """Takes over points of the surface at hand that were evaluated earlier, see ``Points.restore``."""
         with self._condition:
             self._agenda.restore(values, evaluated, stage)
+
+    def carry(self, dataset: xarray.Dataset) -> None:
+        """Keeps what an earlier Dataset of the surface at hand tells of a trajectory, where none is measured anew."""
+        with self._condition:
+            self._carried = self._agenda.points.request.seed, dataset
 
     def center(self) -> dict[str, float] | None:
         """Returns the quantities at (0, 0), or None while they are not known."""

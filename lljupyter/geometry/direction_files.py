@@ -67,7 +67,8 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
     names = states_of(model) if delta.keys() - parameters_of(model).keys() else parameters_of(model)
     for label, direction in zip(LABELS, (delta, eta), strict=True):
         check_direction(direction, names, f"{label} of {path.name}")
-    return delta, eta
+    # Files number or sort them in orders of their own.
+    return {name: delta[name] for name in names}, {name: eta[name] for name in names}
 
 
 def beside(path: Path) -> Path:

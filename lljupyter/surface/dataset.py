@@ -95,6 +95,14 @@ def add_trajectory(
     return whole
 
 
+def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarray.Dataset:
+    """Returns a surface with the trajectory that an earlier Dataset of it has; without one, as it is."""
+    kept = [name for name, variable in earlier.data_vars.items() if variable.dims == ("checkpoint",)]
+    whole: xarray.Dataset = dataset.assign({name: earlier[name] for name in kept})
+    whole.attrs |= {name: earlier.attrs[name] for name in ("trajectory_captured",) if kept and name in earlier.attrs}
+    return whole
+
+
 def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     """Checks that a Dataset can be drawn; a line gets the axis that it lacks.
 
