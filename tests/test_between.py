@@ -52,8 +52,18 @@ def test_infinite_masks_do_not_move():
 
 
 def test_models_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="expected model_b with the model's 8 parameter names, got 2"):
+    with pytest.raises(
+        ValueError, match=r"expected models with the same names and shapes, got none and \(2,\) for 'bias'"
+    ):
         between(tiny.network(), nn.Linear(2, 2))
+    with pytest.raises(TypeError, match=r"expected two models as torch.nn.Modules, got OrderedDict; load a state dict"):
+        between(tiny.network(), tiny.network("b").state_dict())
+    with pytest.raises(TypeError, match=r"expected two models as torch.nn.Modules, got NoneType"):
+        plane_through(tiny.network(), tiny.network("b"), None)
+    with pytest.raises(
+        ValueError, match="expected three different models, got the same weights in model_a and model_b"
+    ):
+        plane_through(tiny.network(), tiny.network(), tiny.network("b"))
     with pytest.raises(ValueError, match="expected over as 'parameters' or 'states', got 'weights'"):
         between(tiny.network(), tiny.network(), "weights")
 

@@ -158,6 +158,8 @@ def test_the_error_of_the_model_is_raised_with_the_point():
         ({"max_samples": 0}, ValueError, "expected max_samples of at least 1"),
         ({"loss_fn": 3}, TypeError, "expected loss_fn as a callable"),
         ({"loader": []}, ValueError, "at least one batch"),
+        ({"loader": {"train": batches_of(8), "test": []}}, ValueError, "the loader 'test': expected a loader with at"),
+        ({"loader": {"trajectory": batches_of(8)}}, ValueError, "expected loaders of other names than 'trajectory'"),
         ({"model": "net"}, TypeError, "expected a torch.nn.Module as the model, got str"),
         ({"model": None, "directions": (1, 2)}, TypeError, "expected a torch.nn.Module as the model, got NoneType"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -292,3 +293,35 @@ def test_directions_are_read_in_the_order_of_the_model_whatever_file_they_come_f
     save(example(), tmp_path / "one.h5", directions=found)
     for direction, same in zip(load_directions(tmp_path / "one.h5", model), directions, strict=True):
         assert all(torch.equal(direction[name], part) for name, part in same.items())
+
+
+def test_what_is_no_surface_is_not_saved_and_what_is_no_path_not_loaded(tmp_path):
+    with pytest.raises(TypeError, match="expected a Dataset to save, got dict; pass what loss_surface returned"):
+        save({}, tmp_path / "a.nc")
+    with pytest.raises(ValueError, match=r"expected a surface or a line to save, got \['q'\] without 'evaluated'"):
+        save(xarray.Dataset({"q": ("alpha", [1.0])}), tmp_path / "a.nc")
+    with pytest.raises(TypeError, match="expected the path of a file, got 3; try"):
+        load(3)
+    with pytest.raises(TypeError, match="expected the path of a file, got None; try"):
+        save(example(), None)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no umask")
+def test_files_can_be_read_by_whom_the_umask_says(tmp_path):
+    plane = random_plane(parameters_of(tiny.network()), 3)
+    before = os.umask(0o022)
+    try:
+        save(example(), tmp_path / "a.nc", directions=(plane.delta, plane.eta))
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_directions_over_states_are_kept_in_an_h5_file(tmp_path):
+    model = tiny.network()
+    delta = between(model, tiny.network("b"), over="states")
+    save(example(), tmp_path / "a.h5", directions=(delta, delta))
+    found, _ = load_directions(tmp_path / "a.h5", model)
+    assert all(torch.equal(found[name], part) for name, part in delta.items())

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 from reference import PATIENCE
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -209,3 +209,56 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"got those of another \('0.bias' differs\); choose another folder"):
         TrajectoryRecorder(nn.Sequential(nn.Linear(3, 5)), optimizer, tmp_path)
+
+
+def test_only_what_a_recorder_wrote_counts(tmp_path):
+    model, optimizer = model_and_optimizer()
+    with TrajectoryRecorder(model, optimizer, tmp_path):
+        train(model, optimizer, 1)
+    save_file(model.state_dict(), tmp_path / "step-final.safetensors")
+    assert TrajectoryRecorder(model, optimizer, tmp_path).step == 1
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    (a, its_optimizer), (b, other_optimizer) = model_and_optimizer(), model_and_optimizer(1)
+    first, second = (TrajectoryRecorder(m, o, tmp_path) for m, o in ((a, its_optimizer), (b, other_optimizer)))
+    message = "as it was when the recorder was made, got checkpoints that another one wrote; choose a folder"
+    with first, pytest.raises(ValueError, match=message), second:
+        pass
+    assert torch.equal(load_file(tmp_path / "step-000000000.safetensors")["0.weight"], a[0].weight)
+
+
+def test_a_recorder_is_not_entered_within_itself(tmp_path):
+    model, optimizer = model_and_optimizer()
+    recorder = TrajectoryRecorder(model, optimizer, tmp_path)
+    with recorder, pytest.raises(RuntimeError, match="expected a recorder that is not recording yet"), recorder:
+        pass
+    train(model, optimizer, 1)
+    assert steps(tmp_path) == [0]  # no hook is left
+    with recorder:
+        train(model, optimizer, 1)
+    assert steps(tmp_path) == [0, 1]
+
+
+def test_a_buffer_that_shares_memory_with_a_parameter_is_recorded(tmp_path):
+    model, optimizer = model_and_optimizer()
+    model.register_buffer("shared", model[0].weight.detach())
+    with TrajectoryRecorder(model, optimizer, tmp_path):
+        pass
+    found = load_file(tmp_path / "step-000000000.safetensors")
+    assert torch.equal(found["shared"], model[0].weight)
+    assert torch.equal(found["0.weight"], model[0].weight)
+
+
+def test_a_damaged_folder_is_told(tmp_path, monkeypatch):
+    model, optimizer = model_and_optimizer()
+    (tmp_path / "step-000000000.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=r"expected a whole checkpoint in .*step-000000000.safetensors, got one that"):
+        TrajectoryRecorder(model, optimizer, tmp_path)
+
+    def fail(*_):
+        raise SafetensorError("no room")
+
+    monkeypatch.setattr(module, "save_file", fail)
+    with pytest.raises(OSError, match=r"expected to write .*step-000000000.safetensors, got: no room; check the fol"):
+        TrajectoryRecorder(model, optimizer, tmp_path / "new").__enter__()

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import math
+import re
 
 import h5py
 import numpy as np
 import pytest
 import tiny
 import torch
+import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from lljupyter import load_directions, loss_surface, plane_through, save
 from lljupyter.geometry import checkpoints as reading
 from lljupyter.geometry.checkpoints import open_checkpoints
+from lljupyter.geometry.direction_files import save_directions
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import parameters_of
-from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import pca_directions, project, project_trajectory
 
 COORDINATE = st.floats(-100, 100, allow_subnormal=False)
@@ -208,8 +212,9 @@ def test_a_checkpoint_can_be_read_again_after_it_was_closed(tmp_path):
         ([], ValueError, "at least one checkpoint, got an empty list"),
         ([3], TypeError, "expected checkpoint 0 as a state dict or a path, got int; use model.state_dict"),
         (["nowhere.safetensors"], ValueError, "checkpoint 0 as a file, got nowhere.safetensors, which is not there"),
-        ("nowhere", ValueError, "expected a folder of .safetensors checkpoints, got nowhere with none; record"),
+        ("nowhere", ValueError, "expected a folder of .safetensors checkpoints, got nowhere, which is missing; check"),
         ([{}] * 3, ValueError, r"expected checkpoint 0 with 'w' of shape \(5, 4\), got none of that name"),
+        ([{"v": torch.ones(5, 4)}] * 3, ValueError, r"got none of that name among \['v'\]; use the checkpoints"),
         ([{"w": torch.ones(2)}] * 3, ValueError, r"'w' of shape \(5, 4\), got \(2,\); use the checkpoints of the same"),
     ],
 )
@@ -271,3 +276,61 @@ def test_a_checkpoint_that_is_not_finite_lies_nowhere():
     assert [bool(value) for value in np.isnan(path.outside)] == [False, True, False]
     assert path.outside[2] == 0
     assert np.isnan(path.alpha[1])
+
+
+def test_files_of_old_programs_are_read_and_those_of_another_kind_are_named(tmp_path):
+    center, states = run()
+    for index, state in enumerate(states):
+        torch.save(state, tmp_path / f"{index}.pt", _use_new_zipfile_serialization=False)
+    files = [tmp_path / f"{index}.pt" for index in range(len(states))]
+    ours, theirs = pca_directions(states, center), pca_directions(files, center)
+    assert all(torch.equal(part, theirs.directions[0][name]) for name, part in ours.directions[0].items())
+    for content in (b"", b"text"):
+        files[0].write_bytes(content)
+        with pytest.raises(ValueError, match=r"expected a readable checkpoint, got .*0.pt \((?!.*mmap)"):
+            pca_directions(files, center)
+
+
+def test_directions_beside_checkpoints_are_no_checkpoint(tmp_path):
+    center, states = run()
+    for index, state in enumerate(states):
+        save_file(state, tmp_path / f"step-{index}.safetensors")
+    n = len(open_checkpoints(tmp_path))
+    pca = pca_directions(states, center)
+    save_directions(pca.directions, tmp_path / "surface.directions.safetensors")
+    assert len(open_checkpoints(tmp_path)) == n == len(states)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"expected a folder of .safetensors checkpoints, got .* with none; record"):
+        open_checkpoints(tmp_path / "empty")
+
+
+def test_planes_and_principal_directions_are_short_in_a_notebook_and_can_be_passed_on(tmp_path):
+    model = tiny.network()
+    pca = pca_directions(tiny.checkpoints(), model)
+    assert re.fullmatch(r"<PrincipalDirections of 8 tensors, [\d.]+% and [\d.]+% of the variance>", repr(pca))
+    plane = plane_through(model, tiny.network("b"), nn_with(model))
+    assert re.fullmatch(r"<Plane of 8 tensors, 3,842 entries, marks \{.*\}>", repr(plane))
+    options = {"resolution": 2, "progress": False}
+    surface = loss_surface(model, tiny.loader(), directions=pca, **options)
+    told = {k: surface.attrs[k] for k in ("directions", "explained_variance_ratio")}
+    assert told == {"directions": "pca", "explained_variance_ratio": pca.explained_variance_ratio.tolist()}
+    xarray.testing.assert_equal(surface, loss_surface(model, tiny.loader(), directions=pca.directions, **options))
+    for directions, delta in ((pca, pca.directions[0]), (plane, plane.delta)):
+        save(surface, tmp_path / "a.nc", directions=directions)
+        found = load_directions(tmp_path / "a.nc", model)[0]
+        assert all(torch.equal(found[name], part) for name, part in delta.items())
+
+
+def nn_with(model):
+    """A third model, on no line with the others."""
+    torch.manual_seed(3)
+    third = tiny.network()
+    for parameter in third.parameters():
+        parameter.data += torch.randn_like(parameter)
+    return third
+
+
+def test_a_model_is_no_point():
+    model = tiny.network()
+    with pytest.raises(TypeError, match=r"expected a point as a dict .*, got Sequential; of a model, pass model.state"):
+        project(model, random_plane(parameters_of(model), 0))

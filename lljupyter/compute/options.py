@@ -25,6 +25,7 @@ from lljupyter.engine.quantities import LossFunction
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.trajectory import PrincipalDirections
 
 if TYPE_CHECKING:
     import xarray
@@ -91,9 +92,9 @@ class Surface(Drawn, total=False):
         over: The parameters that the Hessian is over: "weights", those with more than one axis, as in the paper's
             figures, or "all".
         tol: Residual of an eigenvalue, as a share of it, below which it is known well enough.
-        directions: ``(delta, eta)``, two dicts of parameter name to tensor, or a ``Plane``; used as they are, ``norm``,
-            ``ignore`` and ``seed`` do not apply then. None draws Gaussian directions from ``seed``, or takes the
-            principal directions of ``trajectory``.
+        directions: ``(delta, eta)``, two dicts of parameter name to tensor, what ``pca_directions`` returned, or a
+            ``Plane``; used as they are, ``norm``, ``ignore`` and ``seed`` do not apply then. None draws Gaussian
+            directions from ``seed``, or takes the principal directions of ``trajectory``.
         orthogonalize: Whether to take from eta its part along delta.
         resolution: Points along both axes, or ``(n_alpha, n_beta)``. An odd number has the center on the grid.
         alpha: Range along delta, ends included; ``(x, x)`` with resolution 1 is that one point. None: (-1, 1), or
@@ -110,7 +111,7 @@ class Surface(Drawn, total=False):
 
     over: Hessians
     tol: float
-    directions: Directions | Plane | None
+    directions: Directions | PrincipalDirections | Plane | None
     orthogonalize: bool
     resolution: int | Sequence[int]
     alpha: Range | None

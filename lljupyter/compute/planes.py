@@ -12,15 +12,18 @@ from lljupyter.engine.evaluator import Evaluator
 from lljupyter.geometry.directions import orthogonalize
 from lljupyter.geometry.parameters import Parameters, check_direction, hash_tensors, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.trajectory import PrincipalDirections
 
 Directions = tuple[Parameters, Parameters]
 
 
-def checked_plane(directions: Directions | Plane | None, model: nn.Module, batchnorm: BatchNorm) -> Plane | None:
+def checked_plane(
+    directions: Directions | PrincipalDirections | Plane | None, model: nn.Module, batchnorm: BatchNorm
+) -> Plane | None:
     """Checks given directions against the model, and copies them.
 
     Args:
-        directions: ``(delta, eta)``, a plane around the model, or None.
+        directions: ``(delta, eta)``, what ``pca_directions`` returned, a plane around the model, or None.
         model: The model.
         batchnorm: Directions over states and "interpolate" need each other.
 
@@ -28,6 +31,7 @@ def checked_plane(directions: Directions | Plane | None, model: nn.Module, batch
         TypeError: If the directions are neither a pair nor a plane.
         ValueError: If they do not fit the model or ``batchnorm``.
     """
+    directions = directions.directions if isinstance(directions, PrincipalDirections) else directions
     plane = directions if isinstance(directions, Plane) else None
     pair = (plane.delta, plane.eta) if plane else directions
     if pair is not None and (not isinstance(pair, (tuple, list)) or len(pair) != 2):

@@ -27,7 +27,7 @@ from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
 from lljupyter.geometry.parameters import check_finite, parameters_of, unwrapped
 from lljupyter.geometry.plane import Plane, random_plane
-from lljupyter.geometry.trajectory import ProjectedPath, pca_directions, project_trajectory
+from lljupyter.geometry.trajectory import PrincipalDirections, ProjectedPath, pca_directions, project_trajectory
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -56,7 +56,7 @@ def prepare(
     model: nn.Module,
     loader: Loader,
     *,
-    directions: Directions | Plane | None = None,
+    directions: Directions | PrincipalDirections | Plane | None = None,
     norm: Norm | None = "filter",
     ignore: Ignore | None = "biasbn",
     seed: int = 0,
@@ -102,6 +102,8 @@ def prepare(
     how: dict[str, Any] = {"norm": str(norm).lower(), "ignore": str(ignore).lower()}
     if given is not None:
         how = {"directions": "given"} if earlier is None else earlier.recipe()
+        if earlier is None and isinstance(directions, PrincipalDirections):
+            how = {"directions": "pca", "explained_variance_ratio": directions.explained_variance_ratio.tolist()}
     elif seeded:
         how = {"directions": "random", **how}
     else:

@@ -19,6 +19,7 @@ from lljupyter.geometry.direction_files import load_directions
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.trajectory import PrincipalDirections
 from lljupyter.surface.files import load
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Earlier(NamedTuple):
     """
 
     dataset: xarray.Dataset
-    directions: Directions | Plane | None
+    directions: Directions | PrincipalDirections | Plane | None
 
     def options(self) -> tuple[Norm | None, Ignore | None, int, bool]:
         """Returns norm, ignore, seed (which only random directions depend on) and orthogonalize."""
@@ -55,7 +56,9 @@ class Earlier(NamedTuple):
         return {name: self.dataset.attrs[name] for name in HOW if name in self.dataset.attrs}
 
 
-def earlier_surface(resume: Resume, model: nn.Module, directions: Directions | Plane | None) -> Earlier:
+def earlier_surface(
+    resume: Resume, model: nn.Module, directions: Directions | PrincipalDirections | Plane | None
+) -> Earlier:
     """Reads a surface to go on with, and checks that it is one of this model.
 
     Args:

@@ -109,7 +109,10 @@ class Evaluator:
         home = device_of(model)
         self.device = home if device is None else available_device(device)
         self.measures = measures_for(loss_fn, self.device)
-        read = {prefix: read_batches(part, self.device, max_samples) for prefix, part in _by_prefix(loader).items()}
+        read = {}
+        for prefix, part in _by_prefix(loader).items():
+            with naming_loader(prefix):
+                read[prefix] = read_batches(part, self.device, max_samples)
         self.batches = [batch for batches in read.values() for batch in batches]
         self._prefixes = [prefix for prefix, batches in read.items() for _ in batches]
         self.n_samples = sum(batch.n for batch in self.batches)
@@ -354,12 +357,28 @@ def naming(place: str) -> Iterator[None]:
         raise RuntimeError(f"evaluating {place} failed: {type(error).__name__}: {error}") from error
 
 
+@contextmanager
+def naming_loader(prefix: str) -> Iterator[None]:
+    """Tells which of several loaders can't be read."""
+    try:
+        yield
+    except ValueError as error:
+        if not prefix:
+            raise
+        raise ValueError(f"the loader {prefix.removesuffix('_')!r}: {error}") from error
+
+
 def _by_prefix(loader: Loader) -> dict[str, Iterable[Any]]:
     if not isinstance(loader, Mapping):
         return {"": loader}
     if not loader or not all(isinstance(name, str) and name.isidentifier() for name in loader):
         raise ValueError(
             f"expected loaders with names, got the keys {list(loader)[:6]}; try {{'train': loader, 'test': other}}"
+        )
+    if "trajectory" in loader:
+        raise ValueError(
+            "expected loaders of other names than 'trajectory', got one: what is measured at checkpoints has it; "
+            "try 'train'"
         )
     return {f"{name}_": part for name, part in loader.items()}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -45,7 +46,7 @@ class TrajectoryRecorder:
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If a number is out of range, the folder holds checkpoints of another model, or (without ``start``)
-            the model is not at the last one.
+            the model is not at the last one; on entry, if another recorder wrote to the folder meanwhile.
         OSError: If a checkpoint could not be written; from a thread, when the next one is due or on leaving.
 
     Example:
@@ -88,17 +89,25 @@ class TrajectoryRecorder:
         self._hook: Any = None
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
-        recorded = sorted(int(file.stem[5:]) for file in self.path.glob("step-*.safetensors"))
+        recorded = self._recorded()
         if recorded:
             self._check(self.path / PATTERN.format(recorded[-1]), start is None)
         self.step = start if start is not None else (recorded[-1] if recorded else 0)
         self._last = -1
-        self._stale = [step for step in recorded if step > self.step]
+        self._found: list[int] | None = recorded  # until it is entered
 
     def __enter__(self) -> TrajectoryRecorder:
-        for step in self._stale:
-            (self.path / PATTERN.format(step)).unlink(missing_ok=True)
-        self._stale = []
+        if self._hook is not None:
+            raise RuntimeError("expected a recorder that is not recording yet, got one within itself; enter it once")
+        if self._found is not None and self._recorded() != self._found:
+            raise ValueError(
+                f"expected {self.path} as it was when the recorder was made, got checkpoints that another one wrote; "
+                "choose a folder of its own for every run"
+            )
+        for step in self._found or ():
+            if step > self.step:
+                (self.path / PATTERN.format(step)).unlink(missing_ok=True)
+        self._found = None
         self._write()
         self._hook = self._optimizer.register_step_post_hook(self._stepped)
         return self
@@ -107,6 +116,7 @@ class TrajectoryRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._hook.remove()
+        self._hook = None
         if self._last != self.step and kind is None:
             self._write()
         try:
@@ -154,14 +164,25 @@ class TrajectoryRecorder:
         if error is not None:
             raise error
 
+    def _recorded(self) -> list[int]:
+        """Returns the steps that the folder has checkpoints of."""
+        found = (re.fullmatch(r"step-(\d+)\.safetensors", file.name) for file in self.path.glob("step-*.safetensors"))
+        return sorted(int(match[1]) for match in found if match)
+
     def _check(self, file: Path, goes_on: bool) -> None:
         states = states_of(self._model)
-        with safe_open(file, framework="pt") as recorded:
-            shapes = {name: tuple(recorded.get_slice(name).get_shape()) for name in recorded.keys()}  # noqa: SIM118
-            same = shapes.keys() == states.keys() and all(
-                hash_tensors([("", recorded.get_tensor(name))]) == hash_tensors([("", tensor)])
-                for name, tensor in states.items()
-            )
+        try:
+            with safe_open(file, framework="pt") as recorded:
+                shapes = {name: tuple(recorded.get_slice(name).get_shape()) for name in recorded.keys()}  # noqa: SIM118
+                same = shapes.keys() == states.keys() and all(
+                    hash_tensors([("", recorded.get_tensor(name))]) == hash_tensors([("", tensor)])
+                    for name, tensor in states.items()
+                )
+        except SafetensorError as error:
+            raise ValueError(
+                f"expected a whole checkpoint in {file}, got one that is cut short or damaged ({error}); "
+                "remove it, or choose another folder"
+            ) from error
         expected = {name: tuple(tensor.shape) for name, tensor in states.items()}
         if shapes != expected:
             different = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
@@ -188,4 +209,20 @@ def _away(states: dict[str, Tensor]) -> bool:
 def _save(path: Path, states: dict[str, Tensor], metadata: dict[str, str]) -> None:
     # Not flushed to the disk: a crash of the process leaves no torn file, and training does not wait.
     with atomic(path, durable=False) as temporary:
-        save_file(states, temporary, metadata)
+        try:
+            save_file(_apart(states), temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(
+                f"expected to write {path}, got: {error}; check the folder and the room on the disk"
+            ) from error
+
+
+def _apart(states: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns tensors of which no two share memory, as a buffer may with a parameter: the format refuses these."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in states.items():
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return apart

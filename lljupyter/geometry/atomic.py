@@ -22,8 +22,11 @@ def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Pa
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    temporary.touch()
+    mode = temporary.stat().st_mode  # as the umask says; some libraries write files that only their owner may read
     try:
         yield temporary
+        temporary.chmod(mode)
         if durable:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())

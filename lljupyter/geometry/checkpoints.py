@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from lljupyter.geometry.parameters import Parameters
@@ -73,10 +73,15 @@ class Checkpoint:
         elif self._tensors is not None and own is not None and isinstance(self._tensors[own], Tensor):
             view = self._tensors[own].detach()
             shape = tuple(view.shape)
+        if own is None:
+            raise ValueError(
+                f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got none of that name "
+                f"among {sorted(self._names())[:4]}; use the checkpoints of the same model, its state dict itself"
+            )
         if shape != tuple(theta.shape):
             raise ValueError(
                 f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got "
-                f"{'none of that name' if shape is None else shape}; use the checkpoints of the same model"
+                f"{'no tensor' if shape is None else shape}; use the checkpoints of the same model"
             )
         if piece:
             return view[piece]  # type: ignore[no-any-return]
@@ -119,8 +124,10 @@ class Checkpoint:
             if self._path.suffix == ".safetensors":
                 self._file = safe_open(self._path, framework="pt")
                 return
-            content = torch.load(self._path, map_location="cpu", weights_only=True, mmap=True)
-        except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+            # Files of before PyTorch 1.6 are no zip archives and can't be mapped.
+            mapped = zipfile.is_zipfile(self._path)
+            content = torch.load(self._path, map_location="cpu", weights_only=True, mmap=mapped)
+        except Exception as error:  # for a file of another kind PyTorch raises a dozen kinds
             raise ValueError(
                 f"expected a readable checkpoint, got {self._path} ({type(error).__name__}: {error}); "
                 "pass .safetensors files, or those that torch.save(model.state_dict(), path) writes"
@@ -142,7 +149,14 @@ def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:
     """
     if isinstance(trajectory, (str, os.PathLike)):
         folder = Path(trajectory)
-        trajectory = sorted(folder.glob("*.safetensors"))
+        if not folder.is_dir():
+            kind = "no folder" if folder.exists() else "missing"
+            raise ValueError(
+                f"expected a folder of .safetensors checkpoints, got {folder}, which is {kind}; "
+                "check the path, or pass a list of files"
+            )
+        # Directions that were saved with a surface may lie beside them.
+        trajectory = [p for p in sorted(folder.glob("*.safetensors")) if not p.name.endswith(".directions.safetensors")]
         if not trajectory:
             raise ValueError(
                 f"expected a folder of .safetensors checkpoints, got {folder} with none; "

@@ -59,7 +59,7 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
         path = beside(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"expected directions in {path}, got no such file; pass them as directions=..., "
+            f"expected directions in {path}, got no such file; pass them as directions=... (direction=... for a line), "
             "or save the surface with them: save(dataset, path, directions=(delta, eta))"
         )
     model = unwrapped(model)

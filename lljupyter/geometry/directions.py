@@ -119,8 +119,20 @@ def between(model_a: nn.Module, model_b: nn.Module, over: Over = "parameters") -
     """
     if over not in get_args(Over):
         raise ValueError(f"expected over as 'parameters' or 'states', got {over!r}; 'states' includes BatchNorm's")
+    for model in (model_a, model_b):
+        if not isinstance(model, nn.Module):
+            raise TypeError(
+                f"expected two models as torch.nn.Modules, got {type(model).__name__}; "
+                "load a state dict into a copy of the model: copy.deepcopy(model).load_state_dict(states)"
+            )
     a, b = (parameters_of(m) if over == "parameters" else states_of(m) for m in (model_a, model_b))
-    check_direction(b, a, "model_b", finite=False)
+    unlike = sorted(name for name in {*a, *b} if name not in a or name not in b or a[name].shape != b[name].shape)
+    if unlike:
+        shapes = [tuple(m[unlike[0]].shape) if unlike[0] in m else "none" for m in (a, b)]
+        raise ValueError(
+            f"expected models with the same names and shapes, got {shapes[0]} and {shapes[1]} for {unlike[0]!r}; "
+            "pass two models of one architecture"
+        )
     # What is equal does not move, even where it is infinite, as the masks of some attention layers are.
     pairs = ((name, theta, b[name].to(theta)) for name, theta in a.items())
     return {name: torch.where(theta == other, torch.zeros_like(theta), other - theta) for name, theta, other in pairs}

@@ -40,6 +40,10 @@ class Plane:
         check_direction(self.delta, self.center, "delta")
         check_direction(self.eta, self.center, "eta")
 
+    def __repr__(self) -> str:
+        n_entries = sum(theta.numel() for theta in self.center.values())
+        return f"<Plane of {len(self.center)} tensors, {n_entries:,} entries, marks {dict(self.marks)}>"
+
     def at(self, alpha: float, beta: float) -> dict[str, Tensor]:
         """Returns the parameters at a point of the plane, as new tensors.
 
@@ -74,7 +78,9 @@ def random_plane(
 def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, over: Over = "parameters") -> Plane:
     """Returns the plane through three models, with orthonormal directions: coordinates are distances.
 
-    delta points from a to b; eta is orthogonal to it, towards c.
+    delta points from a to b; eta is orthogonal to it, towards c. With BatchNorm, a plane over parameters has the
+    running statistics of a everywhere, so that b and c are not the models as they are: for these, pass
+    ``over="states"`` and compute the surface with ``batchnorm="interpolate"``.
 
     Args:
         model_a: The center, at (0, 0): the model that ``loss_surface`` is called with. Not changed.
@@ -90,6 +96,10 @@ def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, ov
     """
     center = parameters_of(model_a) if over == "parameters" else states_of(model_a)
     to_b, to_c = between(model_a, model_b, over), between(model_a, model_c, over)
+    if not any(bool(part.any()) for part in to_b.values()):
+        raise ValueError(
+            "expected three different models, got the same weights in model_a and model_b; pass another one"
+        )
     upwards = orthogonalize(to_c, to_b)
     x, y = inner(to_b, to_b) ** 0.5, inner(upwards, upwards) ** 0.5
     delta, eta = ({n: part / length for n, part in d.items()} for d, length in ((to_b, x), (upwards, y)))

@@ -32,6 +32,12 @@ class PrincipalDirections(NamedTuple):
     directions: tuple[dict[str, Tensor], dict[str, Tensor]]
     explained_variance_ratio: Floats
 
+    def __repr__(self) -> str:
+        first, second = self.explained_variance_ratio
+        return (
+            f"<PrincipalDirections of {len(self.directions[0])} tensors, {first:.1%} and {second:.1%} of the variance>"
+        )
+
 
 class Projection(NamedTuple):
     """A point projected onto a plane: its coordinates, and the share of its distance from the center outside it."""
@@ -167,12 +173,18 @@ def project(point: Parameters, plane: Plane) -> Projection:
         ``(alpha, beta, outside)``; outside is the distance from the plane divided by that from the center, 0 to 1.
 
     Raises:
+        TypeError: If the point is no dict.
         ValueError: If the point does not fit the plane, or delta and eta are parallel.
 
     Source:
         Li et al. 2018, section 7.2. Differs from the authors' code, whose inner products are right for orthonormal
         directions only.
     """
+    if not isinstance(point, Mapping):
+        raise TypeError(
+            f"expected a point as a dict of parameter name to tensor, got {type(point).__name__}; "
+            "of a model, pass model.state_dict()"
+        )
     path = project_trajectory([Checkpoint(point, "point")], plane)
     return Projection(float(path.alpha[0]), float(path.beta[0]), float(path.outside[0]))
 

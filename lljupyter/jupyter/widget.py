@@ -239,7 +239,10 @@ class LandscapeWidget(Landscape):
             n_alpha, n_beta = resolution_pair(value)
             return len(axis(self.alpha, n_alpha, "alpha")), len(axis(self.beta, n_beta, "beta"))
         if not self._seeded and value != self.seed:
-            raise ValueError("expected random directions to change their seed, got given ones; pass directions=None")
+            raise ValueError(
+                "expected random directions to change their seed, got given ones or those of a trajectory; "
+                "make a widget without directions and trajectory"
+            )
         return check_seed(value)
 
     def _on_control(self, change: Any) -> None:

@@ -34,22 +34,37 @@ def save(
     """Writes a surface or a line, in the format that the suffix of the path says. The file is whole or not there.
 
     ``.nc`` is netCDF with all variables and the whole recipe, for ``load``. ``.h5`` is the layout of the authors' code
-    (``train_loss[i, j]`` at ``xcoordinates[i]``, ``ycoordinates[j]``, accuracy in percent, -1 where not evaluated).
+    (``train_loss[i, j]`` at ``xcoordinates[i]``, ``ycoordinates[j]``, accuracy in percent, -1 where not
+    evaluated, so that a loss of exactly -1 is read back as not evaluated).
     ``.vts`` and ``.vtp`` are meshes that ParaView opens.
 
     Args:
         dataset: What ``loss_surface`` or ``loss_line`` returned, or ``w.surface``; complete or not.
         path: Where to write.
-        directions: ``(delta, eta)``, parameter dicts, kept with the surface: beside a ``.nc`` file as
-            ``<name>.directions.safetensors``, within an ``.h5`` file. Random ones have their seed.
+        directions: ``(delta, eta)``, parameter dicts, a ``Plane`` or what ``pca_directions`` returned, kept with the
+            surface: beside a ``.nc`` file as ``<name>.directions.safetensors``, within an ``.h5`` file. Random ones
+            have their seed.
         quantity: For ParaView: what is the height.
         log: For ParaView: draw log(z + 0.1), as the authors do.
         zmax: For ParaView: cut the height off there, before the logarithm.
 
     Raises:
+        TypeError: If it is no Dataset, or no path.
         ValueError: If the suffix is unknown, or the Dataset does not fit the format.
     """
-    path = Path(path)
+    if not hasattr(dataset, "data_vars"):
+        raise TypeError(
+            f"expected a Dataset to save, got {type(dataset).__name__}; pass what loss_surface returned, or w.surface"
+        )
+    if "evaluated" not in dataset:
+        raise ValueError(
+            f"expected a surface or a line to save, got {list(dataset.data_vars)} without 'evaluated'; "
+            "pass what loss_surface returned, whole"
+        )
+    directions = getattr(directions, "directions", directions)  # those that pca_directions returned
+    if hasattr(directions, "delta"):
+        directions = directions.delta, directions.eta  # a plane
+    path = _checked_path(path)
     if path.suffix == ".nc":
         _write_netcdf(dataset, path)
         if directions is not None:
@@ -77,10 +92,11 @@ def load(path: str | os.PathLike[str]) -> xarray.Dataset:
         (beta, alpha), or (alpha,) for a line; "train_loss" and "test_loss" where it has both.
 
     Raises:
+        TypeError: If it is no path.
         FileNotFoundError: If there is no such file.
         ValueError: If the file is cut short, was changed, is of a newer version or of another kind.
     """
-    path = Path(path)
+    path = _checked_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a saved surface, got {path}, which is not there; check the path")
     if path.suffix == ".h5":
@@ -88,6 +104,17 @@ def load(path: str | os.PathLike[str]) -> xarray.Dataset:
     if path.suffix != ".nc":
         raise ValueError(f"expected a .nc or .h5 file, got {path}; save(dataset, 'name.nc') writes one")
     return _read_netcdf(path)
+
+
+def _checked_path(path: str | os.PathLike[str]) -> Path:
+    """Returns a path as one.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"expected the path of a file, got {path!r}; try 'surface.nc'")
+    return Path(path)
 
 
 def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
