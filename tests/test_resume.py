@@ -154,7 +154,7 @@ def test_a_surface_that_does_not_belong_is_not_resumed(tmp_path):
     reduced = surface.assign_attrs(precision="auto")
     with pytest.raises(ValueError, match="expected a result with precision = 'float32' to resume, got one with 'auto'"):
         resume(resume=reduced)
-    assert "precision" not in surface.attrs  # that of the model then, whatever it is
+    assert surface.attrs["precision"] == "float32"  # that of the model
     with pytest.raises(ValueError, match="expected a result with 'train_loss' to resume, got"):
         resume(data={"train": tiny.loader()})
     with pytest.raises(ValueError, match=r"expected a surface on the dimensions \(beta, alpha\) to resume, got"):
@@ -189,6 +189,18 @@ def test_directions_of_another_surface_that_lie_beside_the_file_are_refused(tmp_
         save(partly(found, 3), tmp_path / "one.nc", directions=directions if kept else None)
     with pytest.raises(ValueError, match=r"expected a result with directions_fingerprint = .* to resume, got one with"):
         loss_surface(model, tiny.loader(), resume=tmp_path / "one.nc", **QUIET)
+
+
+def test_surfaces_of_every_precision_are_resumed():
+    model, data = tiny.network().double(), [(x.double(), y) for x, y in tiny.loader()]
+    whole = loss_surface(model, data, resolution=3, evaluation="plain", **QUIET)
+    assert whole.attrs["precision"] == "float64"
+    options = {"evaluation": "plain", **QUIET}
+    xarray.testing.assert_equal(loss_surface(model, data, resume=partly(whole, 4), **options), whole)
+    reduced = partly(whole, 4).assign_attrs(precision="bfloat16")
+    assert loss_surface(model, data, resume=reduced, precision="auto", **options).evaluated.all()
+    with pytest.raises(ValueError, match="expected a result with precision = 'float32' to resume, got one with 'auto'"):
+        loss_surface(model, data, resume=reduced, **options)
 
 
 def test_points_that_are_other_ones_now_are_refused(tmp_path):

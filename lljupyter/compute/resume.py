@@ -150,7 +150,11 @@ def take_over(dataset: xarray.Dataset, session: Session, measuring: Measuring, p
             BatchNorm or another precision.
         RuntimeError: If the model fails at the point.
     """
-    told, ours = ({"precision": "float32", **recipe} for recipe in (dataset.attrs, session.recipe))
+    # Attributes name the precision that was taken; it is the option that has to be the same.
+    told, ours = (
+        {**recipe, "precision": "auto" if recipe.get("precision") in ("auto", "bfloat16") else "float32"}
+        for recipe in (dataset.attrs, session.recipe)
+    )
     names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
     for name in (*names, "hessian_over", "hessian_n_samples"):
         before, now = told.get(name), ours.get(name)
@@ -178,7 +182,7 @@ def take_over(dataset: xarray.Dataset, session: Session, measuring: Measuring, p
     session.restore(known, surface["evaluated"].values)
     session.carry(dataset)
     # How those points were evaluated, until others are.
-    session.note({name: told[name] for name in told if name.startswith("evaluation") or name == "precision_error"})
+    session.note({k: v for k, v in dataset.attrs.items() if k.startswith(("evaluation", "precision"))})
     if session.further:
         found = {name: values[name] for name in session.further}
         session.restore(found, np.isfinite(found["hvps"]), stage=1)
