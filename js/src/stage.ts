@@ -68,7 +68,7 @@ export interface Stage {
 }
 
 /** A picture that was drawn in a hurry is drawn well after this time without another one. */
-const REFINE_MS = 350;
+const REFINE_MS = 900;
 
 const plotName = (field: Field, view: ViewName): PlotName => {
   if (field.nAlpha === 1 && field.nBeta === 1) return "point";

@@ -65,6 +65,8 @@ function drawMarks(ctx: CanvasRenderingContext2D, { field, marks }: Scene, drawn
 /** A frame that sharpens the picture moves it there within this time; frames that come faster than QUIET_MS are motion enough. */
 const MOVE_MS = 160;
 const QUIET_MS = 300;
+/** Where the processor draws, pictures that follow within this time of another are drawn in a hurry: a computation sends two a second. */
+const HURRY_MS = 800;
 
 const isSameView = (a: Field, b: Field): boolean =>
   a.quantity === b.quantity && a.scale === b.scale && `${a.alpha} ${a.beta}` === `${b.alpha} ${b.beta}`;
@@ -118,7 +120,7 @@ export function makeSurfacePlot(camera: Camera): Plot {
       drawPanes(ctx, scene, projection, mesh.half);
       // Smooth edges take the processor twice as long; while pictures follow each other it leaves them out.
       const now = performance.now();
-      rough = sharedGL()?.slow === true && now - last < QUIET_MS && !scene.kept;
+      rough = sharedGL()?.slow === true && now - last < HURRY_MS && !scene.kept;
       last = now;
       if (!renderer.draw(ctx, scene, shown, projection, rough)) return false;
       const { places, tags } = path ? drawPath(ctx, scene, path, drawn.place) : { places: [], tags: [] };
