@@ -481,7 +481,6 @@ def test_the_engine_steps_back_and_never_before_a_process_that_stepped_back_furt
 import os, sys, threading
 sys.path[:0] = {paths!r}
 os.nice(15)
-from lljupyter.engine import worker
 from reference import FakeEvaluator, fake_session
 found = []
 real = os.setpriority

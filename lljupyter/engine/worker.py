@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,6 +15,7 @@ from lljupyter.engine.choice import Choice
 from lljupyter.engine.curvature import CurvatureEvaluator
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths import Values
+from lljupyter.engine.priority import step_back
 from lljupyter.geometry.checkpoints import Checkpoint
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 # A chunk of points takes about this long: a command is answered within one.
 CHUNK_SECONDS = 0.05
-# How far the engine thread, and torch's threads that it starts, step back behind everything else (0 to 19).
-ENGINE_NICENESS = 10
 # On so many points whose values are known, other ways to evaluate are tried.
 N_KNOWN = 12
 
@@ -99,10 +95,7 @@ class Worker:
 
     def serve(self) -> None:
         """Works whenever there is something to do, until the session is closed."""
-        if sys.platform == "linux":  # where a thread has a priority of its own: other cells and the browser come first
-            thread = threading.get_native_id()
-            # Never forward, which only root may do, where the whole process has stepped back further.
-            os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), ENGINE_NICENESS))
+        step_back()
         while self._session.wait_for_work():
             try:
                 self.run()
