@@ -162,6 +162,12 @@ def test_the_projected_hessian_is_that_of_the_surface(point):
     np.testing.assert_allclose(found, [[aa, ab], [ab, bb]], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("loss_fn", [lambda o, t: float(CROSS(o, t)), lambda o, t: CROSS(o, t).detach()])
+def test_a_loss_that_can_not_be_differentiated_is_refused(loss_fn):
+    with pytest.raises(ValueError, match=r"expected a loss that torch can differentiate.*without \.item"):
+        map_of(loss_fn=loss_fn)
+
+
 def test_a_plane_of_another_network_is_refused():
     other = {"weight": torch.zeros(2)}
     with pytest.raises(ValueError, match="expected delta with the model's"):

@@ -258,7 +258,8 @@ class CurvatureEvaluator:
             try:
                 first = to_device(first, self.device)
                 per_sample = bytes_kept(self.parameters, self._outputs, self._measure, first) / first.n
-                Hessian(self.parameters, self._outputs, self._measure, [first], 1).product(self._noise)
+                hessian = Hessian(self.parameters, self._outputs, self._measure, [first], 1)
+                hessian.product(self._noise)
             except Exception as error:
                 raise ValueError(
                     f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
@@ -267,6 +268,11 @@ class CurvatureEvaluator:
             finally:
                 for theta in self.parameters.values():
                     theta.requires_grad_(False)
+        if not hessian.depends:
+            raise ValueError(
+                "expected a loss that torch can differentiate, got one that does not depend on the parameters (a number, "
+                "or a detached tensor); return a tensor computed from the outputs, without .item(), .detach() or no_grad"
+            )
         left, n_kept = KEPT_BUDGET * room, 0
         if self._joins:
             self._batches = resized(self._batches, max(1, min(LARGEST_BATCH, int(left / max(per_sample, 1)))))

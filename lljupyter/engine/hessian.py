@@ -30,6 +30,7 @@ class Hessian:
     Attributes:
         gradient: The gradient of the mean loss, shape (N,), flattened in the order of the parameters.
         loss: The mean loss.
+        depends: Whether the loss of any batch depends on the parameters, as far as torch can tell.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class Hessian:
         self._kept: list[list[Tensor | None]] = []
         self._others = list(batches[n_kept:])
         self._weight = total = 0.0
+        self.depends = False
         gradient: Tensor | None = None
         for index, batch in enumerate(batches):
             tick()
             totals, weights = self._totals(to_device(batch, device))
+            self.depends |= totals.requires_grad
             parts = self._differentiated(totals, keep=index < n_kept)
             total += float(totals.detach().double().sum())
             self._weight += float(weights.sum())

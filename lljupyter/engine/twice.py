@@ -18,7 +18,7 @@ def make_cheaper(model: nn.Module) -> None:
     """Changes how the convolutions and BatchNorm layers of a model in evaluation mode compute, not what.
 
     torch differentiates the gradient of a convolution through a convolution whose kernel is the size of an image, and
-    that of BatchNorm through a dozen operations (measured on a ResNet-20: 0.65 s against 0.45 s a product).
+    that of BatchNorm through a dozen operations.
 
     Args:
         model: A private copy in evaluation mode; its layers get another ``forward``.
