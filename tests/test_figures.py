@@ -158,6 +158,15 @@ def test_plotly_has_the_same_layers_and_no_upload():
     assert all(part["config"]["showSendToCloud"] is False for part in bundle.values() if isinstance(part, dict))
 
 
+@pytest.mark.parametrize("view", ["surface", "contour"])
+def test_plotly_leaves_the_path_out_where_it_is_not_shown(view):
+    named = [
+        [trace.name for trace in to_plotly(made_trajectory(), view=view, show_path=shown).data]
+        for shown in (True, False)
+    ]
+    assert [names.count("trajectory") for names in named] == [1, 0]
+
+
 def test_plotly_draws_contours_and_lines():
     contour, path, center = to_plotly(made_trajectory(), view="contour", levels=[1, 2, 3], colormap="gray").data
     np.testing.assert_array_equal(contour.z, made_trajectory().loss)

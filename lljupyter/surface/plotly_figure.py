@@ -127,7 +127,7 @@ def _add_surface(figure: go.Figure, shown: Drawn) -> None:
         )
     )
     dataset = shown.dataset
-    if f"trajectory_{height.name}" in dataset:
+    if f"trajectory_{height.name}" in dataset and shown.look["show_path"]:
         real = dataset[f"trajectory_{height.name}"].values
         with np.errstate(divide="ignore", invalid="ignore"):
             real = np.log10(real) if height.log else real
@@ -177,7 +177,7 @@ def _add_contour(figure: go.Figure, shown: Drawn) -> None:
             **spaced,
         )
     )
-    if "trajectory_alpha" in shown.dataset:
+    if "trajectory_alpha" in shown.dataset and shown.look["show_path"]:
         figure.add_trace(go.Scatter(**_path(shown.dataset, 2)))
     if shown.look["show_marks"]:
         named = {"center": (0.0, 0.0), **marks(shown.dataset)}
