@@ -270,8 +270,9 @@ class CurvatureEvaluator:
                     theta.requires_grad_(False)
         if not hessian.depends:
             raise ValueError(
-                "expected a loss that torch can differentiate, got one that does not depend on the parameters (a number, "
-                "or a detached tensor); return a tensor computed from the outputs, without .item(), .detach() or no_grad"
+                "expected a loss that torch can differentiate, got one that does not depend on the parameters "
+                "(a number or a detached tensor); return a tensor computed from the outputs, without .item(), "
+                ".detach() or no_grad"
             )
         left, n_kept = KEPT_BUDGET * room, 0
         if self._joins:

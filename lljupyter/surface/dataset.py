@@ -112,7 +112,8 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
         seeds: Whether there may be a dimension ``seed``, too, as ``repeats`` makes it.
 
     Returns:
-        The Dataset with both dimensions (and ``seed``), and the names of what can be drawn, ``loss`` first.
+        The Dataset with both dimensions (and ``seed``), and the names of what can be drawn, ``loss`` first, else
+        ``convexity``.
 
     Raises:
         TypeError: If it is no Dataset.
@@ -151,7 +152,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
             f"expected a Dataset with a quantity on (beta, alpha), got {list(dataset.data_vars)} on "
             f"{dict(dataset.sizes)}; loss_surface(model, loader) returns one"
         )
-    return dataset, sorted(names, key=lambda name: name != "loss")
+    return dataset, sorted(names, key=lambda name: {"loss": 0, "convexity": 1}.get(name, 2))
 
 
 def _with_axis(line: Any, axis: str) -> Any:

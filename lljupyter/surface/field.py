@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -166,12 +165,6 @@ def heights(levels: str | list[float], shown: Field, far: bool) -> list[float] |
     chosen = np.concatenate([PAPER, PAPER_FAR if far else []]) if levels == "paper" else np.asarray(levels)
     inside = chosen[(chosen > np.nanmin(shown.values)) & (chosen < np.nanmax(shown.values))]
     return [float(level) for level in np.unique(inside)]
-
-
-def marks(dataset: xarray.Dataset) -> dict[str, tuple[float, float]]:
-    """Returns the points that the plane names, such as the models it goes through."""
-    named: dict[str, tuple[float, float]] = json.loads(dataset.attrs.get("marks", "{}"))
-    return named
 
 
 def axis_names(dataset: xarray.Dataset) -> tuple[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 
-from lljupyter.surface.field import Drawn, marks
+from lljupyter.surface.field import Drawn
+from lljupyter.surface.frame import marks_of
 
 OUTLINE: list[Any] = [patheffects.withStroke(linewidth=3, foreground="#10121a")]
 
@@ -52,7 +53,7 @@ def draw_marks(axes: Any, shown: Drawn, lowest: bool = True) -> None:
         at = shown.alpha[column], shown.beta[row]
         axes.plot(*at, "x", color="white", markersize=6, markeredgewidth=1.6, path_effects=OUTLINE, zorder=7)
     axes.plot(0, 0, "o", color="white", markeredgecolor="#10121a", markersize=5, zorder=8)
-    for name, (alpha, beta) in marks(shown.dataset).items():
+    for name, (alpha, beta) in marks_of(shown.dataset.attrs).items():
         axes.plot(alpha, beta, "D", color="white", markeredgecolor="#10121a", markersize=5, zorder=8)
         text = axes.annotate(name, (alpha, beta), (5, 5), textcoords="offset points", fontsize=8, color="white")
         text.set_parse_math(False)

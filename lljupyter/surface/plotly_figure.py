@@ -18,9 +18,9 @@ from lljupyter.surface.field import (
     heights,
     is_share,
     kind_of,
-    marks,
     quantity_name,
 )
+from lljupyter.surface.frame import marks_of
 
 if TYPE_CHECKING:
     import xarray
@@ -180,7 +180,7 @@ def _add_contour(figure: go.Figure, shown: Drawn) -> None:
     if "trajectory_alpha" in shown.dataset and shown.look["show_path"]:
         figure.add_trace(go.Scatter(**_path(shown.dataset, 2)))
     if shown.look["show_marks"]:
-        named = {"center": (0.0, 0.0), **marks(shown.dataset)}
+        named = {"center": (0.0, 0.0), **marks_of(shown.dataset.attrs)}
         x, y = zip(*named.values(), strict=True)
         points = {"x": x, "y": y, "text": [escape(name) for name in named], "hoverinfo": "text+x+y"}
         figure.add_trace(go.Scatter(mode="markers", marker={**MARK, "size": 9}, **points))
