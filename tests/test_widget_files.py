@@ -73,7 +73,7 @@ def test_a_saved_widget_is_resumed(tmp_path):
     found = again.wait(PATIENCE)
     assert again.resolution == (5, 3)
     assert again.alpha == (float(whole.alpha[0]), float(whole.alpha[-1]))
-    xarray.testing.assert_equal(found, whole.drop_dims("checkpoint"))
+    xarray.testing.assert_equal(found, whole)
     again.close()
     seeded = LandscapeWidget(
         tiny.network(), small(), resume=loss_surface(tiny.network(), small(), seed=4, resolution=3)
