@@ -16,6 +16,7 @@ from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.shapes import note_shapes
 from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
+from lljupyter.engine.paths.tracing import trace_graph
 from lljupyter.engine.quantities import means_and_stderrs, measure_scores
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _steps(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
         raise ValueError("it has forward hooks")
     if not example.is_floating_point():
         raise ValueError("its inputs are no floating-point numbers")
-    graph = fx.symbolic_trace(model)
+    graph = trace_graph(model)
     note_shapes(graph, example)
     same: dict[fx.Node, str] = {}
     steps: list[Step] = []

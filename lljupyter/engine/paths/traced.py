@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from lljupyter.engine.paths.convolution import Convolution
 from lljupyter.engine.paths.shapes import note_shapes
+from lljupyter.engine.paths.tracing import trace_graph
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -62,7 +63,7 @@ def traced(model: nn.Module, example: Any) -> Trace:
     private = copy.deepcopy(model)
     tensors = (*private.named_parameters(), *private.named_buffers())
     names = {id(tensor): name for name, tensor in tensors if tensor.is_floating_point()}
-    graph = fx.symbolic_trace(private)
+    graph = trace_graph(private)
     inputs = example if isinstance(example, (list, tuple)) else (example,)
     note_shapes(graph, *inputs)
     metas = [node.meta.get("tensor_meta") for node in graph.graph.nodes]
