@@ -163,6 +163,7 @@ def test_error_names_the_point(bench):
     assert "(alpha, beta) = (" in text
     assert "ArithmeticError: the model broke" in text
     assert viewer.number("n-done") > 0
+    bench.execute("Model.breaks_at = None")
 
 
 def test_second_view_follows_the_first(bench):
