@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lljupyter.engine.paths import Evaluation, Path, Tick, Values
+from lljupyter.engine.paths import Evaluation, Path, Tick, Values, Wanted
 from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.plain import Plain
@@ -143,19 +143,11 @@ class Choice:
             tick: See ``Evaluator.evaluate``; what it raises leaves the candidate to be tried again.
         """
         candidate = self._left[0]
-        given_up: list[BaseException] = []
-
-        def watched() -> None:
-            try:
-                tick()
-            except BaseException as error:
-                given_up.append(error)
-                raise
-
+        wanted = Wanted(tick)
         try:
-            seconds = self._timed(candidate, points, values, watched)
+            seconds = self._timed(candidate, points, values, wanted)
         except Exception as error:
-            if given_up:
+            if wanted.given_up:
                 raise
             label = candidate.name if self._built is None else self._built.label
             self._seconds[label] = f"{type(error).__name__}: {error}"[:200]

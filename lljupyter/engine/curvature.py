@@ -19,7 +19,7 @@ from lljupyter.engine.evaluator import Evaluator, naming
 from lljupyter.engine.hessian import Hessian, bytes_kept
 from lljupyter.engine.lanczos import Ends, extreme_eigenvalues
 from lljupyter.engine.model import call, plain_evaluation, private_copy
-from lljupyter.engine.paths import Values
+from lljupyter.engine.paths import Values, Wanted
 from lljupyter.engine.precision import exact_products
 from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.engine.twice import make_cheaper
@@ -293,21 +293,13 @@ def _columns(rows: list[list[float]]) -> Values:
 @contextmanager
 def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Tells where something failed, unless it is ``tick`` that gives the point up."""
-    given_up: list[BaseException] = []
-
-    def watched() -> None:
-        try:
-            tick()
-        except BaseException as error:
-            given_up.append(error)
-            raise
-
+    wanted = Wanted(tick)
     try:
         with naming(place):
-            yield watched
+            yield wanted
     except RuntimeError:
-        if given_up:
-            raise given_up[0] from None
+        if wanted.given_up:
+            raise wanted.given_up from None
         raise
 
 

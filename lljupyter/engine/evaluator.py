@@ -17,7 +17,7 @@ from lljupyter.engine.batches import Batch, copied, n_bytes, read_batches, split
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
-from lljupyter.engine.paths import Evaluation, Moving, Path, Tick, Values
+from lljupyter.engine.paths import Evaluation, Moving, Path, Tick, Values, Wanted
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.precision import Precision, check_precision, exact_products
 from lljupyter.engine.probe import probe
@@ -29,21 +29,6 @@ from lljupyter.geometry.plane import Plane
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5
 Loader = Iterable[Any] | Mapping[str, Iterable[Any]]
-
-
-class Wanted:
-    """A ``tick`` that remembers whether it gave the points up."""
-
-    def __init__(self, tick: Tick) -> None:
-        self._tick, self.given_up = tick, False
-
-    def __call__(self) -> None:
-        """Calls it."""
-        try:
-            self._tick()
-        except BaseException:
-            self.given_up = True
-            raise
 
 
 class Evaluator:

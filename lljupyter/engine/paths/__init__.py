@@ -16,6 +16,26 @@ Tick = Callable[[], None]
 Evaluation = Literal["fastest", "plain", "folded", "stacked", "graphs"]
 
 
+class Wanted:
+    """A ``tick`` that remembers what it raised to give the points up, to tell that from a failure.
+
+    Attributes:
+        given_up: What it raised, or None.
+    """
+
+    def __init__(self, tick: Tick) -> None:
+        self._tick = tick
+        self.given_up: BaseException | None = None
+
+    def __call__(self) -> None:
+        """Calls it."""
+        try:
+            self._tick()
+        except BaseException as error:
+            self.given_up = error
+            raise
+
+
 class Path(Protocol):
     """One way to evaluate points of a plane.
 
