@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lljupyter import TrajectoryRecorder
 from lljupyter.geometry.checkpoints import open_checkpoints
 from lljupyter.zoo import digits, resnet, score, train
-from lljupyter.zoo.training import augmented
+from lljupyter.zoo.batches import augmented
 
 
 def small(seed: int = 0, **switches) -> nn.Module:
@@ -22,6 +24,14 @@ def small(seed: int = 0, **switches) -> nn.Module:
 def batches(n: int = 256, batch_size: int = 64) -> DataLoader:
     images, labels = digits().train.tensors
     return DataLoader(TensorDataset(images[:n], labels[:n]), batch_size, shuffle=True)
+
+
+@pytest.fixture
+def set_threads():
+    """Sets the number of threads, and puts it back after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 def state_of(model: nn.Module) -> torch.Tensor:
@@ -36,25 +46,55 @@ def test_a_few_epochs_learn_the_digits():
     assert not model.training
 
 
-def test_the_same_seed_gives_the_same_weights_with_any_number_of_threads():
-    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_threads(set_threads):
     states = []
     for number, seed in ((1, 0), (2, 0), (2, 1)):
         model = small(dropout=0.1)
-        torch.set_num_threads(number)
+        set_threads(number)
         train(model, batches(), epochs=2, augment=True, seed=seed, progress=False)
         assert torch.get_num_threads() == number
         states.append(state_of(model))
-    torch.set_num_threads(threads)
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
-    torch.random.set_rng_state(before)
 
 
-def test_the_global_generator_is_as_it_was():
-    model, before = small(), torch.random.get_rng_state()
-    train(model, batches(), epochs=1, augment=True, progress=False)
-    assert torch.equal(torch.random.get_rng_state(), before)
+def test_threads_are_as_many_as_asked_for(set_threads):
+    found = []
+
+    class Asking(nn.Flatten):
+        def forward(self, images):
+            found.append(torch.get_num_threads())
+            return super().forward(images)
+
+    set_threads(2)
+    for threads in (1, 3, None):
+        train(nn.Sequential(Asking(), nn.Linear(192, 10)), batches(64), epochs=1, threads=threads, progress=False)
+    assert found == [1, 3, 2]
+    assert torch.get_num_threads() == 2
+
+
+class Drawing(TensorDataset):
+    """Images with noise from the generators of Python and NumPy, as some transforms have it."""
+
+    def __getitem__(self, index):
+        image, label = super().__getitem__(index)
+        return image + random.random() + np.random.random(), label  # noqa: NPY002 the global generator
+
+
+def global_states() -> list:
+    return [torch.random.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()]  # noqa: NPY002
+
+
+def test_what_a_loader_draws_comes_from_the_seed_and_the_global_generators_are_as_they_were():
+    data = Drawing(*(tensor[:64] for tensor in digits().train.tensors))
+    losses = []
+    for seed in (0, 0, 1):
+        random.random()
+        np.random.random()  # noqa: NPY002
+        model, before = small(), global_states()
+        losses.append(float(train(model, DataLoader(data, 32), epochs=1, seed=seed, progress=False).loss[-1]))
+        assert global_states() == before
+    assert losses[0] == losses[1] != losses[2]
 
 
 @pytest.mark.parametrize("recipe", ["paper", "short"])
@@ -115,17 +155,79 @@ def test_score_is_the_mean_over_samples_and_changes_nothing():
     assert found.accuracy == pytest.approx(float((outputs.argmax(1) == labels[:130]).float().mean()))
 
 
+def test_scoring_keeps_the_mode_of_every_module_and_takes_any_precision():
+    model, (images, labels) = small().train().double(), digits().test.tensors
+    model.bn1.eval()  # frozen, as for fine-tuning
+    found = score(model, [(images[:50], labels[:50].to(torch.uint8))])
+    assert model.training
+    assert model.layer1.training
+    assert not model.bn1.training
+    with torch.no_grad():
+        outputs = model.eval()(images[:50].double())
+    assert found.loss == pytest.approx(float(nn.functional.cross_entropy(outputs, labels[:50])))
+
+
+class Interrupted(list):
+    """A list of batches, in the midst of which the user interrupts."""
+
+    def __iter__(self):
+        yield self[0]
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("precision", [None, "float64"])
+def test_an_interrupt_leaves_a_model_that_can_be_used(precision):
+    model, loader = small(), Interrupted(batches())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    start, before = state_of(model).clone(), torch.random.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, loader, optimizer=optimizer, precision=precision, progress=False)
+    assert not model.training
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    assert not torch.equal(state_of(model), start)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert 0 <= score(model, batches()).accuracy <= 1
+
+
+def test_progress_names_the_epochs_and_how_well_it_goes(capsys):
+    train(small(), batches(64), epochs=2, progress=False)
+    assert capsys.readouterr().err == ""
+    history = train(small(), batches(64), epochs=2)
+    assert "2/2 [00:00<00:00" in (shown := capsys.readouterr().err)
+    assert f"accuracy={float(history.accuracy[-1]):.3f}, loss={float(history.loss[-1]):.3g}" in shown
+
+
+def test_the_history_holds_means_over_samples():
+    images, labels = digits().train.tensors
+    parts = [(images[:50], labels[:50]), (images[50:60], labels[50:60])]  # of unequal size
+    model = small()
+    history = train(model, parts, epochs=1, lr=1e-12, weight_decay=0, progress=False)
+    model.train()
+    with torch.no_grad():
+        outputs = [model(part) for part, _ in parts]
+    losses = [float(nn.functional.cross_entropy(y, part[1])) for y, part in zip(outputs, parts, strict=True)]
+    assert float(history.loss[0]) == pytest.approx((50 * losses[0] + 10 * losses[1]) / 60, rel=1e-5)
+    hits = sum(int((y.argmax(1) == part[1]).sum()) for y, part in zip(outputs, parts, strict=True))
+    assert float(history.accuracy[0]) == hits / 60
+
+
 def test_augmented_images_are_shifted_or_mirrored_copies():
     torch.manual_seed(0)
-    images = torch.rand(50, 2, 6, 5) + 0.1
+    images = torch.rand(300, 2, 6, 5) + 0.1
     padded = nn.functional.pad(images, (4, 4, 4, 4))
-    kinds = set()
+    found = set()
     for index, image in enumerate(augmented(images)):
-        crops = [padded[index, :, down : down + 6, right : right + 5] for down in range(9) for right in range(9)]
-        straight = any(torch.equal(crop, image) for crop in crops)
-        assert straight or any(torch.equal(crop.flip(2), image) for crop in crops)
-        kinds.add(straight)
-    assert kinds == {False, True}
+        for down in range(9):
+            for right in range(9):
+                crop = padded[index, :, down : down + 6, right : right + 5]
+                found |= {
+                    (index, down, right, flip) for flip in (0, 1) if torch.equal(crop.flip(2) if flip else crop, image)
+                }
+    assert len(found) == 300
+    for axis, high in ((1, 9), (2, 9), (3, 2)):
+        counts = [sum(draw[axis] == value for draw in found) for value in range(high)]
+        assert min(counts) > 0.5 * 300 / high  # each shift about as often as every other
 
 
 def test_in_double_precision_rounding_does_not_grow():
@@ -150,6 +252,17 @@ def test_a_training_that_diverges_says_so():
         train(model, [(images * 1e30, labels)], lr=1e10, epochs=5, progress=False)
 
 
+class Stream(IterableDataset):
+    """Does not know how long it is."""
+
+    def __iter__(self):
+        yield IMAGES[0], 1
+
+
+IMAGES = torch.rand(2, 3, 8, 8)
+MIXED = nn.Sequential(nn.Flatten(), nn.Linear(192, 10), nn.Linear(10, 10).half())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -160,13 +273,65 @@ def test_a_training_that_diverges_says_so():
         ({"loader": []}, "expected a loader with at least one batch, got an empty one; check its dataset"),
         ({"optimizer": "adam"}, "expected a torch.optim.Optimizer, got str; None takes SGD"),
         ({"loader": iter([])}, "expected a loader that knows its number of batches, got list_iterator; pass a Data"),
+        (
+            {"loader": DataLoader(Stream())},
+            "expected a loader that knows its number of batches, got DataLoader; pass a",
+        ),
+        ({"loader": 3}, "expected a loader that knows its number of batches, got int; pass a DataLoader"),
+        ({"loader": ["ab"]}, r"expected batches of two tensors, \(images, labels\), got str of str; pass a DataLoader"),
+        ({"loader": [(IMAGES, [3, 4])]}, r"expected batches of two tensors, .*, got tuple of Tensor, list; pass"),
+        (
+            {"loader": [(IMAGES, IMAGES)]},
+            r"expected a class number for each image .* torch.float32 labels of shape \(2, 3",
+        ),
+        ({"loader": [(IMAGES, torch.tensor([1]))]}, r"expected a class number .* labels of shape \(1,\); pass a Data"),
+        ({"loader": [(IMAGES, torch.tensor([-1, 3]))]}, "expected class numbers from 0, got -1; leave samples"),
+        (
+            {"loader": [(IMAGES, torch.tensor([1, 10]))]},
+            "expected a model with a class .* up to 10, got 10 classes; build",
+        ),
+        (
+            {"loader": digits().train},
+            r"expected a class number .* images of shape \(3, 8, 8\) .*; pass a DataLoader over",
+        ),
+        ({"model": nn.Conv2d(3, 3, 1)}, r"expected class scores of shape \(64, classes\) .* got \(64, 3, 8, 8\); try"),
+        ({"model": nn.Flatten()}, "expected a model with parameters, got none in Flatten; try zoo.resnet"),
+        ({"model": small().requires_grad_(False)}, "expected a model with parameters to train, got all of them frozen"),
+        (
+            {"model": MIXED, "precision": "float64"},
+            "expected a model in one precision to train in float64, got .*float16",
+        ),
+        (
+            {"optimizer": torch.optim.SGD(small().parameters())},
+            "expected an optimizer of the model's parameters, got one",
+        ),
+        ({"lr": 0}, "expected lr as a finite number above 0, got 0; try 0.1"),
+        ({"lr": float("nan")}, "expected lr as a finite number above 0, got nan; try 0.1"),
+        ({"lr": "fast"}, "expected lr as a finite number above 0, got 'fast'; try 0.1"),
+        ({"weight_decay": -1}, "expected weight_decay as a finite number of at least 0, got -1; try 5e-4"),
+        ({"seed": None}, "expected seed as a whole number of at least 0, got None; try seed=0"),
+        ({"seed": 0.5}, "expected seed as a whole number of at least 0, got 0.5; try seed=0"),
+        ({"augment": "flip"}, "expected augment as True or False, got 'flip'; True moves and mirrors"),
+        ({"device": "warp"}, r"expected an available device, got 'warp' \(.*\); try device='cpu'"),
+        ({"device": "meta"}, r"expected an available device, got 'meta' \(it holds no values\); try device='cpu'"),
         ({"model": "resnet"}, r"expected a torch.nn.Module, got str; try zoo.resnet\(20\)"),
     ],
 )
 def test_wrong_arguments_are_refused_before_training(options, message):
     given = {"model": small(), "loader": batches(), **options}
+    model = given["model"]
+    before = state_of(model).clone() if isinstance(model, nn.Module) and list(model.parameters()) else None
     with pytest.raises((TypeError, ValueError), match=message):
         train(given.pop("model"), given.pop("loader"), progress=False, **given)
+    assert before is None or torch.equal(state_of(model), before)
+
+
+def test_images_of_another_shape_are_not_moved():
+    model = nn.Linear(3, 10)
+    with pytest.raises(
+        ValueError, match=r"expected images of shape .* to move and mirror, got \(2, 3\); pass augment=F"
+    ):
+        train(model, [(torch.rand(2, 3), torch.tensor([0, 1]))], augment=True, progress=False)
 
 
 def test_a_rate_beside_an_optimizer_is_refused():
@@ -179,3 +344,21 @@ def test_a_rate_beside_an_optimizer_is_refused():
 def test_nothing_to_score_is_refused():
     with pytest.raises(ValueError, match="expected a loader with at least one batch, got an empty one"):
         score(small(), [])
+
+
+@pytest.mark.parametrize(
+    ("model", "loader", "message"),
+    [
+        ("resnet", [], r"expected a torch.nn.Module, got str; try zoo.resnet\(20\)"),
+        (nn.ReLU(), [], "expected a model with parameters, got none in ReLU; try zoo.resnet"),
+        (small(), [IMAGES], "expected batches of two tensors, .*, got Tensor of Tensor; pass a DataLoader"),
+        (
+            small(num_classes=3),
+            batches(),
+            "expected a model with a class for each label up to 9, got 3 classes; build it",
+        ),
+    ],
+)
+def test_what_can_not_be_scored_is_refused(model, loader, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        score(model, loader)
