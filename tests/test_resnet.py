@@ -51,5 +51,5 @@ def test_other_depths_are_refused(depth):
 
 
 def test_no_classes_are_refused():
-    with pytest.raises(ValueError, match="expected at least 1 class, got num_classes=0; CIFAR-10 has 10"):
+    with pytest.raises(ValueError, match="expected num_classes as a whole number of at least 1, got 0; CIFAR-10"):
         resnet(20, 0)

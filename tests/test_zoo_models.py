@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lljupyter.zoo import alexnet, densenet, resnet, vgg, wide_resnet
 
@@ -95,11 +96,10 @@ def test_every_family_takes_every_switch(name, switches):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_selu_starts_with_variance_one_over_fan_in_and_drops_with_alpha_dropout(name):
+def test_selu_drops_with_alpha_dropout(name):
     model = SMALL[name](activation="selu", dropout=0.1)
-    weight = max((p.detach() for p in model.parameters() if p.dim() > 1), key=lambda p: p.numel())
-    assert float(weight.var() * weight[0].numel()) == pytest.approx(1, rel=0.3)
-    assert any(isinstance(module, nn.AlphaDropout) for module in model.modules())
+    assert {m.p for m in model.modules() if isinstance(m, nn.AlphaDropout)} == {0.1}
+    assert not any(isinstance(module, nn.Dropout) for module in model.modules())
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,108 @@ def test_a_block_with_zero_weights_passes_its_input_only_with_shortcuts(build):
             nn.init.zeros_(parameter)
         x = torch.rand(1, 16, 4, 4)
         assert torch.equal(block(x), x if on else torch.zeros_like(x))
+
+
+def settled(model: nn.Module) -> nn.Module:
+    """In double precision and evaluation mode, with running statistics and scales as after a training."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -1, 1)
+    return model.double().eval()
+
+
+def bn(x: torch.Tensor, layer: nn.BatchNorm2d) -> torch.Tensor:
+    scale = layer.weight / torch.sqrt(layer.running_var + 1e-5)
+    return (x - layer.running_mean[:, None, None]) * scale[:, None, None] + layer.bias[:, None, None]
+
+
+def conv(x: torch.Tensor, layer: nn.Conv2d, stride: int = 1) -> torch.Tensor:
+    return functional.conv2d(x, layer.weight, None, stride, layer.weight.shape[-1] // 2)
+
+
+@pytest.mark.parametrize("shortcut", ["projection", None])
+def test_a_residual_block_normalizes_after_convolutions_and_activates_the_sum(shortcut):
+    block = settled(resnet(8, shortcut=shortcut)).layer2[0]
+    x = torch.randn(2, 16, 7, 7, dtype=torch.float64)
+    expected = bn(conv(bn(conv(x, block.conv1, 2), block.bn1).relu(), block.conv2), block.bn2)
+    if shortcut:
+        expected = expected + bn(conv(x, block.shortcut[0], 2), block.shortcut[1])
+    torch.testing.assert_close(block(x), expected.relu())
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_a_wide_block_activates_before_convolutions_and_projects_the_activated_input(shortcuts):
+    model = settled(wide_resnet(10, 2, shortcuts=shortcuts))
+    block, x = model.layer2[0], torch.randn(2, 32, 7, 7, dtype=torch.float64)
+    activated = bn(x, block.bn1).relu()
+    expected = conv(bn(conv(activated, block.conv1, 2), block.bn2).relu(), block.conv2)
+    if shortcuts:
+        expected = expected + conv(activated, block.shortcut, 2)
+    torch.testing.assert_close(block(x), expected)
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    last = model.layer3(model.layer2(model.layer1(conv(images, model.conv1))))
+    torch.testing.assert_close(model(images), model.linear(bn(last, model.bn).relu().mean((2, 3))))
+
+
+def test_a_dense_layer_appends_channels_and_a_transition_halves_channels_and_pixels():
+    model = settled(densenet(16, growth=4))
+    x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
+    layer = model.stages[0]
+    y = conv(bn(conv(bn(x, layer.bn1).relu(), layer.conv1), layer.bn2).relu(), layer.conv2)
+    torch.testing.assert_close(layer(x), torch.cat([x, y], 1))
+    transition, x = model.stages[2], torch.randn(2, 16, 6, 6, dtype=torch.float64)
+    y = conv(bn(x, transition.bn).relu(), transition.conv)
+    assert y.shape[1] == 8
+    torch.testing.assert_close(transition(x), y.reshape(2, 8, 3, 2, 3, 2).mean((3, 5)))
+
+
+@pytest.mark.parametrize(
+    ("model", "order"),
+    [
+        (vgg(9), "cbrcbrp cbrcbrp cbrcbrcbrp lbr l"),
+        (vgg(9, batchnorm=False, dropout=0.5), "crcrp crcrp crcrcrp dlr dl"),
+        (vgg(16, width=4), "cbrcbrp cbrcbrp cbrcbrcbrp cbrcbrcbrp cbrcbrcbrp lbr l"),
+        (alexnet(), "crpn crpn lr lr l"),
+        (alexnet(batchnorm=True, dropout=0.5), "crpb crpb dlr dlr l"),
+    ],
+)
+def test_order_of_the_layers(model, order):
+    letters = {
+        nn.Conv2d: "c",
+        nn.BatchNorm2d: "b",
+        nn.BatchNorm1d: "b",
+        nn.ReLU: "r",
+        nn.MaxPool2d: "p",
+        nn.LocalResponseNorm: "n",
+        nn.Linear: "l",
+        nn.Dropout: "d",
+    }
+    assert "".join(letters.get(type(module), "") for module in model.modules()) == order.replace(" ", "")
+
+
+def test_dropout_is_between_the_convolutions_of_a_wide_block_and_after_those_of_a_dense_layer():
+    x = torch.randn(2, 8, 4, 4)
+    wide = wide_resnet(10, 1, width=8, dropout=0.5).layer1[0]
+    dense = densenet(10, growth=4, dropout=0.5).stages[0]
+    dropped = []
+    for block in (wide, dense):
+        block.drop.register_forward_hook(lambda _, given, __: dropped.append(given[0]))
+        block(x)
+    assert (dropped[0] >= 0).all()  # behind the activation
+    assert [part.shape[1] for part in dropped] == [8, 16, 4]
+    assert (dropped[2] < 0).any()  # behind the convolution
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_weights_start_with_variance_two_over_fan_in_for_relu(name):
+    torch.manual_seed(0)
+    for switches, gain in (({}, 2), ({"activation": "selu"}, 1)):
+        model = SMALL[name](**switches)
+        pairs = [(p.detach().square().sum() * p[0].numel(), p.numel()) for p in model.parameters() if p.dim() > 1]
+        assert float(sum(s for s, _ in pairs) / sum(n for _, n in pairs)) == pytest.approx(gain, rel=0.15)
+        assert not any(p.any() for n, p in model.named_parameters() if n.endswith("bias"))
 
 
 def test_weights_come_from_the_global_seed():
@@ -127,15 +229,27 @@ def test_weights_come_from_the_global_seed():
     ("build", "message"),
     [
         (lambda: vgg(11), "expected a depth of 9 or 16, got 11; try vgg"),
-        (lambda: vgg(9, image_size=0), "expected image_size of at least 1 pixel, got 0; CIFAR-10 has 32"),
-        (lambda: alexnet(image_size=0), "expected image_size of at least 1 pixel, got 0; CIFAR-10 has 32"),
+        (lambda: vgg([9]), r"expected a depth of 9 or 16, got \[9\]; try vgg"),
+        (lambda: vgg(9, image_size=0), "expected image_size as a whole number of at least 1, got 0; CIFAR-10 has 32"),
+        (lambda: alexnet(image_size=8.0), "expected image_size as a whole number of at least 1, got 8.0; CIFAR-10 has"),
+        (lambda: alexnet(channels=0), "expected channels as a whole number of at least 1, got 0; color images have 3"),
+        (lambda: resnet(8, channels="3"), "expected channels as a whole number of at least 1, got '3'; color images"),
+        (lambda: densenet(10, channels=-1), "expected channels as a whole number of at least 1, got -1; color"),
+        (lambda: wide_resnet(10, 1, True), "expected num_classes as a whole number of at least 1, got True; CIFAR-10"),
+        (lambda: wide_resnet(8, True), "expected k as a whole number of at least 1, got True; Li et al. use"),
+        (lambda: wide_resnet(10, 2, shortcuts="no"), "expected shortcuts as True or False, got 'no'; zoo.resnet"),
+        (lambda: wide_resnet(8, 2, shortcuts=None), "expected shortcuts as True or False, got None; zoo.resnet"),
+        (lambda: vgg(9, batchnorm="off"), "expected batchnorm as True or False, got 'off'; True is BatchNorm"),
+        (lambda: densenet("121"), "expected a depth of 121, 169, 201 or 6n .* got '121'; try densenet"),
         (lambda: wide_resnet(30, 2), r"expected a depth of 6n \+ 4 or 6n \+ 2, .* got 30; try wide_resnet\(28, 10\)"),
         (lambda: wide_resnet(28, 0), "expected k as a whole number of at least 1, got 0; Li et al. use 1, 2, 4 and 8"),
         (lambda: densenet(122), r"expected a depth of 121, 169, 201 or 6n \+ 4 .* got 122; try densenet\(121\)"),
-        (lambda: densenet(10, growth=0), "expected a width of at least 1 channel, got 0; leave it out"),
+        (lambda: densenet(10, growth=0), "expected growth as a whole number of at least 1, got 0; leave it out"),
         (lambda: resnet(8, shortcut="B"), r"expected shortcut as one of \['A', 'projection', None\], got 'B'; try 'A'"),
-        (lambda: resnet(8, width=0), "expected a width of at least 1 channel, got 0; leave it out"),
+        (lambda: resnet(8, width=0), "expected width as a whole number of at least 1, got 0; leave it out"),
         (lambda: resnet(8, dropout=1.0), "expected dropout as a probability from 0 to below 1, got 1.0; 0 is none"),
+        (lambda: resnet(8, dropout="0.1"), "expected dropout as a probability from 0 to below 1, got '0.1'; 0 is"),
+        (lambda: resnet(8, dropout=float("nan")), "expected dropout as a probability from 0 to below 1, got nan; 0"),
         (lambda: resnet(8, activation="elu"), r"expected activation as one of \['relu', 'selu'\], got 'elu'; try"),
     ],
 )

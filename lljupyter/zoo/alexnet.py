@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lljupyter.zoo.layers import Activation, check_switches, convolution, dropout_layer, initialize, nonlinearity
+from lljupyter.zoo.layers import Activation, Layers, check_sizes, layers_of
 
 
 def alexnet(
@@ -26,7 +26,8 @@ def alexnet(
         image_size: Height and width of the images; 28, a crop, in the paper.
         batchnorm: Whether BatchNorm takes the place of local response normalization.
         dropout: Probability of dropout before the hidden linear layers; 0.5 in the AlexNet for ImageNet.
-        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout; local
+            response normalization stays.
 
     Returns:
         An untrained network; takes (n, channels, image_size, image_size), returns (n, num_classes).
@@ -39,46 +40,36 @@ def alexnet(
         CIFAR form is that of Zhang, Bengio, Hardt, Recht, Vinyals, *Understanding deep learning requires rethinking
         generalization*, 2017, appendix A. Li et al. 2018 do not say which form they used.
     """
-    check_switches(num_classes, width, dropout, activation)
-    if image_size < 1:
-        raise ValueError(f"expected image_size of at least 1 pixel, got {image_size}; CIFAR-10 has 32")
-    model = AlexNet(num_classes, width, channels, image_size, batchnorm, dropout, activation)
-    initialize(model, activation)
+    check_sizes(num_classes=num_classes, width=width, channels=channels, image_size=image_size)
+    layers = layers_of(batchnorm, dropout, activation)
+    model = AlexNet(layers, num_classes, width, channels, image_size)
+    layers.initialize(model)
     return model
 
 
 class AlexNet(nn.Module):
     """See ``alexnet``."""
 
-    def __init__(
-        self,
-        num_classes: int,
-        width: int,
-        channels: int,
-        image_size: int,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, layers: Layers, num_classes: int, width: int, channels: int, image_size: int) -> None:
         super().__init__()
 
         def module(c_in: int) -> nn.Sequential:
             return nn.Sequential(
-                convolution(c_in, width, 5, bias=True),
-                nonlinearity(activation),
+                layers.convolution(c_in, width, 5, bias=True),
+                layers.nonlinearity(),
                 nn.MaxPool2d(3, stride=2, padding=1),
-                nn.BatchNorm2d(width) if batchnorm else nn.LocalResponseNorm(9, alpha=0.009, k=1.0),
+                nn.BatchNorm2d(width) if layers.batchnorm else nn.LocalResponseNorm(9, alpha=0.009, k=1.0),
             )
 
         self.features = nn.Sequential(module(channels), module(width))
         size = (image_size + 3) // 4  # two poolings that round up
         self.classifier = nn.Sequential(
-            dropout_layer(dropout, activation),
+            layers.drop(),
             nn.Linear(width * size * size, 6 * width),
-            nonlinearity(activation),
-            dropout_layer(dropout, activation),
+            layers.nonlinearity(),
+            layers.drop(),
             nn.Linear(6 * width, 3 * width),
-            nonlinearity(activation),
+            layers.nonlinearity(),
             nn.Linear(3 * width, num_classes),
         )
 

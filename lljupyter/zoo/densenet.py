@@ -6,15 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lljupyter.zoo.layers import (
-    Activation,
-    check_switches,
-    convolution,
-    dropout_layer,
-    initialize,
-    nonlinearity,
-    normalization,
-)
+from lljupyter.zoo.layers import Activation, Layers, check_sizes, layers_of
 
 # Layers of each block of the networks for ImageNet (Huang et al. 2017, table 1).
 BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
@@ -41,7 +33,8 @@ def densenet(
         channels: Channels of the images.
         batchnorm: Whether there is BatchNorm.
         dropout: Probability of dropout after each convolution; Huang et al. use 0.2 where they do not augment.
-        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout; made to
+            do without BatchNorm.
 
     Returns:
         An untrained network; takes (n, channels, height, width), returns (n, num_classes).
@@ -54,45 +47,36 @@ def densenet(
         2018, in the code they published.
     """
     n_layers = (depth - 4) // 6 if isinstance(depth, int) and depth >= 10 and (depth - 4) % 6 == 0 else 0
-    if depth not in BLOCKS and not n_layers:
+    if not n_layers and not (isinstance(depth, int) and depth in BLOCKS):
         raise ValueError(
             f"expected a depth of {', '.join(map(str, BLOCKS))} or 6n + 4 such as 100, got {depth!r}; try densenet(121)"
         )
     growth = (32 if depth in BLOCKS else 12) if growth is None else growth
-    check_switches(num_classes, growth, dropout, activation)
-    blocks = BLOCKS.get(depth, (n_layers,) * 3)
-    model = DenseNet(blocks, growth, num_classes, channels, batchnorm, dropout, activation)
-    initialize(model, activation)
+    check_sizes(num_classes=num_classes, growth=growth, channels=channels)
+    layers = layers_of(batchnorm, dropout, activation)
+    model = DenseNet(layers, BLOCKS.get(depth, (n_layers,) * 3), growth, num_classes, channels)
+    layers.initialize(model)
     return model
 
 
 class DenseNet(nn.Module):
     """See ``densenet``."""
 
-    def __init__(
-        self,
-        blocks: tuple[int, ...],
-        growth: int,
-        num_classes: int,
-        channels: int,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, layers: Layers, blocks: tuple[int, ...], growth: int, num_classes: int, channels: int) -> None:
         super().__init__()
         c = 2 * growth
-        self.conv1 = convolution(channels, c, 3, bias=not batchnorm)
+        self.conv1 = layers.convolution(channels, c, 3)
         stages: list[nn.Module] = []
         for index, n_layers in enumerate(blocks):
             for _ in range(n_layers):
-                stages.append(DenseLayer(c, growth, batchnorm, dropout, activation))
+                stages.append(DenseLayer(layers, c, growth))
                 c += growth
             if index < len(blocks) - 1:
-                stages.append(Transition(c, c // 2, batchnorm, dropout, activation))
+                stages.append(Transition(layers, c, c // 2))
                 c //= 2
         self.stages = nn.Sequential(*stages)
-        self.bn = normalization(c, batchnorm)
-        self.act = nonlinearity(activation)
+        self.bn = layers.normalization(c)
+        self.act = layers.nonlinearity()
         self.linear = nn.Linear(c, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -105,14 +89,14 @@ class DenseNet(nn.Module):
 class DenseLayer(nn.Module):
     """Adds ``growth`` channels to its input, through a bottleneck of four times as many and a 3 x 3 convolution."""
 
-    def __init__(self, c_in: int, growth: int, batchnorm: bool, dropout: float, activation: Activation) -> None:
+    def __init__(self, layers: Layers, c_in: int, growth: int) -> None:
         super().__init__()
-        self.bn1 = normalization(c_in, batchnorm)
-        self.conv1 = convolution(c_in, 4 * growth, 1, bias=not batchnorm)
-        self.bn2 = normalization(4 * growth, batchnorm)
-        self.conv2 = convolution(4 * growth, growth, 3, bias=not batchnorm)
-        self.act = nonlinearity(activation)
-        self.drop = dropout_layer(dropout, activation)
+        self.bn1 = layers.normalization(c_in)
+        self.conv1 = layers.convolution(c_in, 4 * growth, 1)
+        self.bn2 = layers.normalization(4 * growth)
+        self.conv2 = layers.convolution(4 * growth, growth, 3)
+        self.act = layers.nonlinearity()
+        self.drop = layers.drop()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x with the new channels behind it."""
@@ -124,12 +108,12 @@ class DenseLayer(nn.Module):
 class Transition(nn.Module):
     """A 1 x 1 convolution to fewer channels, and average pooling by 2."""
 
-    def __init__(self, c_in: int, c_out: int, batchnorm: bool, dropout: float, activation: Activation) -> None:
+    def __init__(self, layers: Layers, c_in: int, c_out: int) -> None:
         super().__init__()
-        self.bn = normalization(c_in, batchnorm)
-        self.conv = convolution(c_in, c_out, 1, bias=not batchnorm)
-        self.act = nonlinearity(activation)
-        self.drop = dropout_layer(dropout, activation)
+        self.bn = layers.normalization(c_in)
+        self.conv = layers.convolution(c_in, c_out, 1)
+        self.act = layers.nonlinearity()
+        self.drop = layers.drop()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns (n, c_out, height / 2, width / 2), rounded up."""

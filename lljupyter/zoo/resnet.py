@@ -7,15 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lljupyter.zoo.layers import (
-    Activation,
-    check_switches,
-    convolution,
-    dropout_layer,
-    initialize,
-    nonlinearity,
-    normalization,
-)
+from lljupyter.zoo.layers import Activation, Layers, check_sizes, layers_of
 
 Shortcut = Literal["A", "projection"]
 
@@ -46,7 +38,8 @@ def resnet(
         channels: Channels of the images.
         batchnorm: Whether convolutions are followed by BatchNorm; they have biases otherwise.
         dropout: Probability of dropout between the two convolutions of a block.
-        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout; made to
+            do without BatchNorm.
 
     Returns:
         An untrained network; takes (n, channels, height, width), returns (n, num_classes).
@@ -56,16 +49,17 @@ def resnet(
 
     Source:
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, section 4.2; Li et al. 2018,
-        section 5 for the networks without shortcuts. Differs from He et al. in that weight decay and initialization
-        are those of the trainer and of ``layers.initialize``.
+        section 5 for the networks without shortcuts. Differs from He et al. in that weight decay and learning
+        rate are those of the trainer.
     """
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"expected a depth of 6n + 2, such as 20, 32, 44, 56 or 110, got {depth!r}; try resnet(20)")
     if shortcut not in (*get_args(Shortcut), None):
         raise ValueError(f"expected shortcut as one of {[*get_args(Shortcut), None]}, got {shortcut!r}; try 'A'")
-    check_switches(num_classes, width, dropout, activation)
-    model = ResNet((depth - 2) // 6, num_classes, shortcut, width, channels, batchnorm, dropout, activation)
-    initialize(model, activation)
+    check_sizes(num_classes=num_classes, width=width, channels=channels)
+    layers = layers_of(batchnorm, dropout, activation)
+    model = ResNet(layers, (depth - 2) // 6, num_classes, shortcut, width, channels)
+    layers.initialize(model)
     return model
 
 
@@ -73,25 +67,17 @@ class ResNet(nn.Module):
     """See ``resnet``."""
 
     def __init__(
-        self,
-        n_blocks: int,
-        num_classes: int,
-        shortcut: Shortcut | None,
-        width: int,
-        channels: int,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
+        self, layers: Layers, n_blocks: int, num_classes: int, shortcut: Shortcut | None, width: int, channels: int
     ) -> None:
         super().__init__()
 
         def stage(c_in: int, c_out: int, stride: int) -> nn.Sequential:
             steps = [(c_in, stride), *[(c_out, 1)] * (n_blocks - 1)]
-            return nn.Sequential(*(BasicBlock(c, c_out, s, shortcut, batchnorm, dropout, activation) for c, s in steps))
+            return nn.Sequential(*(BasicBlock(layers, c, c_out, s, shortcut) for c, s in steps))
 
-        self.conv1 = convolution(channels, width, 3, bias=not batchnorm)
-        self.bn1 = normalization(width, batchnorm)
-        self.act = nonlinearity(activation)
+        self.conv1 = layers.convolution(channels, width, 3)
+        self.bn1 = layers.normalization(width)
+        self.act = layers.nonlinearity()
         self.layer1 = stage(width, width, 1)
         self.layer2 = stage(width, 2 * width, 2)
         self.layer3 = stage(2 * width, 4 * width, 2)
@@ -108,27 +94,18 @@ class ResNet(nn.Module):
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions with BatchNorm, and a shortcut round them or none."""
 
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        stride: int,
-        shortcut: Shortcut | None,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, layers: Layers, c_in: int, c_out: int, stride: int, shortcut: Shortcut | None) -> None:
         super().__init__()
-        self.conv1 = convolution(c_in, c_out, 3, stride=stride, bias=not batchnorm)
-        self.bn1 = normalization(c_out, batchnorm)
-        self.conv2 = convolution(c_out, c_out, 3, bias=not batchnorm)
-        self.bn2 = normalization(c_out, batchnorm)
-        self.act = nonlinearity(activation)
-        self.drop = dropout_layer(dropout, activation)
+        self.conv1 = layers.convolution(c_in, c_out, 3, stride=stride)
+        self.bn1 = layers.normalization(c_out)
+        self.conv2 = layers.convolution(c_out, c_out, 3)
+        self.bn2 = layers.normalization(c_out)
+        self.act = layers.nonlinearity()
+        self.drop = layers.drop()
         self.kind, self.stride, self.new_channels = shortcut, stride, c_out - c_in
         if shortcut == "projection" and (stride > 1 or self.new_channels):
-            projection = convolution(c_in, c_out, 1, stride=stride, bias=not batchnorm)
-            self.shortcut: nn.Module = nn.Sequential(projection, normalization(c_out, batchnorm))
+            projection = layers.convolution(c_in, c_out, 1, stride=stride)
+            self.shortcut: nn.Module = nn.Sequential(projection, layers.normalization(c_out))
         else:
             self.shortcut = nn.Identity()
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lljupyter.zoo.layers import (
-    Activation,
-    check_switches,
-    convolution,
-    dropout_layer,
-    initialize,
-    nonlinearity,
-    normalization,
-)
+from lljupyter.zoo.checks import switch, whole_number
+from lljupyter.zoo.layers import Activation, Layers, check_sizes, layers_of
 from lljupyter.zoo.resnet import ResNet, resnet
 
 
@@ -43,7 +36,8 @@ def wide_resnet(
         channels: Channels of the images.
         batchnorm: Whether there is BatchNorm.
         dropout: Probability of dropout between the two convolutions of a block; Zagoruyko and Komodakis use 0.3.
-        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout.
+        activation: "selu" for self-normalizing units, with LeCun's initialization and alpha dropout; made to
+            do without BatchNorm.
 
     Returns:
         An untrained network; takes (n, channels, height, width), returns (n, num_classes).
@@ -59,8 +53,9 @@ def wide_resnet(
         raise ValueError(
             f"expected a depth of 6n + 4 or 6n + 2, such as 28 or 56, got {depth!r}; try wide_resnet(28, 10)"
         )
-    if not isinstance(k, int) or k < 1:
-        raise ValueError(f"expected k as a whole number of at least 1, got {k!r}; Li et al. use 1, 2, 4 and 8")
+    whole_number("k", k, least=1, advice="Li et al. use 1, 2, 4 and 8")
+    switch("shortcuts", shortcuts, advice="zoo.resnet(56, shortcut='A') has those without parameters")
+    check_sizes(num_classes=num_classes, width=width, channels=channels)
     if (depth - 2) % 6 == 0:
         return resnet(
             depth,
@@ -72,10 +67,9 @@ def wide_resnet(
             dropout=dropout,
             activation=activation,
         )
-    check_switches(num_classes, width, dropout, activation)
-    n_blocks = (depth - 4) // 6
-    model = WideResNet(n_blocks, k, num_classes, shortcuts, width, channels, batchnorm, dropout, activation)
-    initialize(model, activation)
+    layers = layers_of(batchnorm, dropout, activation)
+    model = WideResNet(layers, (depth - 4) // 6, k, num_classes, shortcuts, width, channels)
+    layers.initialize(model)
     return model
 
 
@@ -84,28 +78,26 @@ class WideResNet(nn.Module):
 
     def __init__(
         self,
+        layers: Layers,
         n_blocks: int,
         k: int,
         num_classes: int,
         shortcuts: bool,
         width: int,
         channels: int,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
     ) -> None:
         super().__init__()
 
         def stage(c_in: int, c_out: int, stride: int) -> nn.Sequential:
             steps = [(c_in, stride), *[(c_out, 1)] * (n_blocks - 1)]
-            return nn.Sequential(*(WideBlock(c, c_out, s, shortcuts, batchnorm, dropout, activation) for c, s in steps))
+            return nn.Sequential(*(WideBlock(layers, c, c_out, s, shortcuts) for c, s in steps))
 
-        self.conv1 = convolution(channels, width, 3, bias=not batchnorm)
+        self.conv1 = layers.convolution(channels, width, 3)
         self.layer1 = stage(width, width * k, 1)
         self.layer2 = stage(width * k, 2 * width * k, 2)
         self.layer3 = stage(2 * width * k, 4 * width * k, 2)
-        self.bn = normalization(4 * width * k, batchnorm)
-        self.act = nonlinearity(activation)
+        self.bn = layers.normalization(4 * width * k)
+        self.act = layers.nonlinearity()
         self.linear = nn.Linear(4 * width * k, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -118,26 +110,17 @@ class WideResNet(nn.Module):
 class WideBlock(nn.Module):
     """Twice normalization, activation and a 3 x 3 convolution; the shortcut is a 1 x 1 one where the shape changes."""
 
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        stride: int,
-        shortcuts: bool,
-        batchnorm: bool,
-        dropout: float,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, layers: Layers, c_in: int, c_out: int, stride: int, shortcuts: bool) -> None:
         super().__init__()
-        self.bn1 = normalization(c_in, batchnorm)
-        self.conv1 = convolution(c_in, c_out, 3, stride=stride, bias=not batchnorm)
-        self.bn2 = normalization(c_out, batchnorm)
-        self.conv2 = convolution(c_out, c_out, 3, bias=not batchnorm)
-        self.act = nonlinearity(activation)
-        self.drop = dropout_layer(dropout, activation)
+        self.bn1 = layers.normalization(c_in)
+        self.conv1 = layers.convolution(c_in, c_out, 3, stride=stride)
+        self.bn2 = layers.normalization(c_out)
+        self.conv2 = layers.convolution(c_out, c_out, 3)
+        self.act = layers.nonlinearity()
+        self.drop = layers.drop()
         self.has_shortcut = shortcuts
         changes = c_in != c_out or stride > 1
-        self.shortcut = convolution(c_in, c_out, 1, stride=stride) if shortcuts and changes else None
+        self.shortcut = layers.convolution(c_in, c_out, 1, stride=stride, bias=False) if shortcuts and changes else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns F(a) + shortcut, where a is the activated input; the identity passes x itself."""
