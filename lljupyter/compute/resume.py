@@ -20,6 +20,7 @@ from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
+from lljupyter.surface.attributes import check_attributes
 from lljupyter.surface.files import load
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Earlier(NamedTuple):
 
     def options(self) -> tuple[Norm | None, Ignore | None, int, bool]:
         """Returns norm, ignore, seed (which only random directions depend on) and orthogonalize."""
-        told: dict[Any, Any] = {name: None if value == "none" else value for name, value in self.dataset.attrs.items()}
+        told: dict[Any, Any] = {
+            name: None if str(value) == "none" else value for name, value in self.dataset.attrs.items()
+        }
         seed = told.get("seed", self.dataset.coords.get("seed", 0))  # one of a stack has it as a coordinate
         return told.get("norm"), told.get("ignore"), int(seed), "orthogonalized" in told
 
@@ -78,6 +81,7 @@ def earlier_surface(
             f"{dict(getattr(dataset, 'sizes', {})) or type(dataset).__name__}; "
             "pass what loss_surface returned, or its path"
         )
+    check_attributes(dataset.attrs)
     known = dataset.attrs.get("model_fingerprint")
     if known not in (None, fingerprint(model)):
         raise ValueError(

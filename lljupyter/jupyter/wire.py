@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from lljupyter.engine.session import Session
-from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, marks_of, subtitle
+from lljupyter.surface.attributes import marks_of
+from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, subtitle
 
 
 class Command(TypedDict, total=False):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lljupyter.surface.attributes import check_attributes, check_path
+
 if TYPE_CHECKING:
     import xarray
 
@@ -117,7 +119,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
 
     Raises:
         TypeError: If it is no Dataset.
-        ValueError: If it has no such dimensions or nothing to draw.
+        ValueError: If it has no such dimensions or nothing to draw, or an attribute is not what it has to be.
     """
     if not hasattr(dataset, "data_vars"):
         raise TypeError(
@@ -125,9 +127,50 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
         )
     if "seed" in dataset.dims and not (seeds and dataset.sizes["seed"]):
         raise ValueError(f"expected one seed, got {dataset.sizes['seed']} of them; take one with dataset.isel(seed=0)")
-    known = [axis for axis in ("alpha", "beta") if axis in dataset.dims and axis in dataset.coords]
+    check_attributes(dataset.attrs)
+    known = _checked_axes(dataset)
+    for axis in ("alpha", "beta"):
+        if axis not in known:
+            dataset = _with_axis(dataset.drop_vars(axis, errors="ignore"), axis)
+    check_path(dataset)
+    _check_layers(dataset)
+    names = [
+        str(name)
+        for name, values in dataset.data_vars.items()
+        if name != "evaluated"
+        and not str(name).endswith("_predicted")  # drawn along with what was evaluated
+        and _is_layer(values)
+    ]
+    if not names:
+        raise ValueError(
+            f"expected a Dataset with a quantity on (beta, alpha), got {list(dataset.data_vars)} on "
+            f"{dict(dataset.sizes)}; loss_surface(model, loader) returns one"
+        )
+    return dataset, sorted(names, key=lambda name: {"loss": 0, "convexity": 1}.get(name, 2))
+
+
+def by_seed(surface: Any) -> list[tuple[Any, str]]:
+    """Splits a surface with a dimension ``seed`` into one for each, with a heading; lines are drawn together."""
+    if not {"seed", "alpha", "beta"} <= set(getattr(surface, "dims", ())):
+        return [(surface, "")]
+    _check_coordinates(surface, "seed")
+    model = surface.attrs.get("model", "Loss landscape")
+    return [
+        (surface.isel(seed=i).drop_vars("seed").assign_attrs(seed=seed), f"{model}, seed {seed}")
+        for i, seed in enumerate(surface["seed"].values.tolist())
+    ]
+
+
+def _checked_axes(dataset: Any) -> list[str]:
+    """Returns which of alpha and beta a Dataset has, after a look at their coordinates."""
+    known = [axis for axis in ("alpha", "beta") if axis in dataset.dims]
     if not known:
-        raise ValueError(f"expected a Dataset on the dimensions (beta, alpha), got {tuple(dataset.dims)}")
+        raise ValueError(
+            f"expected a Dataset on the dimensions (beta, alpha), got {tuple(dataset.dims)}; "
+            "loss_surface(model, loader) returns one"
+        )
+    for axis in (*known, *(("seed",) if "seed" in dataset.dims else ())):
+        _check_coordinates(dataset, axis)
     for axis in known:
         values = np.asarray(dataset[axis].values, dtype=np.float64)
         if not len(values):
@@ -136,23 +179,32 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
             raise ValueError(
                 f"expected {axis} ascending in even steps, got {values[:4]}...; sort it with dataset.sortby({axis!r})"
             )
-    for axis in ("alpha", "beta"):
-        if axis not in known:
-            dataset = _with_axis(dataset.drop_vars(axis, errors="ignore"), axis)
-    names = [
-        str(name)
-        for name, values in dataset.data_vars.items()
-        if name != "evaluated"
-        and not str(name).endswith("_predicted")  # drawn along with what was evaluated
-        and set(values.dims) - {"seed"} == {"alpha", "beta"}
-        and values.dtype.kind in "biuf"
-    ]
-    if not names:
+    return known
+
+
+def _check_coordinates(dataset: Any, axis: str) -> None:
+    kinds, name = ("iu", "whole numbers") if axis == "seed" else ("biuf", "numbers")
+    if axis not in dataset.coords or dataset[axis].dtype.kind not in kinds:
         raise ValueError(
-            f"expected a Dataset with a quantity on (beta, alpha), got {list(dataset.data_vars)} on "
-            f"{dict(dataset.sizes)}; loss_surface(model, loader) returns one"
+            f"expected {name} as coordinates along {axis}, got "
+            f"{dataset[axis].dtype if axis in dataset.coords else 'none'}; set them with "
+            f"dataset.assign_coords({axis}=...)"
         )
-    return dataset, sorted(names, key=lambda name: {"loss": 0, "convexity": 1}.get(name, 2))
+
+
+def _is_layer(values: Any) -> bool:
+    return set(values.dims) - {"seed"} == {"alpha", "beta"} and values.dtype.kind in "biuf"
+
+
+def _check_layers(dataset: Any) -> None:
+    """Checks what belongs to the quantities: where they were evaluated, and what is predicted between."""
+    predicted = [name for name in dataset.data_vars if str(name).endswith("_predicted")]
+    for name in ("evaluated", "hvps", *predicted):
+        if name in dataset and not _is_layer(dataset[name]):
+            raise ValueError(
+                f"expected numbers {name!r} on the dimensions (beta, alpha), got {dataset[name].dtype} on "
+                f"{dataset[name].dims}; leave it out with dataset.drop_vars({name!r})"
+            )
 
 
 def _with_axis(line: Any, axis: str) -> Any:

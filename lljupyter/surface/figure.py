@@ -11,6 +11,7 @@ from matplotlib import cm, colors, ticker
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lljupyter.surface.attributes import check_attributes
 from lljupyter.surface.curves import draw_line
 from lljupyter.surface.field import Drawn, Field, axis_names, drawn, heights, is_share, quantity_name
 from lljupyter.surface.overlays import draw_marks, draw_path
@@ -136,6 +137,7 @@ def _alike(shown: Sequence[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[
 
 def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], filled: bool) -> None:
     if len(getattr(surface, "data_vars", ())) and not {"alpha", "beta"} <= set(surface.dims):
+        check_attributes(surface.attrs)
         draw_line(figure, surface, look)
         return
     shown = drawn(surface, look)

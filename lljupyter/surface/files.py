@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lljupyter.geometry.atomic import atomic
+from lljupyter.surface.attributes import check_attributes, check_storable
 from lljupyter.surface.authors import read_h5, write_h5
 from lljupyter.surface.paraview import write_vtk
 
@@ -50,7 +51,8 @@ def save(
 
     Raises:
         TypeError: If it is no Dataset, or no path.
-        ValueError: If the suffix is unknown, or the Dataset does not fit the format.
+        ValueError: If the suffix is unknown, the Dataset does not fit the format, or an attribute is not what it has to
+            be.
     """
     if not hasattr(dataset, "data_vars"):
         raise TypeError(
@@ -61,6 +63,7 @@ def save(
             f"expected a surface or a line to save, got {list(dataset.data_vars)} without 'evaluated'; "
             "pass what loss_surface returned, whole"
         )
+    check_attributes(dataset.attrs)
     directions = getattr(directions, "directions", directions)  # those that pca_directions returned
     if hasattr(directions, "delta"):
         directions = directions.delta, directions.eta  # a plane
@@ -94,7 +97,8 @@ def load(path: str | os.PathLike[str]) -> xarray.Dataset:
     Raises:
         TypeError: If it is no path.
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is cut short, was changed, is of a newer version or of another kind.
+        ValueError: If the file is cut short, was changed, is of a newer version or of another kind, or an attribute is
+            not what it has to be.
     """
     path = _checked_path(path)
     if not path.is_file():
@@ -118,6 +122,8 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
+    for attributes in (dataset.attrs, *(variable.attrs for variable in dataset.variables.values())):
+        check_storable(attributes)
     marked = dataset.assign_attrs(format_version=FORMAT_VERSION, digest=_digest(dataset))
     with atomic(path) as temporary:
         marked.to_netcdf(temporary, engine="h5netcdf")
@@ -140,6 +146,11 @@ def _read_netcdf(path: Path) -> xarray.Dataset:
             f"expected a file that lljupyter saved, got {path} without a format version; "
             "open netCDF of other origin with xarray.open_dataset"
         )
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ValueError(
+            f"expected the attribute 'format_version' of {path} as a whole number, got {version!r}; "
+            "restore a copy of the file, or compute the surface again"
+        )
     if version > FORMAT_VERSION:
         raise ValueError(
             f"expected a file of format version {FORMAT_VERSION} or older, got {path} of version {version}, written by "
@@ -150,6 +161,7 @@ def _read_netcdf(path: Path) -> xarray.Dataset:
             f"expected {path} as it was saved, got one that was changed since (its digest differs); "
             "restore a copy of it, or compute the surface again"
         )
+    check_attributes(dataset.attrs, path)
     dataset.attrs = {name: value for name, value in dataset.attrs.items() if name not in MARKS}
     return dataset
 
@@ -172,4 +184,4 @@ def _digest(dataset: xarray.Dataset) -> str:
 
 
 def _described(attributes: Mapping[Any, Any]) -> str:
-    return json.dumps({str(name): _plain(value) for name, value in attributes.items()}, sort_keys=True)
+    return json.dumps({str(name): _plain(value) for name, value in attributes.items()}, sort_keys=True, default=str)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import fill
+from lljupyter.surface.attributes import marks_of
 
 if TYPE_CHECKING:
     import xarray
@@ -210,12 +210,6 @@ def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64
         "captured": finite(captured),
         "labels": [str(label) for label in labels],
     }
-
-
-def marks_of(recipe: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Returns the points that a plane names, such as the three models it goes through: ``{name: (alpha, beta)}``."""
-    marks: dict[str, tuple[float, float]] = json.loads(recipe.get("marks", "{}"))
-    return marks
 
 
 def finite(value: float) -> float | None:

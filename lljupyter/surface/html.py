@@ -18,7 +18,7 @@ import numpy as np
 
 from lljupyter import __version__
 from lljupyter.geometry.atomic import atomic
-from lljupyter.surface.dataset import on_grid
+from lljupyter.surface.dataset import by_seed, on_grid
 from lljupyter.surface.frame import pack_dataset
 from lljupyter.surface.look import LOOK, checked_look
 from lljupyter.surface.recipe import describe, recipe
@@ -104,18 +104,6 @@ def pictures(
     drawn = {name: checked_look(name, value, common) for name, value in drawn.items()}
     titles = [str(name) for name in names] if names is not None else [label for _, label in split]
     return [Picture(*surface, title, drawn) for surface, title in zip(checked, titles, strict=True)]
-
-
-def by_seed(surface: Any) -> list[tuple[Any, str]]:
-    """Splits a surface with a dimension ``seed`` into one for each, with a heading; lines are drawn together."""
-    if not {"seed", "alpha", "beta"} <= set(getattr(surface, "dims", ())):
-        return [(surface, "")]
-    seeds = [int(seed) for seed in surface["seed"].values]
-    model = surface.attrs.get("model", "Loss landscape")
-    return [
-        (surface.isel(seed=i).drop_vars("seed").assign_attrs(seed=seed), f"{model}, seed {seed}")
-        for i, seed in enumerate(seeds)
-    ]
 
 
 def write_page(shown: Sequence[Picture], path: str | os.PathLike[str], **options: Any) -> None:

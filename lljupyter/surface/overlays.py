@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib import patheffects
 
+from lljupyter.surface.attributes import marks_of
 from lljupyter.surface.field import Drawn
-from lljupyter.surface.frame import marks_of
 
 OUTLINE: list[Any] = [patheffects.withStroke(linewidth=3, foreground="#10121a")]
 

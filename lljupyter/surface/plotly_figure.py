@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
+from lljupyter.surface.attributes import marks_of
 from lljupyter.surface.field import (
     Drawn,
     Field,
@@ -20,7 +21,6 @@ from lljupyter.surface.field import (
     kind_of,
     quantity_name,
 )
-from lljupyter.surface.frame import marks_of
 
 if TYPE_CHECKING:
     import xarray
