@@ -67,12 +67,18 @@ def test_cifar_10_comes_through_torchvision(monkeypatch, tmp_path):
 
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "torchvision.datasets", SimpleNamespace(CIFAR10=fake))
+    with pytest.raises(ValueError, match="expected download as True or False, got 'yes'; True lets torchvision"):
+        cifar10(tmp_path, download="yes")
+    with pytest.raises(ValueError, match=r"expected normalize as .* got None; try zoo.CIFAR"):
+        cifar10(tmp_path, normalize=None)
     train, test = cifar10(tmp_path)
     assert calls == [(str(tmp_path), True, False), (str(tmp_path), False, False)]
     mean, std = np.array(CIFAR)
     for part, value in ((train, 1), (test, 0)):
         np.testing.assert_allclose(part.tensors[0][1, :, 0, 0], (value - mean) / std, rtol=1e-5)
         assert part.tensors[1].tolist() == [3, value]
+        assert part.tensors[0].dtype == torch.float32
+        assert part.tensors[1].dtype == torch.int64
 
 
 @pytest.mark.parametrize(
@@ -93,17 +99,90 @@ def test_missing_packages_are_named(monkeypatch, tmp_path, missing, call, messag
         call(tmp_path)
 
 
-def test_other_archives_are_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", labels=np.zeros(3))
-    with pytest.raises(ValueError, match=r"expected an archive with jpeg, offsets and labels, got .* without \['jpeg'"):
-        jpeg_archive(tmp_path / "other.npz")
+def picture(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def packed(*files: bytes, labels=None, **arrays) -> bytes:
+    """An archive as bytes."""
+    buffer = io.BytesIO()
+    given = {
+        "jpeg": np.frombuffer(b"".join(files), np.uint8),
+        "offsets": np.cumsum([0, *map(len, files)]),
+        "labels": np.zeros(len(files), np.uint8) if labels is None else labels,
+    }
+    np.savez(buffer, **given | arrays)
+    return buffer.getvalue()
+
+
+def array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def without_pixels() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, labels=np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            without_pixels(),
+            r"expected an archive with jpeg, offsets and labels, got .* without \['jpeg', 'offsets'\]; w",
+        ),
+        (b"", r"expected an archive by numpy.savez, got .*images.npz \(.*\); see zoo.jpeg_archive"),
+        (b"some text", r"expected an archive by numpy.savez, got .*images.npz \(.*\); see zoo.jpeg_archive"),
+        (packed(picture((4, 4)))[:200], r"expected an archive by numpy.savez, got .*images.npz \(.*\); see zoo"),
+        (array(), "expected an archive by numpy.savez, got a single array in .*images.npz; see zoo.jpeg_archive"),
+        (packed(), r"expected bytes .* n \+ 1 offsets and n labels.* got uint8\(0,\), int64\(1,\), uint8\(0,\) in"),
+        (
+            packed(picture((4, 4)), labels=np.zeros(2, int)),
+            r"expected bytes .* int64\(2,\), int64\(2,\) in .*; see zoo",
+        ),
+        (packed(picture((4, 4)), labels=np.zeros(1)), r"expected bytes .* float64\(1,\) in .*; see zoo.jpeg_archive"),
+        (packed(b"no picture"), "expected image 0 of .*images.npz as JPEG, got cannot identify .*; write the archive"),
+        (packed(picture((9, 9))[:-20]), "expected image 0 of .*images.npz as JPEG, got .*; write the archive anew"),
+        (packed(picture((9, 9)), picture((8, 9))), r"expected images of one size in .* got \(9, 8\) for image 1 after"),
+    ],
+)
+def test_other_archives_are_refused(tmp_path, content, message):
+    path = tmp_path / "images.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        jpeg_archive(path)
+
+
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected an archive of JPEG images, got no file .*a.npz; check the path"
+    ):
+        jpeg_archive(tmp_path / "a.npz")
+
+
+def test_data_can_be_normalized_otherwise(archive):
+    path, colors = archive
+    images = jpeg_archive(path, normalize=((0.5, 0.25, 0.0), (2.0, 1.0, 0.5))).tensors[0]
+    np.testing.assert_allclose(images[:, 1, 8, 8], colors[:, 1] / 255 - 0.25, atol=0.02)
+    np.testing.assert_allclose(images[:, 2, 8, 8], colors[:, 2] / 255 * 2, atol=0.04)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda path: jpeg_archive(path, step=0), "expected step of at least 1, got 0; 1 takes all images"),
-        (lambda path: digits(channels=0), "expected at least 1 channel, got 0; 3 fits networks"),
+        (lambda path: jpeg_archive(path, step=0), "expected step as a whole number of at least 1, got 0; 1 takes all"),
+        (lambda path: jpeg_archive(path, step=1.5), "expected step as a whole number of at least 1, got 1.5; 1 takes"),
+        (lambda path: jpeg_archive(path, normalize=(0.5, 0.5)), r"expected normalize as .* got \(0.5, 0.5\); try zoo"),
+        (lambda path: jpeg_archive(path, normalize=((0, 0, 0), (1, 1, 0))), r"expected normalize as .*; try zoo.CIFAR"),
+        (lambda path: jpeg_archive(path, normalize="CIFAR"), "expected normalize as .* got 'CIFAR'; try zoo.CIFAR or"),
+        (lambda path: digits(channels=0), "expected channels as a whole number of at least 1, got 0; 3 fits networks"),
+        (lambda path: digits(n_train="all"), "expected n_train as a whole number of at least 1, got 'all'; try 1200"),
+        (lambda path: digits(dtype=torch.int64), "expected dtype as a floating-point .* got torch.int64; try torch.fl"),
         (lambda path: digits(n_train=1797), "expected n_train from 1 to 1796, got 1797; try 1200"),
     ],
 )
