@@ -197,6 +197,7 @@ def test_plotly_takes_no_markup():
         (made_seeds(), {}, ValueError, r"expected a surface of one seed, got those of 2; choose one with surface.isel"),
         (made_surface(), {"quantity": "f1"}, ValueError, "expected quantity as one of .* got 'f1'"),
         (made_surface(), {"views": 1}, TypeError, "expected how it is drawn, one of .* got 'views'"),
+        (made_surface(), {"title": 5}, TypeError, "expected title as a text, got 5; try title="),
         (made_surface() * np.nan, {}, ValueError, "expected finite values of 'loss' to draw, got none"),
         (made_surface() * -1, {"scale": "log"}, ValueError, "expected finite positive values"),
     ],
@@ -211,8 +212,14 @@ def test_a_size_and_names_are_checked():
         ValueError, match=r"expected size as \(width, height\) in inches, got \(0, 4\); try size=\(5, 4\)"
     ):
         to_matplotlib(made_surface(), size=(0, 4))
-    with pytest.raises(ValueError, match="expected 2 names, one a surface, got 'ab'"):
+    with pytest.raises(ValueError, match=r"expected 2 names, one a surface, got 'ab'; try names=\['a', 'b'\]"):
         to_matplotlib([made_surface(), made_surface()], names="ab")
+    with pytest.raises(ValueError, match="expected 2 names, one a surface, got 5"):
+        to_matplotlib([made_surface(), made_surface()], names=5)
+    with pytest.raises(ValueError, match=r"expected size as \(width, height\) in inches, got \('a', 'b'\)"):
+        to_matplotlib(made_surface(), size=("a", "b"))
+    with pytest.raises(TypeError, match="expected filled as True or False, got 'no'; try filled=True"):
+        to_matplotlib(made_surface(), filled="no")
     with pytest.raises(ValueError, match="expected at least one surface, got none"):
         to_matplotlib([])
     with pytest.raises(ValueError, match=r"expected quantity as one of .* got 'f1'"):

@@ -202,7 +202,15 @@ def test_the_recipe_has_every_attribute():
         (made_surface(), {"show_points": "yes"}, TypeError, "expected show_points as True or False, got 'yes'"),
         (made_surface(), {"camera": 3}, TypeError, "expected camera as a dict, got 3"),
         (made_surface(), {"columns": 0}, ValueError, "expected columns as a whole number of at least 1"),
-        (made_surface(), {"names": ["a", "b"]}, ValueError, "expected 1 names, one a landscape"),
+        (
+            made_surface(),
+            {"names": ["a", "b"]},
+            ValueError,
+            r"expected 1 name, one a landscape, got \['a', 'b'\]; try names=\['a'\]",
+        ),
+        (made_surface(), {"names": 5}, ValueError, "expected 1 name, one a landscape, got 5; try names="),
+        (made_surface(), {"title": 5}, TypeError, "expected title as a text, got 5; try title='ResNet-56'"),
+        (made_surface(), {"caption": None}, TypeError, "expected caption as a text, got None; try caption="),
         ([made_surface(), made_line()], {}, ValueError, "expected a quantity that all surfaces have"),
         (made_surface().isel(alpha=slice(0, 0)), {}, ValueError, "expected points along alpha, got none"),
         (made_surface().isel(alpha=[0, 1, 5]), {}, ValueError, "expected alpha ascending in even steps"),
@@ -216,6 +224,12 @@ def test_what_can_not_be_shown_is_refused(tmp_path, surfaces, options, kind, mes
     with pytest.raises(kind, match=message):
         to_html(surfaces, tmp_path / "page.html", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [5, None, ["page.html"]])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(TypeError, match=r"expected the path of a file, got .*; try 'landscape.html'"):
+        to_html(made_surface(), path)
 
 
 def test_another_suffix_is_refused(tmp_path):

@@ -159,7 +159,7 @@ def test_compared_landscapes_look_alike_and_stay_themselves(surface, live):
         (["s", 3], {}, TypeError, "got int as number 2"),
         (["s"], {"columns": 0}, ValueError, "at least one column"),
         (["s"], {"columns": 1.5}, TypeError, "columns as a whole number"),
-        (["s"], {"names": ["a", "b"]}, ValueError, "expected 1 names"),
+        (["s"], {"names": ["a", "b"]}, ValueError, "expected 1 name, one a landscape"),
         (["s", "other"], {}, ValueError, "a quantity that all landscapes have"),
     ],
 )

@@ -63,3 +63,9 @@ def test_what_can_not_be_shown_is_refused(tmp_path):
         show(made_surface(), views=1)
     with pytest.raises(ValueError, match=r"expected quantity as one of .* got 'f1'"):
         show(made_surface(), quantity="f1")
+    with pytest.raises(ValueError, match=r"expected color as one of .* got 5; try 'loss'"):
+        show(made_surface(), color=5)
+    with pytest.raises(TypeError, match="expected show_path as True or False, got 1; try show_path=True"):
+        show(made_surface(), show_path=1)
+    with pytest.raises(TypeError, match="expected title as a text, got 5; try title="):
+        show(made_surface(), title=5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +16,7 @@ from lljupyter.compute.prepare import Prepared, prepare
 from lljupyter.engine.evaluator import Evaluator, Loader
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.engine.session import Session
+from lljupyter.geometry.atomic import checked_path
 from lljupyter.surface.files import save
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def run_all(
         raise ValueError(
             f"expected repeats=1 with given directions or save_to, got {repeats}; repeats draws one plane after another"
         )
-    if save_to is not None and Path(save_to).suffix != ".nc":
+    if save_to is not None and checked_path(save_to).suffix != ".nc":
         raise ValueError(
             f"expected save_to as a path that ends in .nc, which resume can go on with, got {save_to}; "
             "save(result, path) writes other formats"

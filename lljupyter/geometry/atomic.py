@@ -34,3 +34,18 @@ def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Pa
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def checked_path(path: str | os.PathLike[str], example: str = "surface.nc") -> Path:
+    """Returns a path as one.
+
+    Args:
+        path: What was given.
+        example: What to type, in the message.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"expected the path of a file, got {path!r}; try {example!r}")
+    return Path(path)

@@ -41,7 +41,7 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
         raise TypeError(f"expected a whole number of points along {label}, got {n!r}; try resolution=51")
     if n < 1:
-        raise ValueError(f"expected a resolution of at least 1 along {label}, got {n}; try 51")
+        raise ValueError(f"expected a resolution of at least 1 along {label}, got {n}; try resolution=51")
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"expected a finite {label} range, got ({low}, {high}); try (-1, 1)")
     if low > high:

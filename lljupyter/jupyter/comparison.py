@@ -13,7 +13,7 @@ from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.jupyter.sharing import Shared
 from lljupyter.surface.html import Picture
-from lljupyter.surface.look import LOOK
+from lljupyter.surface.look import LOOK, checked_names
 
 if TYPE_CHECKING:
     import xarray
@@ -92,8 +92,7 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
         raise TypeError(f"expected columns as a whole number or None, got {columns!r}; try columns=2")
     if columns is not None and columns < 1:
         raise ValueError(f"expected at least one column, got {columns}; try columns=2")
-    if names is not None and (isinstance(names, str) or len(names) != len(landscapes)):
-        raise ValueError(f"expected {len(landscapes)} names, one a landscape, got {names!r}")
+    headings = checked_names(names, len(landscapes), "a landscape")
     for i, landscape in enumerate(landscapes):
         if not isinstance(landscape, Landscape) and not hasattr(landscape, "data_vars"):
             raise TypeError(
@@ -110,8 +109,8 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
             + ", ".join(str(landscape.quantities()) for landscape in shown)
         )
     _draw_alike(shown, common)
-    for landscape, name in zip(shown, names or [], strict=False):
-        landscape.title = str(name)
+    for landscape, name in zip(shown, headings or [], strict=False):
+        landscape.title = name
     return Comparison(shown, columns)
 
 

@@ -9,7 +9,7 @@ import traitlets
 from lljupyter.jupyter.look import Landscape
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.look import check_choices
+from lljupyter.surface.look import LOOK, check_texts, checked_look
 
 if TYPE_CHECKING:
     import xarray
@@ -37,10 +37,11 @@ class ResultWidget(Landscape):
     def __init__(self, dataset: xarray.Dataset, **look: Any) -> None:
         if unknown := [name for name in look if not self.has_trait(name)]:
             raise TypeError(f"expected how it is drawn, such as view or colormap, got {unknown[0]!r}")
-        check_choices(look)
+        check_texts(title=look.get("title", ""))
         self._dataset, self._names = on_grid(dataset, seeds=True)
         self._seeds = [int(s) for s in self._dataset["seed"].values] if "seed" in self._dataset.dims else [None]
         look.setdefault("quantity", self._names[0])
+        look.update({name: checked_look(name, look[name], self._names) for name in LOOK if name in look})
         frame, meta = pack_dataset(self._dataset, self._names)
         super().__init__(frame=frame, meta=dict(meta), **look)
 

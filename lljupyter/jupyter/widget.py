@@ -22,7 +22,7 @@ from lljupyter.jupyter.look import Landscape
 from lljupyter.jupyter.wire import Command, pack
 from lljupyter.surface.files import save
 from lljupyter.surface.frame import finite
-from lljupyter.surface.look import LOOK, check_choices
+from lljupyter.surface.look import LOOK, check_choices, check_texts, checked_look
 
 if TYPE_CHECKING:
     import xarray
@@ -79,6 +79,7 @@ class LandscapeWidget(Landscape):
         check_names(options, list(signature(LandscapeWidget).parameters), "LandscapeWidget")
         shown: dict[str, Any] = {name: options.pop(name) for name in ("title", *LOOK) if name in options}
         check_choices(shown)
+        check_texts(title=shown.get("title", ""))
         prepared = prepare(model, loader, **options)
         self._session, self._seeded, self._directions = prepared.session, prepared.seeded, prepared.directions
         if prepared.draws:
@@ -89,8 +90,8 @@ class LandscapeWidget(Landscape):
             )
         self._sequence = 0
         names = self._session.names
-        if shown.setdefault("quantity", names[0]) not in names:
-            raise ValueError(f"expected quantity as one of {names}, got {shown['quantity']!r}; try {names[0]!r}")
+        shown.setdefault("quantity", names[0])
+        shown.update({name: checked_look(name, shown[name], names) for name in LOOK if name in shown})
         request = self._session.arrays()[0]
         given = {name: options[name] for name in CONTROLS[:2] if options.get(name) is not None}
         controls: dict[str, Any] = {name: tuple(map(float, limits)) for name, limits in given.items()}

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from lljupyter.surface.attributes import check_attributes
 from lljupyter.surface.curves import draw_line
 from lljupyter.surface.field import Drawn, Field, axis_names, drawn, heights, is_share, quantity_name
+from lljupyter.surface.look import check_texts, checked_names, numbers
 from lljupyter.surface.overlays import draw_marks, draw_path
 
 if TYPE_CHECKING:
@@ -77,15 +78,12 @@ def to_matplotlib(
         Li et al. 2018, figures 2 to 9.
     """
     several: list[Any] = list(surfaces) if isinstance(surfaces, (list, tuple)) else [surfaces]
-    if names is not None and (isinstance(names, str) or len(names) != len(several)):
-        raise ValueError(f"expected {len(several)} names, one a surface, got {names!r}")
     if not several:
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
-    if names is None and len(several) > 1:
-        names = [str(getattr(surface, "attrs", {}).get("model", "")) for surface in several]
-    return draw(
-        [(surface, look) for surface in several], names or [""], title=title, columns=columns, filled=filled, size=size
-    )
+    headings = checked_names(names, len(several), "a surface")
+    headings = headings or [str(getattr(surface, "attrs", {}).get("model", "")) for surface in several]
+    looks = [(surface, look) for surface in several]
+    return draw(looks, headings, title=title, columns=columns, filled=filled, size=size)
 
 
 def draw(
@@ -100,7 +98,11 @@ def draw(
     """Draws surfaces, each with a look of its own, in rows; see ``to_matplotlib``."""
     if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
         raise ValueError(f"expected columns as a whole number of at least 1 or None, got {columns!r}; try columns=2")
-    if size is not None and (np.ndim(size) != 1 or len(size) != 2 or not np.all(np.asarray(size) > 0)):
+    check_texts(title=title)
+    if not isinstance(filled, bool):
+        raise TypeError(f"expected filled as True or False, got {filled!r}; try filled=True")
+    lengths = None if size is None else numbers(size)
+    if size is not None and (lengths is None or len(lengths) != 2 or min(lengths) <= 0):
         raise ValueError(f"expected size as (width, height) in inches, got {size!r}; try size=(5, 4)")
     n_columns = min(len(shown), columns or N_COLUMNS)
     n_rows = -(-len(shown) // n_columns)

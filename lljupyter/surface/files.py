@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lljupyter.geometry.atomic import atomic
+from lljupyter.geometry.atomic import atomic, checked_path
 from lljupyter.surface.attributes import check_attributes, check_storable
 from lljupyter.surface.authors import read_h5, write_h5
 from lljupyter.surface.paraview import write_vtk
@@ -67,7 +67,7 @@ def save(
     directions = getattr(directions, "directions", directions)  # those that pca_directions returned
     if hasattr(directions, "delta"):
         directions = directions.delta, directions.eta  # a plane
-    path = _checked_path(path)
+    path = checked_path(path)
     if path.suffix == ".nc":
         _write_netcdf(dataset, path)
         if directions is not None:
@@ -100,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> xarray.Dataset:
         ValueError: If the file is cut short, was changed, is of a newer version or of another kind, or an attribute is
             not what it has to be.
     """
-    path = _checked_path(path)
+    path = checked_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a saved surface, got {path}, which is not there; check the path")
     if path.suffix == ".h5":
@@ -108,17 +108,6 @@ def load(path: str | os.PathLike[str]) -> xarray.Dataset:
     if path.suffix != ".nc":
         raise ValueError(f"expected a .nc or .h5 file, got {path}; save(dataset, 'name.nc') writes one")
     return _read_netcdf(path)
-
-
-def _checked_path(path: str | os.PathLike[str]) -> Path:
-    """Returns a path as one.
-
-    Raises:
-        TypeError: If it is none.
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"expected the path of a file, got {path!r}; try 'surface.nc'")
-    return Path(path)
 
 
 def _write_netcdf(dataset: xarray.Dataset, path: Path) -> None:

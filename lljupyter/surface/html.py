@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lljupyter import __version__
-from lljupyter.geometry.atomic import atomic
+from lljupyter.geometry.atomic import atomic, checked_path
 from lljupyter.surface.dataset import by_seed, on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.look import LOOK, checked_look
+from lljupyter.surface.look import LOOK, check_texts, checked_look, checked_names
 from lljupyter.surface.recipe import describe, recipe
 
 if TYPE_CHECKING:
@@ -90,8 +89,7 @@ def pictures(
     split = [part for surface in several for part in by_seed(surface)]
     if not split:
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
-    if names is not None and (isinstance(names, str) or len(names) != len(split)):
-        raise ValueError(f"expected {len(split)} names, one a landscape, got {names!r}")
+    titles = checked_names(names, len(split), "a landscape") or [label for _, label in split]
     if unknown := [name for name in look if name not in LOOK]:
         raise TypeError(f"expected how it is drawn, one of {LOOK}, got {unknown[0]!r}")
     checked = [on_grid(surface, seeds=True) for surface, _ in split]
@@ -102,13 +100,12 @@ def pictures(
         )
     drawn = {"quantity": common[0], "show_panel": len(split) == 1, **look}
     drawn = {name: checked_look(name, value, common) for name, value in drawn.items()}
-    titles = [str(name) for name in names] if names is not None else [label for _, label in split]
     return [Picture(*surface, title, drawn) for surface, title in zip(checked, titles, strict=True)]
 
 
 def write_page(shown: Sequence[Picture], path: str | os.PathLike[str], **options: Any) -> None:
     """Writes a page; see ``page`` for the options."""
-    path = Path(path)
+    path = checked_path(path, "landscape.html")
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"expected a path that ends in .html, got {path}; try {path.with_suffix('.html')}")
     text = page(shown, **options)
@@ -129,8 +126,10 @@ def page(shown: Sequence[Picture], *, title: str = "", caption: str = "", column
         columns: How many stand in a row; None for as many as have room.
 
     Raises:
+        TypeError: If a text is none.
         ValueError: If no point of a surface is evaluated, or ``columns`` is below 1.
     """
+    check_texts(title=title, caption=caption)
     if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
         raise ValueError(f"expected columns as a whole number of at least 1 or None, got {columns!r}; try columns=2")
     group = "page" if len(shown) > 1 else ""

@@ -65,6 +65,37 @@ def checked_look(name: str, value: Any, quantities: Sequence[str]) -> Any:
     return None if value is None else checks[name](value)
 
 
+def check_texts(**texts: Any) -> None:
+    """Checks that titles and captions are texts.
+
+    Raises:
+        TypeError: If one is not.
+    """
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"expected {name} as a text, got {text!r}; try {name}='ResNet-56'")
+
+
+def checked_names(names: Sequence[str] | None, n: int, each: str) -> list[str] | None:
+    """Returns the headings of several landscapes as texts.
+
+    Args:
+        names: What was asked for; None for none.
+        n: How many there have to be.
+        each: What has one, "a landscape", in the message.
+
+    Raises:
+        ValueError: If there are more or fewer, or it is no sequence.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
+        what = f"{n} names" if n != 1 else "1 name"
+        examples = ", ".join(repr(letter) for letter in "abc"[:n]) + (", ..." if n > 3 else "")
+        raise ValueError(f"expected {what}, one {each}, got {names!r}; try names=[{examples}]")
+    return [str(name) for name in names]
+
+
 def check_choices(options: Mapping[str, Any]) -> None:
     """Checks the options that have a few values to choose from, before anything is computed.
 
@@ -77,7 +108,7 @@ def check_choices(options: Mapping[str, Any]) -> None:
 
 
 def _clip(value: Any) -> float:
-    if not _is_number(value):
+    if not is_finite(value):
         raise ValueError(f"expected clip as a finite number or None, got {value!r}; try clip=10")
     return float(value)
 
@@ -85,7 +116,7 @@ def _clip(value: Any) -> float:
 def _levels(value: Any) -> str | list[float]:
     if isinstance(value, str) and value in ("auto", "paper"):
         return value
-    listed = None if isinstance(value, str) else _numbers(value)
+    listed = None if isinstance(value, str) else numbers(value)
     if listed is None or len(listed) > 200:
         raise ValueError(
             f'expected levels as "auto", "paper" or at most 200 finite numbers, got {value!r}; try levels=[0.5, 1, 2]'
@@ -94,7 +125,7 @@ def _levels(value: Any) -> str | list[float]:
 
 
 def _limits(value: Any, name: str = "limits") -> tuple[float, float]:
-    ends = _numbers(value)
+    ends = numbers(value)
     if ends is None or len(ends) != 2 or ends[0] >= ends[1]:
         raise ValueError(f"expected {name} as (low, high), low < high, or None, got {value!r}; try {name}=(0, 5)")
     return ends[0], ends[1]
@@ -105,8 +136,8 @@ def _camera(value: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"expected camera as a dict, got {value!r}; try camera={{'azimuth': 0.5, 'elevation': 0.7}}")
     camera: dict[str, Any] = {}
     for name, part in value.items():
-        pan = _numbers(part) if name == "pan" else None
-        if name not in CAMERA or not (len(pan or ()) == 2 if name == "pan" else _is_number(part)):
+        pan = numbers(part) if name == "pan" else None
+        if name not in CAMERA or not (len(pan or ()) == 2 if name == "pan" else is_finite(part)):
             raise ValueError(
                 f"expected camera as a dict with some of {CAMERA}, finite numbers and pan a pair of them, "
                 f"got {value!r}; camera={{}} is the usual view"
@@ -117,13 +148,14 @@ def _camera(value: Mapping[str, Any]) -> dict[str, Any]:
     return camera
 
 
-def _is_number(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
+    """Returns whether a value is a finite number."""
     return not isinstance(value, (bool, str)) and hasattr(value, "__float__") and math.isfinite(value)
 
 
-def _numbers(values: Any) -> list[float] | None:
-    """The values as floats, or None if they are not a sequence of finite numbers."""
+def numbers(values: Any) -> list[float] | None:
+    """Returns the values as floats, or None if they are not a sequence of finite numbers."""
     if not isinstance(values, Sequence) and not hasattr(values, "__array__"):
         return None
     listed = list(values)
-    return [float(value) for value in listed] if all(_is_number(value) for value in listed) else None
+    return [float(value) for value in listed] if all(is_finite(value) for value in listed) else None

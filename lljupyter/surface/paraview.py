@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from lljupyter.surface.look import is_finite
+
 if TYPE_CHECKING:
     import xarray
 
@@ -47,8 +49,8 @@ def write_vtk(
             f"expected a surface with {quantity!r} on the dimensions (beta, alpha), got {list(dataset.data_vars)} on "
             f"{dict(dataset.sizes)}; name one with quantity=..."
         )
-    if zmax is not None and not np.isfinite(zmax):
-        raise ValueError(f"expected zmax as a finite number, got {zmax}; None cuts nothing off")
+    if zmax is not None and not is_finite(zmax):
+        raise ValueError(f"expected zmax as a finite number, got {zmax!r}; None cuts nothing off")
     z = np.array(dataset[quantity].values, dtype=np.float64)
     if zmax is not None:
         z = np.minimum(z, zmax)  # NaN stays NaN; infinity becomes zmax

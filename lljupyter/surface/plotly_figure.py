@@ -21,6 +21,7 @@ from lljupyter.surface.field import (
     kind_of,
     quantity_name,
 )
+from lljupyter.surface.look import check_texts
 
 if TYPE_CHECKING:
     import xarray
@@ -73,6 +74,7 @@ def to_plotly(surface: xarray.Dataset, *, title: str = "", **look: Any) -> go.Fi
         TypeError: If it is no Dataset, or an option is unknown.
         ValueError: If it has nothing to draw, or an option is out of range.
     """
+    check_texts(title=title)
     shown = drawn(surface, {"view": "surface", **look})
     figure = LandscapeFigure()
     if 1 in shown.height.values.shape:
