@@ -189,12 +189,46 @@ def test_plotly_takes_no_markup():
     assert figure.layout.title.text == "&lt;img src=x onerror=alert(1)&gt;"
 
 
+def test_surfaces_of_several_seeds_stand_side_by_side_or_are_drawn_one_at_a_time():
+    figure = to_matplotlib(made_seeds())
+    assert [part.get_suptitle() for part in figure.subfigs] == ["ResNet, seed 3", "ResNet, seed 4"]
+    for seed, index, heading in ((None, 0, "ResNet, seed 3"), (4, 1, "ResNet, seed 4")):
+        drawn = to_plotly(made_seeds(), seed=seed)
+        np.testing.assert_array_equal(drawn.data[0].z, made_seeds().loss[index])
+        assert drawn.layout.title.text == heading
+    with pytest.raises(ValueError, match=r"expected seed as one of \[3, 4\], got 5; try seed=3"):
+        to_plotly(made_seeds(), seed=5)
+    with pytest.raises(ValueError, match=r"expected no seed for what has no dimension of that name, got 3; leave"):
+        to_plotly(made_surface(), seed=3)
+
+
+def test_lines_of_several_seeds_are_a_band_in_both():
+    rows = made_lines().loss.values
+    _, loss, _, accuracy = to_plotly(made_lines()).data
+    np.testing.assert_allclose(loss.y, np.median(rows, axis=0))
+    band = to_plotly(made_lines()).data[0]
+    np.testing.assert_allclose(band.y, [*rows.min(axis=0), *rows.max(axis=0)[::-1]])
+    assert (band.fill, accuracy.yaxis) == ("toself", "y2")
+    (curve,) = to_matplotlib(made_lines()).axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), loss.y)
+
+
+@pytest.mark.parametrize("made", [made_seeds, made_lines])
+def test_a_widget_of_several_seeds_has_figures(made):
+    w = ResultWidget(made(), view="contour")
+    w.seed = 4
+    assert w.to_matplotlib().axes
+    title = w.to_plotly().layout.title.text
+    assert title == ("ResNet, seed 4" if made is made_seeds else "ResNet")
+    assert "image/png" in w._repr_mimebundle_()[0]
+    w.close()
+
+
 @pytest.mark.parametrize("draw", [to_matplotlib, to_plotly])
 @pytest.mark.parametrize(
     ("surface", "options", "kind", "message"),
     [
         ("surface.nc", {}, TypeError, "expected an xarray.Dataset, got str"),
-        (made_seeds(), {}, ValueError, r"expected a surface of one seed, got those of 2; choose one with surface.isel"),
         (made_surface(), {"quantity": "f1"}, ValueError, "expected quantity as one of .* got 'f1'"),
         (made_surface(), {"views": 1}, TypeError, "expected how it is drawn, one of .* got 'views'"),
         (made_surface(), {"title": 5}, TypeError, "expected title as a text, got 5; try title="),

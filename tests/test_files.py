@@ -103,7 +103,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
         load(tmp_path / "notes.txt")
     with pytest.raises(ValueError, match=r"expected a path that ends in .nc, .h5, .vts or .vtp, got surface.png"):
         save(example(), "surface.png")
-    with pytest.raises(TypeError, match="expected the path of a file, got 5; try 'surface.nc'"):
+    with pytest.raises(TypeError, match=r"expected the path of a file, got 5; try 'surface.nc'"):
         load(5)
     with pytest.raises(ValueError, match="expected zmax as a finite number, got 'a'; None cuts nothing off"):
         save(example(), tmp_path / "surface.vts", zmax="a")

@@ -90,7 +90,10 @@ class Landscape(Shared, anywidget.AnyWidget):
         raise NotImplementedError
 
     def _pictures(self) -> list[Picture]:
-        return [Picture(*on_grid(self.surface, seeds=True), self.title, {name: getattr(self, name) for name in LOOK})]
+        dataset, quantities = on_grid(self.surface, seeds=True)
+        one_by_one = "seed" in dataset.dims and 1 not in (dataset.sizes["alpha"], dataset.sizes["beta"])
+        seed = getattr(self, "seed", None) if one_by_one else None
+        return [Picture(dataset, quantities, self.title, {name: getattr(self, name) for name in LOOK}, seed)]
 
     def to_plotly(self, *, title: str = "") -> go.Figure:
         """Draws what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
@@ -103,8 +106,8 @@ class Landscape(Shared, anywidget.AnyWidget):
         """
         from lljupyter.surface.plotly_figure import to_plotly
 
-        look = {name: getattr(self, name) for name in LOOK}
-        return to_plotly(self.surface, title=title or self.title, **look)
+        (picture,) = self._pictures()
+        return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.look)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes settings from the browser; what is refused goes back to the value that was kept."""

@@ -54,7 +54,7 @@ class Shared:
 
         shown = self._pictures()
         names = [picture.title or str(picture.dataset.attrs.get("model", "")) for picture in shown]
-        looks = [(picture.dataset, picture.look) for picture in shown]
+        looks = [(picture.one(), picture.look) for picture in shown]
         return draw(looks, names, title=title, columns=self._columns, filled=filled, size=size)
 
     def snapshot(self, *, height: int = 780) -> Snapshot:

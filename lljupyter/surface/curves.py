@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import ticker
 
-from lljupyter.surface.field import is_share, kind_of, quantity_name
+from lljupyter.surface.field import band_of, is_share, kind_of, quantity_name
 from lljupyter.surface.look import LOOK, check_choices
 
 if TYPE_CHECKING:
@@ -82,12 +82,9 @@ def _curves(axes: Any, line: Any, along: str, names: list[str], color: str, look
         if (clip := look.get("clip")) is not None and color == LEFT:
             rows = np.where(rows > clip, np.nan, rows)
         label = quantity_name(name).replace("$", r"\$")
-        known = ~np.isnan(rows).all(axis=0)
-        middle = np.full(len(x), np.nan)
-        middle[known] = np.nanmedian(rows[:, known], axis=0)
+        middle, low, high = band_of(rows)
         style = "--" if name.startswith("test") else "-"
         drawn += axes.plot(x, middle, style, color=color, linewidth=1.6, label=label)
-        if len(rows) > 1 and known.any():
-            low, high = np.nanmin(rows[:, known], axis=0), np.nanmax(rows[:, known], axis=0)
-            axes.fill_between(x[known], low, high, color=color, alpha=0.18, linewidth=0)
+        if len(rows) > 1:
+            axes.fill_between(x, low, high, where=np.isfinite(low), color=color, alpha=0.18, linewidth=0)
     return drawn

@@ -155,10 +155,28 @@ def by_seed(surface: Any) -> list[tuple[Any, str]]:
         return [(surface, "")]
     _check_coordinates(surface, "seed")
     model = surface.attrs.get("model", "Loss landscape")
-    return [
-        (surface.isel(seed=i).drop_vars("seed").assign_attrs(seed=seed), f"{model}, seed {seed}")
-        for i, seed in enumerate(surface["seed"].values.tolist())
-    ]
+    return [(of_seed(surface, seed), f"{model}, seed {seed}") for seed in surface["seed"].values.tolist()]
+
+
+def of_seed(surface: xarray.Dataset, seed: int | None = None) -> xarray.Dataset:
+    """Returns one of several surfaces that are stacked on a dimension ``seed``, the first one where none is named.
+
+    Raises:
+        ValueError: If there is none of that seed.
+    """
+    stacked = "seed" in getattr(surface, "dims", ()) and "seed" in surface.coords
+    seeds = surface["seed"].values.tolist() if stacked else []
+    if seed is None and not seeds:
+        return surface
+    if seed is not None and seed not in seeds:
+        raise ValueError(
+            f"expected seed as one of {seeds}, got {seed!r}; try seed={seeds[0]}"
+            if seeds
+            else f"expected no seed for what has no dimension of that name, got {seed!r}; leave seed out"
+        )
+    index = 0 if seed is None else seeds.index(seed)
+    one: xarray.Dataset = surface.isel(seed=index).drop_vars("seed").assign_attrs(seed=seeds[index])
+    return one
 
 
 def _checked_axes(dataset: Any) -> list[str]:

@@ -96,11 +96,6 @@ def drawn(surface: xarray.Dataset, look: dict[str, Any]) -> Drawn:
         TypeError: If it is no Dataset, or an option is unknown.
         ValueError: If it has nothing to draw, several seeds, or an option is out of range.
     """
-    if "seed" in getattr(surface, "dims", ()):
-        raise ValueError(
-            f"expected a surface of one seed, got those of {surface.sizes['seed']}; "
-            "choose one with surface.isel(seed=0)"
-        )
     if unknown := [name for name in look if name not in LOOK]:
         raise TypeError(f"expected how it is drawn, one of {LOOK}, got {unknown[0]!r}")
     dataset, quantities = on_grid(surface)
@@ -165,6 +160,20 @@ def heights(levels: str | list[float], shown: Field, far: bool) -> list[float] |
     chosen = np.concatenate([PAPER, PAPER_FAR if far else []]) if levels == "paper" else np.asarray(levels)
     inside = chosen[(chosen > np.nanmin(shown.values)) & (chosen < np.nanmax(shown.values))]
     return [float(level) for level in np.unique(inside)]
+
+
+def band_of(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the median, the lowest and the highest of several curves at every place, NaN where none is finite.
+
+    Args:
+        rows: Shape (n_curves, n), NaN where a curve has a hole.
+    """
+    known = ~np.isnan(rows).all(axis=0)
+    middle, low, high = np.full((3, rows.shape[1]), np.nan)
+    if known.any():
+        middle[known] = np.nanmedian(rows[:, known], axis=0)
+        low[known], high[known] = np.nanmin(rows[:, known], axis=0), np.nanmax(rows[:, known], axis=0)
+    return middle, low, high
 
 
 def axis_names(dataset: xarray.Dataset) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from lljupyter.surface.attributes import check_attributes
 from lljupyter.surface.curves import draw_line
+from lljupyter.surface.dataset import by_seed, of_seed
 from lljupyter.surface.field import Drawn, Field, axis_names, drawn, heights, is_share, quantity_name
 from lljupyter.surface.look import check_texts, checked_names, numbers
 from lljupyter.surface.overlays import draw_marks, draw_path
@@ -51,7 +52,7 @@ def to_matplotlib(
     A surface is a contour map with labelled levels, or the surface itself with ``view="surface"``;
     ``quantity="convexity"`` is a map of colors. A line has the loss on the left axis and the accuracy on the right one,
     training solid and test dashed, and several seeds as a band. A trajectory is drawn with its share of the variation
-    on the axes. Several surfaces stand in rows, with one scale.
+    on the axes. Several surfaces, and those of several seeds, stand in rows, with one scale.
 
     Args:
         surfaces: What ``loss_surface``, ``loss_line``, ``interpolate``, ``convexity_map`` or ``load`` returned, or
@@ -77,12 +78,13 @@ def to_matplotlib(
     Source:
         Li et al. 2018, figures 2 to 9.
     """
-    several: list[Any] = list(surfaces) if isinstance(surfaces, (list, tuple)) else [surfaces]
+    given: list[Any] = list(surfaces) if isinstance(surfaces, (list, tuple)) else [surfaces]
+    several = [part for surface in given for part in by_seed(surface)]
     if not several:
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
     headings = checked_names(names, len(several), "a surface")
-    headings = headings or [str(getattr(surface, "attrs", {}).get("model", "")) for surface in several]
-    looks = [(surface, look) for surface in several]
+    headings = headings or [seed or str(getattr(surface, "attrs", {}).get("model", "")) for surface, seed in several]
+    looks = [(surface, look) for surface, _ in several]
     return draw(looks, headings, title=title, columns=columns, filled=filled, size=size)
 
 
@@ -142,10 +144,10 @@ def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], fi
         check_attributes(surface.attrs)
         draw_line(figure, surface, look)
         return
-    shown = drawn(surface, look)
+    shown = drawn(of_seed(surface), look)
     if not _is_plane(surface):
         flat = [axis for axis in ("alpha", "beta") if surface.sizes[axis] == 1]
-        draw_line(figure, surface.isel({flat[0]: 0}, drop=True), look)
+        draw_line(figure, surface.isel({flat[-1]: 0}, drop=True), look)
     elif shown.look["view"] == "surface":
         _draw_surface(figure, shown)
     else:

@@ -17,7 +17,7 @@ import numpy as np
 
 from lljupyter import __version__
 from lljupyter.geometry.atomic import atomic, checked_path
-from lljupyter.surface.dataset import by_seed, on_grid
+from lljupyter.surface.dataset import by_seed, of_seed, on_grid
 from lljupyter.surface.frame import pack_dataset
 from lljupyter.surface.look import LOOK, check_texts, checked_look, checked_names
 from lljupyter.surface.recipe import describe, recipe
@@ -36,12 +36,18 @@ class Picture(NamedTuple):
         quantities: What can be drawn.
         title: Its heading; "" for the name of the model.
         look: How it is drawn, checked.
+        seed: Which one of surfaces of several seeds is shown; None for a single one, and for lines.
     """
 
     dataset: xarray.Dataset
     quantities: list[str]
     title: str
     look: dict[str, Any]
+    seed: int | None = None
+
+    def one(self) -> xarray.Dataset:
+        """Returns what a still picture shows: of several surfaces the one that is shown; lines are shown together."""
+        return self.dataset if self.seed is None else of_seed(self.dataset, self.seed)
 
 
 def to_html(
@@ -180,14 +186,14 @@ def page(shown: Sequence[Picture], *, title: str = "", caption: str = "", column
 
 def _saved(picture: Picture, group: str) -> dict[str, Any]:
     """A landscape as the page's script reads it, see ``js/src/page.ts``."""
-    dataset, quantities, title, look = picture
+    dataset, quantities, title, look, seed = picture
     if "evaluated" in dataset and not dataset["evaluated"].any():
         raise ValueError("expected a surface with points, got one where none is evaluated yet; wait for it: w.wait()")
     frame, meta = pack_dataset(dataset, quantities)
     # The bytes of floats that are alike are alike by their place in the number: this way they take less room.
     planes = np.frombuffer(frame, np.uint8).reshape(-1, 4).T.tobytes()
     return {
-        "traits": {**look, "meta": meta, "title": title, "group": group, "live": False},
+        "traits": {**look, "meta": meta, "title": title, "group": group, "live": False, "seed": seed},
         "frame": b64encode(zlib.compress(planes, 9)).decode(),
     }
 

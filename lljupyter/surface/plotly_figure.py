@@ -10,10 +10,12 @@ import plotly.graph_objects as go
 import plotly.io as pio
 
 from lljupyter.surface.attributes import marks_of
+from lljupyter.surface.dataset import of_seed, on_grid
 from lljupyter.surface.field import (
     Drawn,
     Field,
     axis_names,
+    band_of,
     drawn,
     field,
     heights,
@@ -58,11 +60,12 @@ class LandscapeFigure(go.Figure):
             print(repr(self))
 
 
-def to_plotly(surface: xarray.Dataset, *, title: str = "", **look: Any) -> go.Figure:
-    """Draws a surface or a line as a plotly Figure, with a menu of its quantities.
+def to_plotly(surface: xarray.Dataset, *, seed: int | None = None, title: str = "", **look: Any) -> go.Figure:
+    """Draws a surface or a line as a plotly Figure, with a menu of its quantities. Lines of several seeds are a band.
 
     Args:
         surface: What ``loss_surface``, ``loss_line``, ``interpolate``, ``convexity_map`` or ``load`` returned.
+        seed: Which one of surfaces of several seeds is drawn; None for the first.
         title: A line above; "" for the name of the model.
         **look: How it is drawn, such as ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``,
             ``levels`` or ``camera``; see ``LandscapeWidget``. The view is "surface" unless another one is asked for.
@@ -75,19 +78,26 @@ def to_plotly(surface: xarray.Dataset, *, title: str = "", **look: Any) -> go.Fi
         ValueError: If it has nothing to draw, or an option is out of range.
     """
     check_texts(title=title)
-    shown = drawn(surface, {"view": "surface", **look})
+    whole, _ = on_grid(surface, seeds=True)
+    of_several = "seed" in whole.dims
+    one = of_seed(whole, seed)
+    shown = drawn(one, {"view": "surface", **look})
+    is_line = 1 in shown.height.values.shape
     figure = LandscapeFigure()
-    if 1 in shown.height.values.shape:
-        _add_curves(figure, shown)
+    if is_line:
+        _add_curves(figure, shown, whole if seed is None else one)
     elif shown.look["view"] == "surface":
         _add_surface(figure, shown)
     else:
         _add_contour(figure, shown)
+    heading = str(surface.attrs.get("model", "Loss landscape"))
+    if of_several and not (is_line and seed is None):
+        heading += f", seed {one.attrs['seed']}"
     figure.update_layout(
-        title={"text": escape(title or str(surface.attrs.get("model", "Loss landscape")))},
+        title={"text": escape(title or heading)},
         template="plotly_white",
         margin={"l": 60, "r": 30, "t": 60, "b": 50},
-        showlegend=1 in shown.height.values.shape,
+        showlegend=is_line,
     )
     return figure
 
@@ -191,7 +201,8 @@ def _add_contour(figure: go.Figure, shown: Drawn) -> None:
     _add_menu(figure, shown, ("z",))
 
 
-def _add_curves(figure: go.Figure, shown: Drawn) -> None:
+def _add_curves(figure: go.Figure, shown: Drawn, whole: xarray.Dataset) -> None:
+    """Loss and accuracy along a line; of several seeds the median, and a band from the lowest to the highest."""
     along = "alpha" if len(shown.beta) == 1 else "beta"
     x = shown.alpha if along == "alpha" else shown.beta
     kind = kind_of(shown.height.name)
@@ -200,10 +211,18 @@ def _add_curves(figure: go.Figure, shown: Drawn) -> None:
         if name.endswith("_stderr") or not (share or kind_of(name) == kind):
             continue
         line = {"color": COLORS[share], "dash": "dash" if name.startswith("test") else "solid"}
-        y = np.asarray(shown.dataset[name].values, dtype=np.float64).ravel()
-        y = np.where(np.isfinite(y), y, np.nan)
+        rows = np.asarray(whole[name].transpose(..., "beta", "alpha").values, dtype=np.float64).reshape(-1, len(x))
+        middle, low, high = band_of(np.where(np.isfinite(rows), rows, np.nan))
         on = "y2" if share else "y"
-        figure.add_trace(go.Scatter(x=x, y=y, line=line, name=escape(quantity_name(name)), yaxis=on))
+        label = escape(quantity_name(name))
+        if len(rows) > 1:
+            known = np.isfinite(low)
+            edges = np.concatenate([low[known], high[known][::-1]])
+            pale = {"fill": "toself", "fillcolor": line["color"], "opacity": 0.18, "line": {"width": 0}}
+            around = {"x": np.concatenate([x[known], x[known][::-1]]), "y": edges, "yaxis": on, "mode": "lines"}
+            figure.add_trace(go.Scatter(**around, **pale, name=f"{label}, all seeds", hoverinfo="skip"))
+        marker = {"mode": "markers", "marker": {"color": line["color"]}} if len(x) == 1 else {"mode": "lines"}
+        figure.add_trace(go.Scatter(x=x, y=middle, line=line, name=label, yaxis=on, **marker))
     scale = "log" if shown.height.log else "linear"
     second = {"overlaying": "y", "side": "right", "range": [0, 1], "tickformat": ".0%", "tickmode": "auto"}
     figure.update_layout(
