@@ -9,6 +9,7 @@ import io
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -128,6 +129,26 @@ def test_a_line_has_two_axes_and_test_is_dashed():
 def test_a_surface_of_one_row_is_a_line():
     (axes, _) = to_matplotlib(made_surface(31, 1)).axes
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), made_surface(31, 1).alpha)
+
+
+@pytest.mark.parametrize("options", [{}, {"size": (9, 3.4)}])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_numbers_below_a_narrow_panel_do_not_touch(columns, options):
+    size = options.get("size", (5.4 * (0.2 + 0.8 * columns), 4.4))
+    figure = to_matplotlib([made_surface()] * 3, columns=columns, size=size)
+    figure.canvas.draw()
+    gap = 0.08 * figure.dpi
+    for part in figure.subfigs[:3]:
+        extents = [label.get_window_extent() for label in part.axes[0].get_xticklabels() if label.get_text()]
+        assert len(extents) >= 3
+        assert all(left.x1 + gap < right.x0 for left, right in pairwise(extents))
+
+
+def test_a_single_point_is_drawn():
+    figure = to_matplotlib(made_surface(1, 1))
+    (marker,) = figure.axes[0].lines
+    assert (marker.get_marker(), list(marker.get_xdata())) == ("o", [0])
+    assert to_plotly(made_surface(1, 1)).data[0].mode == "markers"
 
 
 def test_several_have_one_scale():

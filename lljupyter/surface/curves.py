@@ -65,7 +65,8 @@ def draw_line(figure: Figure | SubFigure, line: xarray.Dataset, look: dict[str, 
         place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": min(len(curves), 4)}
         axes.legend(handles=curves, fontsize=8, frameon=False, handlelength=1.8, columnspacing=1.2, **place)
     ends = line[along[0]].values
-    axes.set_xlim(ends[0], ends[-1])
+    if len(ends) > 1:
+        axes.set_xlim(ends[0], ends[-1])
     between = line.attrs.get("directions") == "between"
     axes.set_xlabel("alpha (0 and 1: the two models)" if between else along[0], fontsize=9)
     axes.grid(color="0.9", linewidth=0.6)
@@ -84,7 +85,7 @@ def _curves(axes: Any, line: Any, along: str, names: list[str], color: str, look
         label = quantity_name(name).replace("$", r"\$")
         middle, low, high = band_of(rows)
         style = "--" if name.startswith("test") else "-"
-        drawn += axes.plot(x, middle, style, color=color, linewidth=1.6, label=label)
+        drawn += axes.plot(x, middle, style if len(x) > 1 else "o", color=color, linewidth=1.6, label=label)
         if len(rows) > 1:
             axes.fill_between(x, low, high, where=np.isfinite(low), color=color, alpha=0.18, linewidth=0)
     return drawn

@@ -211,6 +211,9 @@ def _draw_map(figure: Figure | SubFigure, shown: Drawn, filled: bool) -> None:
     axes.set_xlim(shown.alpha[0], shown.alpha[-1])
     axes.set_ylim(shown.beta[0], shown.beta[-1])
     axes.tick_params(labelsize=8)
+    width = figure.bbox.width / figure.get_figure(root=True).dpi
+    if width < SIZE[0] - 0.2:  # a panel among others: their numbers would touch
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(max(int(width), 2)))
     for set_label, name in zip((axes.set_xlabel, axes.set_ylabel), axis_names(shown.dataset), strict=True):
         set_label(name, fontsize=9)
 
