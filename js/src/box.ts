@@ -30,7 +30,7 @@ function axisTicks(scene: Scene): AxisTicks {
   return {
     x: linearTicks(f.alpha[0], f.alpha[1], count),
     y: linearTicks(f.beta[0], f.beta[1], count),
-    z: valueTicks(f.lo, f.hi, f.scale, count, f.percent),
+    z: f.nFinite > 0 ? valueTicks(f.lo, f.hi, f.scale, count, f.percent) : [],
   };
 }
 

@@ -12,6 +12,8 @@ export interface ValueAxis {
   hi: number;
   scale: ScaleName;
   percent: boolean;
+  /** True where there is no value: the axis has no numbers then. */
+  empty?: boolean;
   name: string;
   /** Color of its numbers, where it belongs to the curves of one color. */
   color?: string;
@@ -94,7 +96,7 @@ function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): vo
     drawText(ctx, theme, label, x, frame.y + frame.height + (small ? 11 : 14), { size });
   }
   const count = Math.max(small ? 2 : 3, frame.height / (small ? 50 : 75));
-  for (const axis of right ? [left, right] : [left]) {
+  for (const axis of (right ? [left, right] : [left]).filter(({ empty }) => !empty)) {
     for (const { at, label } of valueTicks(axis.lo, axis.hi, axis.scale, count, axis.percent)) {
       const y = chartY(frame, axis, at);
       const color = axis.color ? { color: axis.color } : {};

@@ -74,6 +74,7 @@ function lying(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width,
 
 /** Upright at the given place where the picture is wide enough, else along its lower edge. */
 export function drawColorBar(ctx: CanvasRenderingContext2D, scene: Scene, place: BarPlace): void {
+  if (scene.field.color.nFinite === 0) return; // no value, no scale
   ctx.lineWidth = 1;
   if (barRoom(scene.width).right > 0) upright(ctx, scene.field.color, scene, place);
   else lying(ctx, scene.field.color, scene);

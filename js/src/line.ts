@@ -31,6 +31,7 @@ const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
   hi: c.hi,
   scale: c.scale,
   percent: c.percent,
+  empty: c.nFinite === 0,
   name: quantityName(several ? partsOf(c.quantity).base : c.quantity),
   color,
 });

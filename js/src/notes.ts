@@ -15,7 +15,7 @@ export function emptyText(meta: Meta | null, field: Field | null): string | null
     return "Evaluating the first points…";
   }
   if (field.scale === "log" && Number.isFinite(field.min)) return "No positive values: nothing to draw on a log scale";
-  return "No finite value so far";
+  return meta?.status === "running" || meta?.status === "paused" ? "No finite value so far" : "No finite value";
 }
 
 interface Situation {

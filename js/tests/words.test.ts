@@ -96,6 +96,9 @@ test("notes say what the picture leaves out", () => {
   assert.match(note, /^Cut at .* values are higher, up to 10⁹$/);
   assert.equal(emptyText(null, null), "Evaluating the first points…");
   assert.equal(emptyText(makeMeta(21, 21), field), null);
+  const holes = fieldOf(3, 3, () => NaN);
+  assert.equal(emptyText(makeMeta(3, 3, { status: "running" }), holes), "No finite value so far");
+  assert.equal(emptyText(makeMeta(3, 3, { status: "done" }), holes), "No finite value");
   assert.match(emptyText(null, fieldOf(3, 3, () => -1, { scale: "log" })) ?? "", /log scale/);
 });
 
