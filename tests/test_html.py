@@ -8,6 +8,7 @@ import re
 import zlib
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lljupyter import compare, to_html
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.recipe import describe, recipe
+from lljupyter.surface.recipe import captured_text, describe, recipe
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 PAGES = {
@@ -177,9 +178,33 @@ def test_captions_say_what_is_drawn():
         "Random directions of seed 3, cross-entropy on 1,200 samples, filter-normalized."
     )
     assert "81 of 289 points are evaluated" in describe(made_half())
-    assert "holds 93.0% of the variation" in describe(made_trajectory())
+    assert describe(made_trajectory()).endswith(" The plane captures 93 % of the path\u2019s variation.")
+    assert captured_text(0.9981) == "The plane captures 99.8 % of the path\u2019s variation"
     assert "between ResNet (alpha = 0) and another" in describe(on_grid(made_line())[0])
+    assert describe(on_grid(made_surface(1, 1))[0]).startswith(
+        "The point alpha = 0, beta = 0 around ResNet, theta* + alpha delta + beta eta. Random directions of seed 3,"
+    )
+    assert "The point alpha = 0.5 between ResNet" in describe(on_grid(made_line().sel(alpha=[0.5]))[0])
     assert "theta* + alpha delta." in describe(on_grid(made_surface(9, 1))[0])
+
+
+def test_the_viewer_has_the_same_words():
+    told = (Path(__file__).parents[1] / "js" / "src" / "path.ts").read_text(encoding="utf-8")
+    written = re.search(r"`(The plane captures )\$\{.*?\}( % of the .*?)`", told)
+    assert written
+    assert captured_text(0.5) == f"{written[1]}50{written[2]}"
+
+
+def test_the_recipe_is_for_people():
+    marks = '{"a": [0.0, 0.0], "b": [1.0, 0.25]}'
+    told = {"directions_fingerprint": "ab", "precision": "bfloat16", "center_on_grid": 1, "odd": "{not JSON}"}
+    rows = recipe(made_surface(marks=marks, evaluation_seconds='{"plain": 0.5}', **told))
+    assert rows["Named points (alpha, beta)"] == "a (0, 0), b (1, 0.25)"
+    assert rows["Fingerprint of the directions"] == "ab"
+    assert rows["Precision of the computation"] == "bfloat16"
+    assert rows["Center is a grid point"] == "yes"
+    assert rows["Seconds a point by each way"] == "plain 0.5"
+    assert rows["Odd"] == "{not JSON}"
 
 
 def test_the_recipe_has_every_attribute():

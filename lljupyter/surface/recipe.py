@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,33 @@ if TYPE_CHECKING:
 LABELS = {
     "model_fingerprint": "Fingerprint of the weights",
     "model_b_fingerprint": "Fingerprint of the other model",
+    "directions_fingerprint": "Fingerprint of the directions",
+    "orthogonalized": "Directions made orthogonal",
+    "marks": "Named points (alpha, beta)",
+    "center_on_grid": "Center is a grid point",
     "loss_fn": "Loss",
     "n_samples": "Samples",
     "norm": "Normalization",
     "ignore": "Ignored",
     "batchnorm": "BatchNorm statistics",
+    "precision": "Precision of the computation",
+    "precision_error": "Error by reduced precision",
+    "evaluation": "Way of evaluation",
+    "evaluation_seconds": "Seconds a point by each way",
+    "hessian_over": "Hessian over",
+    "hessian_tol": "Tolerance of eigenvalues",
+    "hessian_n_samples": "Samples of the Hessian",
+    "tolerance": "Tolerance of predictions",
+    "predicted_error_median": "Median error of predictions",
+    "predicted_error_p95": "Error of 95 % of predictions",
+    "n_evaluated": "Points measured",
+    "n_held_back": "Points held back to measure the error",
     "lljupyter_version": "lljupyter",
     "torch_version": "PyTorch",
     "explained_variance_ratio": "Explained variance",
-    "trajectory_captured": "Share of the run in the plane",
+    "trajectory_captured": "Captured share of the path's variation",
 }
+YES_OR_NO = ("orthogonalized", "center_on_grid")
 LONGEST = 1000
 
 
@@ -36,33 +54,37 @@ def describe(dataset: xarray.Dataset) -> str:
     """
     told = dataset.attrs
     n_beta, n_alpha = dataset.sizes["beta"], dataset.sizes["alpha"]
-    line = min(n_alpha, n_beta) == 1
+    line, point = min(n_alpha, n_beta) == 1, n_alpha * n_beta == 1
     direction = "delta" if n_beta == 1 else "eta"
     axis = "alpha" if n_beta == 1 else "beta"
     model = told.get("model", "a model")
+    what = "line" if line else "plane"
+    if point:
+        alpha, beta = (float(dataset[name].values[0]) for name in ("alpha", "beta"))
+        what = f"point alpha = {alpha:g}" + (f", beta = {beta:g}" if told.get("directions") != "between" else "")
     if told.get("directions") == "between":
         where = f"between {model} (alpha = 0) and another model (alpha = 1)"
-    elif line:
+    elif line and not point:
         where = f"around {model}, theta* + {axis} {direction}"
     else:
         where = f"around {model}, theta* + alpha delta + beta eta"
     seeds = dataset["seed"].values.tolist() if "seed" in dataset.dims else [told.get("seed")]
     drawn = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
+    one = line and not point and len(seeds) == 1
     how = {
-        "random": f"{'A random direction' if line and len(seeds) == 1 else 'Random directions'} of {drawn}",
+        "random": f"{'A random direction' if one else 'Random directions'} of {drawn}",
         "pca": "Principal directions of the training run",
         "given": "Given directions",
-        "gradient": "Along the gradient",
     }.get(str(told.get("directions")), "")
     parts = ", ".join(part for part in (how, measured(told), scaled(told)) if part)
-    sentences = [f"The {'line' if line else 'plane'} {where}.", *([f"{parts[0].upper()}{parts[1:]}."] if parts else [])]
+    sentences = [f"The {what} {where}.", *([f"{parts[0].upper()}{parts[1:]}."] if parts else [])]
     n_points = n_alpha * n_beta * len(seeds)
     done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_points
     if done < n_points:
         sentences.append(f"{done:,} of {n_points:,} points are evaluated, those between are interpolated.")
     captured = float(told.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
-        sentences.append(f"The plane holds {captured:.1%} of the variation of the training run.")
+        sentences.append(f"{captured_text(captured)}.")
     return " ".join(sentences)
 
 
@@ -76,9 +98,16 @@ def recipe(dataset: xarray.Dataset) -> dict[str, str]:
     if "evaluated" in dataset:
         rows["Evaluated"] = f"{int(dataset['evaluated'].sum()):,} of {dataset['evaluated'].size:,} points"
     told = {str(name): _text(value) for name, value in dataset.attrs.items()}
+    told |= {name: {"0": "no", "1": "yes"}.get(told[name], told[name]) for name in YES_OR_NO if name in told}
     labels = {name: LABELS.get(name, name.replace("_", " ").capitalize()) for name in told}
     first = {labels[name]: told[name] for name in ("model",) if name in told}
     return {**first, **rows, **{labels[name]: text for name, text in told.items()}}
+
+
+def captured_text(captured: float) -> str:
+    """Returns how much of a training run a plane shows, in the words of js/src/path.ts."""
+    digits = 1 if captured > 0.995 or captured < 0.01 else 0
+    return f"The plane captures {100 * captured:.{digits}f} % of the path\u2019s variation"
 
 
 def _text(value: Any) -> str:
@@ -87,4 +116,18 @@ def _text(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{value:.6g}"
     text = str(value)
+    if text.startswith("{") and text.endswith("}"):
+        text = _listed(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _listed(text: str) -> str:
+    """The entries of a JSON object, "a (0, 0), b (1, 0.25)"; anything else as it is."""
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        return text
+    written = (
+        (name, f"({_text(value)})" if isinstance(value, list) else _text(value)) for name, value in entries.items()
+    )
+    return ", ".join(f"{name} {value}" for name, value in written)
