@@ -1,0 +1,202 @@
+"""The paper's form of the notebooks: what it needs is checked first, and what takes days is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import TensorDataset
+
+from lljupyter.zoo.data import CIFAR, Split, cifar10, digits, jpeg_archive
+from lljupyter.zoo.training import EPOCHS, train
+
+VARIABLE = "LLJUPYTER_PAPER"
+ARCHIVES = ("cifar10_train_jpeg.npz", "cifar10_test_jpeg.npz")
+N_SHORT = (100, 50)  # images for training and testing
+
+
+class PaperForm(NamedTuple):
+    """What a notebook takes in the paper's form.
+
+    Attributes:
+        data: For training and testing.
+        folder: Where trained networks and surfaces are kept.
+        epochs: How long networks are trained.
+        training: Options of ``train``.
+        sampling: Options of ``loss_surface``.
+    """
+
+    data: Split
+    folder: Path
+    epochs: int
+    training: dict[str, Any]
+    sampling: dict[str, Any]
+
+
+def paper_form(name: str, *, root: str | os.PathLike[str] = "paper") -> PaperForm | None:
+    """Returns what a notebook takes in the paper's form, which the environment variable ``LLJUPYTER_PAPER`` asks for.
+
+    "1" is CIFAR-10, the paper's recipe and 51 x 51 points, on a CUDA device. "short" runs the same code on the
+    processor to see that it works: one epoch on 100 images of 32 x 32 pixels, 5 x 5 points; it shows nothing.
+    CIFAR-10 is downloaded by torchvision, or read from ``root`` where that has two archives of JPEG images,
+    ``cifar10_train_jpeg.npz`` and ``cifar10_test_jpeg.npz`` (see ``jpeg_archive``). Without either, "short" takes
+    enlarged digits.
+
+    Args:
+        name: Of the notebook; what it trains and computes is kept in ``root/name``, or ``root/short/name``.
+        root: A folder.
+
+    Returns:
+        None where the variable is not set, empty or "0": notebooks then take their small form.
+
+    Raises:
+        ValueError: If the variable is something else.
+        RuntimeError: If there is no CUDA device.
+        ImportError: If there are neither archives nor torchvision.
+    """
+    kind, root = os.environ.get(VARIABLE, ""), Path(root)
+    if kind in ("", "0"):
+        return None
+    if kind not in ("1", "short"):
+        raise ValueError(f"expected {VARIABLE} as 1 or short, got {kind!r}; leave it out for the notebook's small form")
+    archives = [root / archive for archive in ARCHIVES]
+    archived = all(archive.exists() for archive in archives)
+    if kind == "short":
+        data = _archived(archives, 500, 200) if archived else _enlarged()
+        folder, kept = (
+            root / "short" / name,
+            "one epoch on 100 images, a coarse grid: it shows nothing but that it runs",
+        )
+        form = PaperForm(
+            data,
+            folder,
+            1,
+            {"recipe": "paper", "augment": True, "progress": False},
+            {"resolution": 5, "max_samples": 20, "progress": False},
+        )
+    else:
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                f"expected a CUDA device for {VARIABLE}=1, which trains for {EPOCHS['paper']} epochs, got none; "
+                f"{VARIABLE}=short tries the same cells on the processor, and without it they take their small form"
+            )
+        if not archived and find_spec("torchvision") is None:
+            raise ImportError(
+                f"expected torchvision to download CIFAR-10, or {' and '.join(ARCHIVES)} in {root}, got neither; "
+                "pip install torchvision"
+            )
+        folder, kept = root / name, f"on {torch.cuda.get_device_name()}"
+        data = _archived(archives, 1, 1) if archived else cifar10(root / "cifar10", download=True)
+        training = {"recipe": "paper", "augment": True, "device": "cuda"}
+        form = PaperForm(data, folder, EPOCHS["paper"], training, {"resolution": 51})
+    print(f"The paper's form, {kept}. What is trained and computed is kept in {folder}.")
+    return form
+
+
+def train_once(
+    model: nn.Module, loader: Iterable[Any], folder: str | os.PathLike[str] | None, name: str, **options: Any
+) -> None:
+    """Trains a classifier as ``train`` does, unless its weights are in a folder already: then it reads them.
+
+    Args:
+        model: Trained in place.
+        loader: See ``train``.
+        folder: Where the weights are kept, as ``name.safetensors``; None keeps nothing.
+        name: Of the network.
+        **options: See ``train``.
+
+    Raises:
+        ValueError: If the folder has weights of that name that were trained with other options, or of another network.
+    """
+    if folder is None:
+        train(model, loader, **options)
+        return
+    path = weights_file(folder, name)
+    told = {key: value for key, value in options.items() if key not in ("optimizer", "progress", "device", "threads")}
+    if not path.exists():
+        train(model, loader, **options)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")  # what carries the name is whole
+        save_file(
+            {key: value.contiguous() for key, value in model.state_dict().items()}, part, {"options": _text(told)}
+        )
+        part.replace(path)
+        return
+    try:
+        with safe_open(path, framework="pt") as file:
+            before = (file.metadata() or {}).get("options")
+        states = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"expected weights in {path}, got a damaged file ({error}); remove it") from error
+    shapes, own = ({key: tuple(x.shape) for key, x in found.items()} for found in (states, model.state_dict()))
+    if shapes != own:
+        different = sorted(key for key in {*shapes, *own} if shapes.get(key) != own.get(key))
+        raise ValueError(
+            f"expected weights of this network in {path}, got others ({different[0]} differs); remove the file"
+        )
+    if before != _text(told):
+        raise ValueError(f"expected {path} trained with {_text(told)}, got {before}; remove the file to train again")
+    model.load_state_dict(states)
+    model.to(options.get("device")).eval()
+
+
+def kept(folder: str | os.PathLike[str] | None, name: str) -> dict[str, Any]:
+    """Returns options that keep a surface or line in a folder, and go on with it where it is there.
+
+    Args:
+        folder: Where it is kept, as ``name.nc``; None keeps nothing.
+        name: Of the surface.
+
+    Returns:
+        ``save_to`` and ``resume`` of ``loss_surface``; none where there is no folder.
+    """
+    if folder is None:
+        return {}
+    path = Path(folder) / f"{_stem(name)}.nc"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return {"save_to": path, "resume": path if path.exists() else None}
+
+
+def weights_file(folder: str | os.PathLike[str], name: str) -> Path:
+    """Returns where ``train_once`` keeps the weights of a network."""
+    return Path(folder) / f"{_stem(name)}.safetensors"
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _text(options: dict[str, Any]) -> str:
+    return json.dumps(options, sort_keys=True, default=str)
+
+
+def _archived(paths: list[Path], step: int, test_step: int) -> Split:
+    """In an order of its own, as archives are sorted by class and a part should have all of them."""
+    parts = []
+    for path, every in zip(paths, (step, test_step), strict=True):
+        images, labels = jpeg_archive(path, step=every, normalize=CIFAR).tensors
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+        parts.append(TensorDataset(images[order], labels[order]))
+    return Split(*parts)
+
+
+def _enlarged() -> Split:
+    """A few digits in the size of CIFAR-10."""
+
+    def larger(part: TensorDataset, n: int) -> TensorDataset:
+        images, labels = part.tensors
+        size: Tensor = functional.interpolate(images[:n], size=(32, 32), mode="bilinear", align_corners=False)
+        return TensorDataset(size, labels[:n])
+
+    train, test = digits()
+    return Split(larger(train, N_SHORT[0]), larger(test, N_SHORT[1]))
