@@ -250,3 +250,13 @@ def test_pages_are_photographed(opened, tmp_path, request):
             assert (background == "rgb(255, 255, 255)") == (theme == "light")
         assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         shown.context.close()
+
+
+def test_the_tools_of_a_narrow_page_stand_in_one_row(tmp_path: Path, opened: Any) -> None:
+    to_html(made_surface(), tmp_path / "page.html")
+    for width in (360, 400):
+        tools = opened(tmp_path / "page.html", viewport={"width": width, "height": 700}).page.locator(".ll-tools > *")
+        boxes = [box for box in (tools.nth(i).bounding_box() for i in range(tools.count())) if box is not None]
+        assert len(boxes) == 4
+        assert len({round(box["y"]) for box in boxes}) == 1
+        assert all(box["x"] + box["width"] <= width - 20 for box in boxes)
