@@ -113,6 +113,20 @@ def test_a_run_that_goes_back_drops_what_came_after(tmp_path):
     assert steps(tmp_path) == [0, 2, 4, 5]
 
 
+def test_steps_that_were_not_recorded_are_a_gap(tmp_path):
+    model, optimizer = model_and_optimizer()
+    with TrajectoryRecorder(model, optimizer, tmp_path):
+        train(model, optimizer, 2)
+    with pytest.raises(
+        ValueError, match="expected start=2 for a model as it was recorded at step 2, got 50; leave sta"
+    ):
+        TrajectoryRecorder(model, optimizer, tmp_path, start=50)
+    train(model, optimizer, 3)
+    with TrajectoryRecorder(model, optimizer, tmp_path, start=50):
+        train(model, optimizer, 1)
+    assert steps(tmp_path) == [0, 1, 2, 50, 51]
+
+
 def torn(tensors, path, metadata):
     if metadata["step"] != "4":
         return save_file(tensors, path, metadata)

@@ -38,7 +38,8 @@ class TrajectoryRecorder:
         unit: "step" or "epoch".
         steps_per_epoch: Optimizer steps in an epoch, ``len(loader)``; needed for "epoch", and labels checkpoints.
         start: The step that training resumes from, when that is not the last recorded one, 0 for a new run; later
-            checkpoints are removed, as they belong to a run that is given up.
+            checkpoints are removed, as they belong to a run that is given up. After steps that were not recorded it
+            is above the last one: the trajectory goes straight from there to the model as it is on entry.
 
     Attributes:
         step: Number of optimizer steps so far.
@@ -91,7 +92,7 @@ class TrajectoryRecorder:
         self._error: Exception | None = None
         recorded = self._recorded()
         if recorded:
-            self._check(self.path / PATTERN.format(recorded[-1]), start is None)
+            self._check(recorded[-1], start)
         self.step = start if start is not None else (recorded[-1] if recorded else 0)
         self._last = -1
         self._found: list[int] | None = recorded  # until it is entered
@@ -169,8 +170,8 @@ class TrajectoryRecorder:
         found = (re.fullmatch(r"step-(\d+)\.safetensors", file.name) for file in self.path.glob("step-*.safetensors"))
         return sorted(int(match[1]) for match in found if match)
 
-    def _check(self, file: Path, goes_on: bool) -> None:
-        states = states_of(self._model)
+    def _check(self, last: int, start: int | None) -> None:
+        file, states = self.path / PATTERN.format(last), states_of(self._model)
         try:
             with safe_open(file, framework="pt") as recorded:
                 shapes = {name: tuple(recorded.get_slice(name).get_shape()) for name in recorded.keys()}  # noqa: SIM118
@@ -190,7 +191,12 @@ class TrajectoryRecorder:
                 f"expected {self.path} to be empty or to hold checkpoints of this model, got those of another "
                 f"({different[0]!r} differs); choose another folder"
             )
-        if goes_on and not same:
+        if start is not None and start > last and same:
+            raise ValueError(
+                f"expected start={last} for a model as it was recorded at step {last}, got {start}; "
+                "leave start out to go on from there"
+            )
+        if start is None and not same:
             raise ValueError(
                 f"expected the model as it was recorded last, in {file}, to go on from there, got other weights; "
                 "pass start=0 to record a new run, start=<step> to go on from another step, or another folder"
