@@ -237,6 +237,24 @@ def test_a_point_of_a_map_of_eigenvalues_is_measured_again():
         convexity_map(tiny.network(), others, resume=whole, **QUIET)
 
 
+@pytest.mark.parametrize("orthogonalize", [False, True])
+def test_principal_directions_come_from_the_trajectory_again(tmp_path, orthogonalize):
+    path, run = tmp_path / "kept.nc", tiny.checkpoints()[6:]
+    options = {"resolution": 3, "trajectory": run, "orthogonalize": orthogonalize}
+    whole = loss_surface(tiny.network(), tiny.loader(), **options, **QUIET)
+    save(half := partly(whole, 4), path)
+    for resume in (half, path):
+        resumed = loss_surface(tiny.network(), tiny.loader(), resume=resume, trajectory=run, **QUIET)
+        xarray.testing.assert_equal(resumed, whole)
+        assert resumed.attrs["directions_fingerprint"] == whole.attrs["directions_fingerprint"]
+        with pytest.raises(
+            ValueError, match=r"directions are not random, got none; pass the trajectory again with traj"
+        ):
+            loss_surface(tiny.network(), tiny.loader(), resume=resume, **QUIET)
+    with pytest.raises(ValueError, match=r"expected a result with directions_fingerprint = .* to resume, got one with"):
+        loss_surface(tiny.network(), tiny.loader(), resume=path, trajectory=tiny.checkpoints()[4:], **QUIET)
+
+
 def test_a_trajectory_stays_with_a_surface_that_is_resumed_without_it(tmp_path):
     path, run = tmp_path / "kept.nc", tiny.checkpoints()[6:]
     whole = loss_surface(tiny.network(), tiny.loader(), resolution=3, trajectory=run, save_to=path, **QUIET)

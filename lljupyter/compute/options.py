@@ -88,7 +88,7 @@ class Surface(Drawn, total=False):
             what is missing is computed, bitwise as without the interruption where both parts are evaluated the same
             way, such as "plain" (else up to rounding). ``norm``, ``ignore``, ``seed``, ``orthogonalize``,
             ``resolution``, ``alpha`` and ``beta`` are its own then; model, loader, what is measured and a trajectory
-            are passed again.
+            (also for directions that were made of it and not kept) are passed again.
         over: The parameters that the Hessian is over: "weights", those with more than one axis, as in the paper's
             figures, or "all".
         tol: Residual of an eigenvalue, as a share of it, below which it is known well enough.

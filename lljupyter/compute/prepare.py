@@ -77,7 +77,7 @@ def prepare(
     check_norm(norm, ignore)
     check_batchnorm(batchnorm)
     check_tolerance(tolerance)
-    earlier = None if resume is None else earlier_surface(resume, model, directions)
+    earlier = None if resume is None else earlier_surface(resume, model, directions, trajectory)
     if earlier is not None:
         directions = earlier.directions
         norm, ignore, seed, orthogonalize = earlier.options()
@@ -85,7 +85,7 @@ def prepare(
     checkpoints = None if trajectory is None else open_checkpoints(trajectory)
     if checkpoints is not None and batchnorm != "recalibrate":
         check_statistics(checkpoints, model)
-    seeded = given is None and (checkpoints is None or earlier is not None)
+    seeded = given is None and (checkpoints is None if earlier is None else earlier.seeded)
     if given is None:
         check_finite(parameters_of(model))
     number = check_seed(seed) if seeded else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from lljupyter.compute.planes import Directions
 from lljupyter.engine.curvature import CurvatureEvaluator
 from lljupyter.engine.session import Session
 from lljupyter.engine.worker import Measuring
-from lljupyter.geometry.direction_files import load_directions
+from lljupyter.geometry.checkpoints import Trajectory
+from lljupyter.geometry.direction_files import beside, load_directions
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
@@ -40,11 +42,13 @@ class Earlier(NamedTuple):
 
     Attributes:
         dataset: The surface.
-        directions: Its directions where they do not come from a seed.
+        directions: Its directions where they come neither from a seed nor from the trajectory that is passed again.
+        seeded: Whether they come from a seed.
     """
 
     dataset: xarray.Dataset
     directions: Directions | PrincipalDirections | Plane | None
+    seeded: bool = False
 
     def options(self) -> tuple[Norm | None, Ignore | None, int, bool]:
         """Returns norm, ignore, seed (which only random directions depend on) and orthogonalize."""
@@ -60,7 +64,10 @@ class Earlier(NamedTuple):
 
 
 def earlier_surface(
-    resume: Resume, model: nn.Module, directions: Directions | PrincipalDirections | Plane | None
+    resume: Resume,
+    model: nn.Module,
+    directions: Directions | PrincipalDirections | Plane | None,
+    trajectory: Trajectory | None,
 ) -> Earlier:
     """Reads a surface to go on with, and checks that it is one of this model.
 
@@ -68,6 +75,7 @@ def earlier_surface(
         resume: The Dataset, or the path of a file; see ``load``.
         model: The model.
         directions: Given ones take precedence over those kept beside the file.
+        trajectory: Principal directions that are not kept anywhere are computed from it again.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -89,11 +97,15 @@ def earlier_surface(
             f"({dataset.attrs.get('model')}) or of other weights; load the weights that it was computed with"
         )
     if dataset.attrs.get("directions") == "random":
-        return Earlier(dataset, None)
-    if directions is None and path is None:
+        return Earlier(dataset, None, seeded=True)
+    principal = dataset.attrs.get("directions") == "pca"
+    if directions is None and (path is None or (principal and not beside(Path(path)).is_file())):
+        if principal and trajectory is not None:
+            return Earlier(dataset, None)
+        again = "the trajectory again with trajectory=..., " if principal else ""
         raise ValueError(
             "expected the directions of a surface to resume whose directions are not random, got none; "
-            "pass directions=..., or the path of a file that was saved with them"
+            f"pass {again}directions=..., or the path of a file that was saved with them"
         )
     return Earlier(dataset, directions if directions is not None else load_directions(path or "", model))
 
