@@ -25,16 +25,22 @@ export interface Path {
   trajectory: Trajectory;
 }
 
-/** A learning rate that falls this far at once was lowered on purpose; smooth schedules go down a little all the time. */
+/** A learning rate that falls to this share at once was lowered on purpose, if it had stayed before: smooth schedules go down all the time. */
 const DROP = 0.6;
+const STEADY = 0.9;
 /** More falls than this are a schedule. */
 const MOST_DROPS = 8;
 
-/** Where the learning rate was lowered: from what to what, null elsewhere. */
+/**
+ * Where the learning rate was lowered: from what to what, null elsewhere. That of the first checkpoint is what the optimizer was made
+ * with, which a warm-up never used.
+ */
 export function findDrops(rates: (number | null)[] | null): (Range | null)[] {
-  const drops = (rates ?? []).map((rate, i, all): Range | null => {
-    const before = i > 0 ? all[i - 1] : null;
-    return rate !== null && before !== null && rate > 0 && rate <= DROP * before ? [before, rate] : null;
+  const drops: (Range | null)[] = [];
+  (rates ?? []).forEach((rate, i, all) => {
+    const [earlier, before] = [all[i - 2] ?? null, all[i - 1] ?? null];
+    const fell = rate !== null && earlier !== null && before !== null && rate > 0 && rate <= DROP * before;
+    drops.push(fell && (before >= STEADY * earlier || drops[i - 1] !== null) ? [before, rate] : null);
   });
   return drops.filter(Boolean).length > MOST_DROPS ? drops.map(() => null) : drops;
 }

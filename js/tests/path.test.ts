@@ -51,6 +51,8 @@ test("lowered learning rates are found, schedules are not", () => {
   assert.deepEqual(findDrops([0.1, 0.1, 0.01, 0.001]), [null, null, [0.1, 0.01], [0.01, 0.001]]);
   assert.deepEqual(findDrops([1, 0.95, 0.9, 0.7]), [null, null, null, null]);
   assert.ok(findDrops(Array.from({ length: 12 }, (_, i) => 0.5 ** i)).every((d) => d === null));
+  assert.deepEqual(findDrops([0.1, 0.03, 0.1, 0.07, 0.04, 0.02, 0.005]), Array(7).fill(null), "a warm-up, then a half cosine");
+  assert.deepEqual(findDrops([0.1, null, 0.01]), [null, null, null]);
   assert.deepEqual(findDrops(null), []);
 });
 
