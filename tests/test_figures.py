@@ -20,6 +20,7 @@ from PIL import Image
 from lljupyter import compare, to_matplotlib, to_plotly
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.surface.figure import png
+from lljupyter.surface.overlays import drops
 
 
 def made_convexity() -> xarray.Dataset:
@@ -123,7 +124,7 @@ def test_a_line_has_two_axes_and_test_is_dashed():
     ]
     np.testing.assert_array_equal(loss.lines[1].get_ydata(), made_line().test_loss)
     assert [line.get_linestyle() for line in accuracy.lines] == ["-", "--"]
-    assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_ylim()) == ("Loss", "Accuracy", (0, 1))
+    assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_ylim()) == ("Loss", "Accuracy", (-0.04, 1.04))
 
 
 def test_a_surface_of_one_row_is_a_line():
@@ -159,7 +160,8 @@ def test_several_have_one_scale():
 
 def test_a_widget_is_drawn_as_it_is():
     w = ResultWidget(made_surface(), view="contour", colormap="magma", title="Mine")
-    assert pixels(w.to_matplotlib()) == pytest.approx(pixels(to_matplotlib(made_surface(), colormap="magma")))
+    drawn = to_matplotlib(made_surface(), colormap="magma", names=["Mine"])
+    assert pixels(w.to_matplotlib()) == pytest.approx(pixels(drawn))
     c = compare(w, made_surface(steep=2), names=["a", "b"])
     assert [part.get_suptitle() for part in c.to_matplotlib().subfigs] == ["a", "b"]
     c.close()
@@ -281,6 +283,60 @@ def test_a_size_and_names_are_checked():
         to_matplotlib(made_line(), quantity="f1")
     with pytest.raises(TypeError, match=r"expected how it is drawn, one of .* got 'views'"):
         to_matplotlib(made_line(), views=1)
+
+
+def test_several_lines_have_one_scale_that_holds_their_curves():
+    low, high = made_line(), made_line()
+    high["test_loss"] = high.test_loss * 3
+    high.test_loss[0] = np.inf
+    for scale in ("linear", "log"):
+        reaches = [part.axes[0].get_ylim() for part in to_matplotlib([low, high], scale=scale).subfigs]
+        assert reaches[0] == reaches[1]
+        assert reaches[0][1] > float(high.test_loss[1:].max())
+        assert reaches[0][0] < float(low.train_loss.min())
+    clipped = to_matplotlib([low, high], clip=1.0).subfigs[0].axes[0].get_ylim()
+    assert clipped[1] < 1.1
+    rows = [part.axes[0].get_ylim() for part in to_matplotlib([made_surface(9, 1), made_surface(1, 9)]).subfigs]
+    assert rows[0] == rows[1]
+
+
+def test_a_single_one_has_its_name():
+    assert to_matplotlib([made_surface()], names=["mine"]).get_suptitle() == "mine"
+    assert to_matplotlib(made_surface(), title="above").get_suptitle() == "above"
+    assert to_matplotlib(made_surface()).get_suptitle() == ""
+    both = to_matplotlib(made_surface(), names=["mine"], title="above")
+    assert (both.get_suptitle(), both.subfigs[0].get_suptitle()) == ("above", "mine")
+    c = compare(made_surface(), names=["alone"])
+    assert c.to_matplotlib().get_suptitle() == "alone"
+    c.close()
+
+
+def test_numbers_of_a_scale_are_written_alike():
+    surface = made_surface(9, 9)
+    bar = to_matplotlib(surface.assign(loss=surface.loss * 1e4), scale="log").axes[1]
+    texts = [bar.yaxis.get_major_formatter()(tick) for tick in (20, 500, 1000, 20000, 1e7)]
+    assert texts == ["20", "500", "1000", "20000", "1e+07"]
+
+
+def test_only_lines_with_room_are_numbered():
+    surface = made_surface(41, 41)
+    small = surface.assign(loss=(surface.alpha**2 + surface.beta**2))
+    texts = {text.get_text() for text in to_matplotlib(small, levels=[0.005, 0.3, 0.6]).axes[0].texts}
+    assert texts == {"0.3", "0.6"}
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([0.1, 0.1, 0.01, 0.001, 0.001], [2, 3]),
+        ([0.1, 0.03, 0.1, 0.07, 0.04, 0.02, 0.005], []),  # a warm-up, then a half cosine
+        ([0.1, np.nan, 0.01], []),
+        (0.5 ** np.arange(12), []),
+        (np.repeat(0.5 ** np.arange(12), 2), []),  # more than some
+    ],
+)
+def test_lowered_learning_rates_are_told_from_schedules(rates, expected):
+    assert np.flatnonzero(drops(np.asarray(rates))).tolist() == expected
 
 
 @pytest.mark.parametrize(("n", "columns", "rows"), [(2, None, 1), (4, None, 2), (5, 2, 3), (3, 1, 3)])

@@ -53,7 +53,8 @@ class Shared:
         from lljupyter.surface.figure import draw
 
         shown = self._pictures()
-        names = [picture.title or str(picture.dataset.attrs.get("model", "")) for picture in shown]
+        models = [str(picture.dataset.attrs.get("model", "")) if len(shown) > 1 else "" for picture in shown]
+        names = [picture.title or model for picture, model in zip(shown, models, strict=True)]
         looks = [(picture.one(), picture.look) for picture in shown]
         return draw(looks, names, title=title, columns=self._columns, filled=filled, size=size)
 

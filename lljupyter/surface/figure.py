@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lljupyter.surface.attributes import check_attributes
-from lljupyter.surface.curves import draw_line
+from lljupyter.surface.curves import draw_line, reach_of
 from lljupyter.surface.dataset import by_seed, of_seed
 from lljupyter.surface.field import Drawn, Field, axis_names, drawn, heights, is_share, quantity_name
 from lljupyter.surface.look import check_texts, checked_names, numbers
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import SubFigure
+    from numpy.typing import NDArray
 
 SIZE = (5.4, 4.4)
 N_LEVELS, N_BANDS, N_TICKS = 12, 24, 10
+LABEL_ROOM = 0.2  # of the map, along one axis
 PNG_DPI = 110
 N_COLORS = 128
 N_COLUMNS = 3
@@ -83,7 +85,9 @@ def to_matplotlib(
     if not several:
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
     headings = checked_names(names, len(several), "a surface")
-    headings = headings or [seed or str(getattr(surface, "attrs", {}).get("model", "")) for surface, seed in several]
+    if headings is None:
+        headings = [seed or str(getattr(surface, "attrs", {}).get("model", "")) for surface, seed in several]
+        headings = headings if len(several) > 1 else [several[0][1]]
     looks = [(surface, look) for surface, _ in several]
     return draw(looks, headings, title=title, columns=columns, filled=filled, size=size)
 
@@ -111,9 +115,9 @@ def draw(
     width, height = size or [length * (0.2 + 0.8 * n) for length, n in zip(SIZE, (n_columns, n_rows), strict=True)]
     figure = LandscapeFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, fontsize=11, parse_math=False)
-    if len(shown) == 1:
+    if heading := title or (names[0] if len(shown) == 1 else ""):
+        figure.suptitle(heading, fontsize=11 if title else 10, parse_math=False)
+    if len(shown) == 1 and not (title and names[0]):
         _draw_one(figure, *shown[0], filled)
         return figure
     parts: Any = figure.subfigures(n_rows, n_columns, squeeze=False).flat
@@ -131,12 +135,27 @@ def _is_plane(surface: Any) -> bool:
 
 
 def _alike(shown: Sequence[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
-    """Gives several surfaces one scale, unless they have one."""
-    if not all(_is_plane(surface) and look.get("limits") is None for surface, look in shown):
+    """Gives several surfaces, or several lines, one scale, unless they have one."""
+    planes = [_is_plane(surface) for surface, _ in shown]
+    if any(look.get("limits") is not None for _, look in shown) or len(set(planes)) > 1:
         return list(shown)
-    fields = [drawn(surface, look).height for surface, look in shown]
-    limits = (min(field.low for field in fields), max(field.high for field in fields))
-    return [(surface, {**look, "limits": limits}) for surface, look in shown]
+    if planes[0]:
+        fields = [drawn(of_seed(surface), look).height for surface, look in shown]
+        reaches = [(field.low, field.high) for field in fields]
+    else:
+        reaches = [reach for surface, look in shown if (reach := reach_of(_line(surface), look)) is not None]
+    if not reaches:
+        return list(shown)
+    lows, highs = zip(*reaches, strict=True)
+    return [(surface, {**look, "limits": (min(lows), max(highs))}) for surface, look in shown]
+
+
+def _line(surface: Any) -> Any:
+    """A surface of one row or column as a line; a line as it is."""
+    if not {"alpha", "beta"} <= set(getattr(surface, "dims", ())):
+        return surface
+    flat = [axis for axis in ("alpha", "beta") if surface.sizes[axis] == 1]
+    return of_seed(surface).isel({flat[-1]: 0}, drop=True)
 
 
 def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], filled: bool) -> None:
@@ -146,8 +165,7 @@ def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], fi
         return
     shown = drawn(of_seed(surface), look)
     if not _is_plane(surface):
-        flat = [axis for axis in ("alpha", "beta") if surface.sizes[axis] == 1]
-        draw_line(figure, surface.isel({flat[-1]: 0}, drop=True), look)
+        draw_line(figure, _line(surface), look)
     elif shown.look["view"] == "surface":
         _draw_surface(figure, shown)
     else:
@@ -201,7 +219,9 @@ def _draw_map(figure: Figure | SubFigure, shown: Drawn, filled: bool) -> None:
     if shown.look["show_contours"] and len(levels) and not plain:
         style: dict[str, Any] = {"colors": "white", "linewidths": 0.6} if filled else {"cmap": colormap, "norm": norm}
         lines = axes.contour(x, y, height.values, levels=levels, **{"linewidths": 1.0, **style})
-        axes.clabel(lines, fontsize=7, fmt=lambda level: _number(level, height.name))
+        wide = LABEL_ROOM * (x[-1] - x[0]), LABEL_ROOM * (y[-1] - y[0])
+        named = [level for level, parts in zip(lines.levels, lines.allsegs, strict=True) if _reaches(parts, wide)]
+        axes.clabel(lines, named, fontsize=7, fmt=lambda level: _number(level, height.name))
     if shown.look["show_points"]:
         grid = np.meshgrid(x, y)
         known = shown.dataset["evaluated"].values != 0 if "evaluated" in shown.dataset else np.isfinite(grid[0])
@@ -218,9 +238,15 @@ def _draw_map(figure: Figure | SubFigure, shown: Drawn, filled: bool) -> None:
         set_label(name, fontsize=9)
 
 
+def _reaches(parts: Sequence[NDArray[np.float64]], wide: tuple[float, float]) -> bool:
+    """Says whether a contour line is large enough for a number: those of small ones would lie over each other."""
+    return any(bool((np.ptp(part, axis=0) >= wide).any()) for part in parts if len(part))
+
+
 def _draw_surface(figure: Figure | SubFigure, shown: Drawn) -> None:
     """The surface in three dimensions, with its contour lines on the floor."""
-    axes: Any = figure.add_subplot(projection="3d")
+    # The path lies over the surface, and that over its floor, however many parts there are to be sorted by depth.
+    axes: Any = figure.add_subplot(projection="3d", computed_zorder=False)
     height, color = shown.height, shown.color
     z = np.log10(height.values) if height.log else height.values
     low, high = (np.log10([height.low, height.high])) if height.log else (height.low, height.high)
@@ -230,14 +256,16 @@ def _draw_surface(figure: Figure | SubFigure, shown: Drawn) -> None:
     colormap = cm.ScalarMappable(norm=norm, cmap=shown.look["colormap"])
     faces = colormap.to_rgba(color.values)
     faces[~np.isfinite(z)] = 0
-    axes.plot_surface(x, y, z, facecolors=faces, rstride=1, cstride=1, linewidth=0, antialiased=False, shade=True)
+    axes.plot_surface(x, y, z, facecolors=faces, rstride=1, cstride=1, linewidth=0, antialiased=False, zorder=2)
     floor = low - 0.25 * (high - low)
     levels = _levels(shown)
     if shown.look["show_contours"] and len(levels):
         lines = np.log10(levels) if height.log else levels
         lines = lines[(lines > low) & (lines < high)]
         if len(lines):
-            axes.contour(x, y, z, levels=lines, zdir="z", offset=floor, cmap=shown.look["colormap"], linewidths=0.8)
+            axes.contour(
+                x, y, z, levels=lines, zdir="z", offset=floor, cmap=shown.look["colormap"], linewidths=0.8, zorder=1
+            )
     draw_path(axes, shown, spatial=True)
     camera = {"azimuth": -1.02, "elevation": 0.5, "zoom": 1.0, **shown.look["camera"]}
     axes.view_init(elev=np.degrees(camera["elevation"]), azim=np.degrees(camera["azimuth"]))
@@ -254,20 +282,21 @@ def _draw_surface(figure: Figure | SubFigure, shown: Drawn) -> None:
     names = (*axis_names(shown.dataset), quantity_name(height.name))
     for set_label, name in zip((axes.set_xlabel, axes.set_ylabel, axes.set_zlabel), names, strict=True):
         set_label(name, fontsize=9, parse_math=False)
-    _color_bar(figure, colormap, axes, color, label=color is not height, shrink=0.65, pad=0.12)
+    _color_bar(figure, colormap, axes, color, shrink=0.65, pad=0.12)
 
 
-def _color_bar(
-    figure: Figure | SubFigure, mappable: Any, axes: Any, shown: Field, label: bool = True, **options: Any
-) -> Colorbar:
+def _color_bar(figure: Figure | SubFigure, mappable: Any, axes: Any, shown: Field, **options: Any) -> Colorbar:
     bar = figure.colorbar(mappable, ax=axes, extend="max" if shown.is_cut else "neither", **options)
     bar.ax.yaxis.set_major_formatter(lambda value, _: _number(value, shown.name))
     bar.ax.yaxis.set_minor_locator(ticker.NullLocator())
-    if label:
-        bar.set_label(quantity_name(shown.name), fontsize=9, parse_math=False)
+    bar.set_label(quantity_name(shown.name), fontsize=9, parse_math=False)
     bar.ax.tick_params(labelsize=8)
     return bar
 
 
 def _number(value: float, quantity: str) -> str:
-    return f"{100 * value:.3g} %" if is_share(quantity) else f"{value:.3g}"
+    if is_share(quantity):
+        return f"{100 * value:.3g} %"
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"  # as in the viewer; the shortest form would have 1e+03 beside 200
+    return f"{value:.3g}"
