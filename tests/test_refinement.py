@@ -10,6 +10,7 @@ from lljupyter.engine.refinement import Refinement
 from lljupyter.geometry import surrogate
 from lljupyter.geometry.grid import coarse_to_fine, fill
 from lljupyter.geometry.surrogate import predict, relative_errors
+from lljupyter.jupyter.wire import pack
 
 
 def bowl(a, b):
@@ -139,6 +140,25 @@ def test_another_surface_is_refined_anew_and_a_checkpoint_of_it_all_is_known():
     session.run()
     assert session.progress().status == "done"
     assert 0.5 < session.progress().n_done / n < 2
+
+
+def test_the_time_left_is_at_most_so_long_until_the_tolerance_is_met():
+    told = []
+
+    def on_update(session):
+        progress = session.progress()
+        told.append((progress.status, progress.at_most, progress.remaining, pack(session, 0)[1].get("at_most")))
+
+    evaluator = FakeEvaluator(lambda seed, a, b: float(bowl(a, b)))
+    session = fake_session(evaluator, make_request(0, 31, 31), tolerance=0.02, on_update=on_update)
+    session.run()
+    assert session.progress().n_done < 31 * 31
+    assert told[0][:2] + told[0][3:] == ("running", True, True)
+    assert told[-1] == ("done", False, 0.0, None)
+    without = fake_session(evaluator, make_request(0, 5, 5), on_update=on_update)
+    told.clear()
+    without.run()
+    assert not [at_most for _, at_most, _, _ in told if at_most]
 
 
 def test_without_a_tolerance_nothing_is_predicted():

@@ -62,9 +62,9 @@ export function formatDuration(seconds: number): string {
 }
 
 /** The time left, rounded so that it does not flicker: "about 12 s left". */
-export function formatRemaining(seconds: number | null): string {
+export function formatRemaining(seconds: number | null, atMost = false): string {
   if (seconds === null || !Number.isFinite(seconds)) return "";
   if (seconds < 1) return "almost there";
   const rounded = seconds < 20 ? Math.ceil(seconds) : seconds < 90 ? Math.ceil(seconds / 5) * 5 : seconds;
-  return `about ${formatDuration(rounded)} left`;
+  return `${atMost ? "at most" : "about"} ${formatDuration(rounded)} left`;
 }

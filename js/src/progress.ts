@@ -9,7 +9,7 @@ export function progressText(meta: Meta | null): string {
   const points = `${meta.n_done} of ${meta.n_points} points`;
   switch (meta.status) {
     case "running":
-      return [points, formatRemaining(meta.remaining_s)].filter(Boolean).join(" · ");
+      return [points, formatRemaining(meta.remaining_s, meta.at_most)].filter(Boolean).join(" · ");
     case "paused":
       return `Paused · ${points}`;
     case "stopped":
@@ -17,7 +17,8 @@ export function progressText(meta: Meta | null): string {
     case "error":
       return `Ended by an error · ${points}`;
     case "done":
-      return `${meta.n_points === 1 ? "1 point" : `${meta.n_points} points`} in ${formatDuration(meta.elapsed_s)}`;
+      // With a tolerance not all of them are measured.
+      return `${meta.n_points === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${meta.n_points} points`} in ${formatDuration(meta.elapsed_s)}`;
   }
 }
 
@@ -50,7 +51,8 @@ export function makeProgress(send: (command: Command) => void): Progress {
   return {
     element: h("div", { class: "ll-status" }, track, text, actions),
     update(meta) {
-      const [done, all] = meta ? [meta.n_done, Math.max(meta.n_points, 1)] : [0, 1];
+      const all = Math.max(meta?.n_points ?? 1, 1);
+      const done = meta?.status === "done" ? all : (meta?.n_done ?? 0);
       bar.style.width = `${Math.min(100, (100 * done) / all)}%`;
       track.setAttribute("aria-valuemax", String(all));
       track.setAttribute("aria-valuenow", String(Math.min(done, all)));

@@ -55,6 +55,8 @@ export interface Meta {
   /** The frame holds the surfaces of all these seeds, one after the other. */
   seeds?: number[];
   marks?: Marks;
+  /** It may take less than `remaining_s`: a tolerance may be met before. */
+  at_most?: boolean;
 }
 
 /** The traits a person may change, here or in Python. */

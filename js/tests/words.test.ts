@@ -21,6 +21,7 @@ test("numbers are short and keep their meaning", () => {
 test("durations are words", () => {
   assert.deepEqual([0.2, 3.21, 45, 89, 240, 7500].map(formatDuration), ["less than 1 s", "3.2 s", "45 s", "89 s", "4 min", "2 h 5 min"]);
   assert.equal(formatRemaining(11.4), "about 12 s left");
+  assert.equal(formatRemaining(11.4, true), "at most 12 s left");
   assert.equal(formatRemaining(null), "");
 });
 
@@ -30,7 +31,9 @@ test("progress is told for every status", () => {
   assert.equal(progressText({ ...meta, status: "paused" }), "Paused · 123 of 2601 points");
   assert.equal(progressText({ ...meta, status: "stopped" }), "Stopped · 123 of 2601 points");
   assert.equal(progressText({ ...meta, status: "error" }), "Ended by an error · 123 of 2601 points");
-  assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2 }), "2601 points in 3.2 s");
+  assert.equal(progressText({ ...meta, at_most: true }), "123 of 2601 points · at most 12 s left");
+  assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 2601 }), "2601 points in 3.2 s");
+  assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 433 }), "433 of 2601 points in 3.2 s");
   assert.equal(progressText(null), "Waiting for the kernel");
 });
 

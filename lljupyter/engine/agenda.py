@@ -89,7 +89,12 @@ class Agenda:
         return seconds / n_measured if n_measured else None
 
     def left(self, stage: int = 0) -> float | None:
-        """Returns the seconds that are left of a stage, or None while that is not known."""
+        """Returns the seconds that are left of a stage, or None while that is not known.
+
+        With a tolerance it is not known which points will be needed: it is what all would take, until it is met.
+        """
+        if stage == 0 and self.refinement is not None and self.refinement.done:
+            return 0.0
         evaluated, pace = self._stages[stage].evaluated, self.pace(stage)
         n_left = evaluated.size - int(evaluated.sum())
         if pace is None:
@@ -101,6 +106,10 @@ class Agenda:
         left = [self.left(stage) for stage in range(len(self._stages))]
         known = [seconds for seconds in left if seconds is not None]
         return sum(known) if len(known) == len(left) else None
+
+    def may_end_early(self) -> bool:
+        """Says whether a tolerance may leave out points of the surface that are not measured yet."""
+        return self.refinement is not None and not self.refinement.done
 
     def next(self, chunk: Callable[[float | None], int]) -> Task | None:
         """Returns what to measure next, or None when nothing is left.

@@ -31,7 +31,10 @@ ENDED = ("stopped", "done", "error")
 
 
 class Progress(NamedTuple):
-    """How far a session is. Seconds count computing time, not pauses; ``remaining`` is None before the first point."""
+    """How far a session is. Seconds count computing time, not pauses; ``remaining`` is None before the first point.
+
+    With a tolerance it may take less than ``remaining``, as ``at_most`` says then.
+    """
 
     status: Status
     n_done: int
@@ -39,6 +42,7 @@ class Progress(NamedTuple):
     elapsed: float
     remaining: float | None
     error: Exception | None
+    at_most: bool
 
 
 class Session:
@@ -177,7 +181,8 @@ class Session:
         """Returns how far the session is."""
         with self._condition:
             n_done, n_points = self._agenda.counts()
-            return Progress(self._status, n_done, n_points, self._agenda.seconds, self._agenda.remaining(), self._error)
+            left, at_most = self._agenda.remaining(), self._agenda.may_end_early()
+            return Progress(self._status, n_done, n_points, self._agenda.seconds, left, self._error, at_most)
 
     def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
         """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""

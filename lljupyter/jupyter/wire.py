@@ -55,6 +55,8 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
         "subtitle": subtitle(session.recipe),
         "error": None if progress.error is None else str(progress.error),
     }
+    if progress.at_most:
+        meta["at_most"] = True
     if (trajectory := session.trajectory()) is not None:
         meta["trajectory"] = make_trajectory(*trajectory)
     if marks := marks_of(session.recipe):

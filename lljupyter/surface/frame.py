@@ -70,13 +70,15 @@ class _Always(TypedDict):
 class Meta(_Always, total=False):
     """Describes a frame.
 
-    ``trajectory`` is there when the surface has one, ``marks`` when its plane names points. With ``seeds`` the frame
-    holds the surfaces of all these seeds, one after the other, each of them with all layers.
+    ``trajectory`` is there when the surface has one, ``marks`` when its plane names points, ``at_most`` when it may
+    take less than ``remaining_s``, because a tolerance may be met before. With ``seeds`` the frame holds the surfaces
+    of all these seeds, one after the other, each of them with all layers.
     """
 
     trajectory: Trajectory
     seeds: list[int]
     marks: dict[str, tuple[float, float]]
+    at_most: bool
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
