@@ -35,7 +35,8 @@ class LandscapeWidget(Landscape):
 
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
     free for other cells. The model is not changed in any way. Running the cell again ends what its earlier run was
-    computing.
+    computing. The saved notebook keeps a picture of a widget that was shown when it was done already; of one that was
+    shown while it was computed, ``w.snapshot()`` in a later cell keeps one.
 
     Args:
         model: A trained module.
@@ -223,7 +224,8 @@ class LandscapeWidget(Landscape):
         return names
 
     def _still(self) -> bytes | None:
-        # While the first points are computed the widget is shown at once, and not after a picture of them.
+        # While the first points are computed the widget is shown at once, and not after a picture of them. It can't be
+        # added later: on update_display JupyterLab's widget manager makes a second view beside the first one.
         return self._png() if self._engine.progress().status != "running" else None
 
     @traitlets.validate("alpha", "beta", "resolution", "seed")
