@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import threading
 
@@ -29,3 +31,25 @@ def test_the_thread_runs_when_nothing_else_does_where_processors_are_left(monkey
     thread.join()
     assert found == [is_idle, True]
     assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
+
+
+def test_the_engine_steps_back_and_never_before_a_process_that_stepped_back_further():
+    code = """
+import os, sys, threading
+sys.path[:0] = {paths!r}
+os.nice(15)
+from reference import FakeEvaluator, fake_session
+found = []
+real = os.setpriority
+os.setpriority = lambda kind, thread, niceness: (found.append(niceness), real(kind, thread, niceness))
+session = fake_session(FakeEvaluator())
+session.start()
+session.wait(30)
+print(found)
+session.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(paths=sys.path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    (niceness,) = json.loads(done.stdout)
+    assert niceness >= 15
