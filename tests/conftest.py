@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
@@ -24,3 +26,43 @@ def _end_engines():
     yield
     for session in [session for session in _sessions if id(session) not in earlier]:
         session.close()
+
+
+@pytest.fixture
+def browser_that_listens(monkeypatch):
+    """Keeps what widgets send, in ``widgets.SENT``."""
+    import comm
+    from widgets import SENT, RecordingComm
+
+    SENT.clear()
+    monkeypatch.setattr(comm, "create_comm", RecordingComm)
+
+
+@pytest.fixture
+def make():
+    """Makes live widgets, and closes them in the end."""
+    from reference import linear
+    from widgets import data
+
+    from lljupyter import LandscapeWidget
+
+    made = []
+
+    def build(model=None, loader=None, **options):
+        options = {"resolution": 5, **options}
+        made.append(LandscapeWidget(model or linear(), loader or data(), **options))
+        return made[-1]
+
+    yield build
+    for widget in made:
+        widget.close()
+
+
+@pytest.fixture
+def held():
+    """A model whose copies wait until the test lets them go on."""
+    from widgets import Held
+
+    Held.reached, Held.go = threading.Event(), threading.Event()
+    yield Held()
+    Held.go.set()
