@@ -16,6 +16,7 @@ from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.paths.traced import traced
+from lljupyter.engine.threads import using_threads
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.zoo import resnet
 
@@ -156,12 +157,45 @@ def test_the_stacked_path_regresses_and_takes_any_number_of_points():
     loader = [(x, functional.one_hot(y, 4).double()) for x, y in batches_of(8)]
     evaluator, directions = on_plane(model, loader, loss_fn=nn.MSELoss())
     path = Stacked(evaluator)
-    path.group = 4
+    path._each = 4
     expected = slow_mean(model, loader, directions, POINTS, nn.MSELoss())
     np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=1e-11)
     for k in range(len(POINTS)):
         one = path.evaluate(POINTS[k : k + 1], lambda: None)["loss"]
         np.testing.assert_allclose(one, expected[k : k + 1], rtol=1e-11)
+
+
+class Deep(nn.Module):
+    """Hidden layers between the first and the last, one of them with a residual connection over a ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(25, 16), nn.Linear(16, 16), nn.Linear(16, 7, bias=False)
+        self.drop, self.out = nn.Dropout(0.5), nn.Linear(7, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x.flatten(1)))
+        y = self.drop(self.second(x))
+        return self.out(self.third(y + functional.relu(y)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("grouped", [False, True], ids=["products", "convolutions"])
+def test_hidden_layers_of_many_points_equal_the_slow_loop(grouped, threads):
+    loader = {"train": batches_of(8, dtype=torch.float32), "test": batches_of(5, 9, dtype=torch.float32)}
+    evaluator, directions = on_plane(settled(Deep()).float(), loader, ignore=None)
+    with using_threads(threads):
+        path = Stacked(evaluator, grouped=grouped)
+        path._each = 2
+        values = measured(path, evaluator, np.concatenate([POINTS, POINTS]))
+    double = [{name: part.double() for name, part in d.items()} for d in directions]
+    for name, batches in loader.items():
+        exact = [(x.double(), y) for x, y in batches]
+        expected = slow_mean(settled(Deep()), exact, double, POINTS, nn.CrossEntropyLoss())
+        np.testing.assert_allclose(values[f"{name}_loss"], np.tile(expected, 2), rtol=2e-6)
+    plain = evaluator.evaluate(POINTS)
+    for quantity in plain:
+        np.testing.assert_allclose(values[quantity], np.tile(plain[quantity], 2), rtol=2e-5)
 
 
 def test_the_first_layer_is_multiplied_when_its_terms_take_too_much_memory(monkeypatch):
@@ -172,7 +206,13 @@ def test_the_first_layer_is_multiplied_when_its_terms_take_too_much_memory(monke
     np.testing.assert_allclose(measured(Stacked(evaluator), evaluator)["loss"], expected, rtol=1e-11)
 
 
-def test_ties_and_nan_count_as_in_argmax():
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ties_and_nan_count_as_in_argmax(threads):
+    with using_threads(threads):
+        _compare_ties_and_nan()
+
+
+def _compare_ties_and_nan():
     model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4)).double()
     with torch.no_grad():
         model[1].weight.zero_()

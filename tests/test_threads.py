@@ -28,3 +28,18 @@ def test_the_number_is_put_back_and_none_changes_nothing():
         with using_threads(None):
             assert torch.get_num_threads() == 1
     assert (torch.get_num_threads(), seen_by_a_new_thread()) == (2, 2)
+
+
+def test_a_new_thread_keeps_the_number_it_was_given():
+    torch.set_num_threads(2)
+    seen = []
+
+    def work():
+        use_threads(1, others=2)
+        torch.ones(3).add_(1)  # the first operation of a thread sets its number up
+        seen.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1]

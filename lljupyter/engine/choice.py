@@ -72,7 +72,8 @@ def candidates(evaluator: Evaluator) -> Iterator[Candidate]:
         yield Candidate("plain", partial(Plain, evaluator, 1))
     if sum(tensor.nbytes for tensor in evaluator.states.values()) > PARAMETER_BYTES:
         return
-    yield Candidate("stacked", partial(Stacked, evaluator))
+    for grouped in (False, True):
+        yield Candidate("stacked", partial(Stacked, evaluator, grouped=grouped))
     for dtype in (None, *kinds):
         for n_workers in dict.fromkeys((cores, 1)):
             build = partial(Folded, evaluator, dtype=dtype, n_workers=n_workers)

@@ -229,27 +229,71 @@ def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Se
             )
 
 
-def measure_scores(kind: str, scores: Tensor, targets: Tensor, waiting: bool = True) -> tuple[Tensor, Tensor]:
-    """Measures cross-entropy or accuracy where there is nothing special about it, at k points at once.
+def measure_scores(
+    kinds: Sequence[str], scores: Tensor, targets: Tensor, waiting: bool = True
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Measures cross-entropy and accuracy where there is nothing special about them, at k points at once.
 
     Args:
-        kind: "loss" or "accuracy".
+        kinds: Some of "loss" and "accuracy".
         scores: Shape (k, classes, n): sums over classes are fast when the samples come last.
         targets: Shape (n,), indices of classes.
         waiting: Whether the host may wait for the device.
 
     Returns:
-        Totals of shape (k, n), and weights that broadcast to it.
+        By kind: totals of shape (k, n), and weights that broadcast to it.
     """
     indices = targets.long()
     found = scores.gather(1, indices.expand(len(scores), 1, -1)).squeeze(1)
     ones = torch.ones(1, len(targets), dtype=scores.dtype, device=scores.device)
     top = scores.amax(1)
-    if kind == "loss":
-        return (scores - top[:, None]).exp_().sum(1).log_().add_(top).sub_(found), ones
-    if not waiting or int((scores == top[:, None]).sum()) != top.numel():  # ties and NaN: the first of them counts
-        return (scores.argmax(1) == indices).to(scores.dtype), ones
-    return (found == top).to(scores.dtype), ones
+    measured: dict[str, tuple[Tensor, Tensor]] = {}
+    if "loss" in kinds:
+        measured["loss"] = (scores - top[:, None]).exp_().sum(1).log_().add_(top).sub_(found), ones
+    if "accuracy" in kinds:
+        right = found == top
+        if not waiting or int((scores == top[:, None]).sum()) != top.numel():  # ties and NaN: the first of them counts
+            right = scores.argmax(1) == indices
+        measured["accuracy"] = right.to(scores.dtype), ones
+    return measured
+
+
+def score_sums(kinds: Sequence[str], scores: Tensor, targets: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
+    """Returns sums over n samples of what ``measure_scores`` measures, in a few operations.
+
+    Args:
+        kinds: Some of "loss" and "accuracy".
+        scores: Shape (k, classes, n).
+        targets: Shape (n,), int64.
+        hidden: Shape (classes, n), minus infinity at the targets, else zero.
+
+    Returns:
+        Each of shape (k,): for the loss, its sum and the square root of the sum of its squares, float64; for
+        accuracy, how many are right and how many are wrong, int64. Those with ties or NaN are neither.
+    """
+    logarithms = scores.log_softmax(1)
+    found = logarithms.gather(1, targets.expand(len(scores), 1, -1)).squeeze(1)
+    sums: tuple[Tensor, ...] = ()
+    if "loss" in kinds:
+        norms = torch.linalg.vector_norm(found, dim=1, dtype=torch.float64)
+        sums = -found.sum(1, dtype=torch.float64), norms
+    if "accuracy" in kinds:
+        others = logarithms.add_(hidden).amax(1)  # argmax is slow on a processor
+        sums = *sums, (found > others).sum(1), (found < others).sum(1)
+    return sums
+
+
+def means_of_sums(sums: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns means and standard errors, each of shape (k,), float64, of n samples of weight 1.
+
+    Args:
+        sums: Shape (2, k), the sums over the samples and those of their squares.
+        n: How many samples there are.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = sums[0] / n
+        spread = np.maximum(sums[1] - sums[0] * means, 0)
+        return means, np.sqrt(spread * n / (n - 1)) / n if n > 1 else np.full_like(means, math.nan)
 
 
 def means_of(measured: dict[str, list[Measured]]) -> dict[str, NDArray[np.float64]]:
@@ -290,7 +334,7 @@ def means_and_stderrs(totals: Tensor, weights: Tensor) -> tuple[NDArray[np.float
 
 def means_and_stderrs_there(totals: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the same on the device where they are."""
-    totals, weights = totals.double(), weights.double().expand(totals.shape)
+    totals, weights = totals.double(), weights.double()
     n, weight = totals.shape[1], weights.sum(1)
     mean = totals.sum(1) / weight
     spread = (totals - mean[:, None] * weights).square_().sum(1)

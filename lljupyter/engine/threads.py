@@ -16,6 +16,7 @@ def use_threads(n_threads: int, others: int) -> None:
         n_threads: How many.
         others: How many threads torch may use in threads that are started later.
     """
+    torch.get_num_threads()  # a thread asks for its number at its first operation, which would undo what is set before
     torch.set_num_threads(n_threads)
     # That also becomes the number of every thread that is started later; another thread sets it back for those.
     restore = threading.Thread(target=torch.set_num_threads, args=(others,))

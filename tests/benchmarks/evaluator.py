@@ -94,10 +94,33 @@ def resnet(depth: int) -> nn.Module:
     return model.eval()
 
 
+class Encoder(nn.Module):
+    """A small transformer that reads an image of 8 x 8 row by row: two layers, two heads, 32 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(8, 32)
+        layer = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.0, batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.out = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns scores of shape (n, 10)."""
+        return self.out(self.layers(self.embedding(x[:, 0])).mean(1))
+
+
+def transformer() -> nn.Module:
+    """Not trained."""
+    torch.manual_seed(0)
+    return Encoder().eval()
+
+
 CASES: dict[str, tuple[str, Callable[[], nn.Module], Callable[[], Loader]]] = {
     "mlp256": ("MLP 64-32-32-10, 256 digits", mlp, lambda: digits(256)),
     "mlp1797": ("MLP 64-32-32-10, 1,797 digits", mlp, lambda: digits(1797)),
     "cnn": ("small CNN, 1,797 digits", small_cnn, lambda: digits(1797)),
+    "transformer": ("transformer, 2 layers, 1,797 digits", transformer, lambda: digits(1797)),
+    "vgg9": ("VGG-9, 500 CIFAR-10 images", lambda: zoo.vgg(9).eval(), lambda: cifar(500)),
     "resnet20": ("ResNet-20, 500 CIFAR-10 images", lambda: resnet(20), lambda: cifar(500)),
     "resnet56": ("ResNet-56, 500 CIFAR-10 images", lambda: resnet(56), lambda: cifar(500)),
 }

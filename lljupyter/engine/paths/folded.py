@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +16,9 @@ from lljupyter.engine.model import call, plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.convolution import PATCH
 from lljupyter.engine.paths.flat import Flat
+from lljupyter.engine.paths.together import Workers
 from lljupyter.engine.paths.traced import Trace, traced
 from lljupyter.engine.quantities import Measured, means_of, measure_scores
-from lljupyter.engine.threads import use_threads
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 BATCH_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 # Data up to this size are kept a second time, as the model takes them.
 CONVERTED_BYTES = 256 << 20
-# How often it is looked whether the points are still wanted, in seconds.
-LOOK_SECONDS = 0.02
 
 
 class Program:
@@ -108,8 +104,7 @@ class Folded:
         for prefix, batches in evaluator.parts().items():
             split = resized(batches, size) if evaluator.per_sample and self._ready else batches
             self._parts[prefix] = [self._prepared(b) for b in split] if self._ready else split
-        one = use_threads, (1, torch.get_num_threads())
-        self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", *one) if n_workers > 1 else None
+        self._workers = Workers(n_workers)
         self._lock = threading.Lock()
         name = "folded" if any(c.eps for c in traces[0].convolutions) else "traced"
         self.label = name + (", channels-last" if image else "") + (f", {n_workers} at once" if n_workers > 1 else "")
@@ -133,40 +128,14 @@ class Folded:
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
         """Measures points, see ``Evaluator.evaluate``."""
-        if self._pool is None or len(points) < 2:
-            found = [self._point(self._programs[0], alpha, beta, tick) for alpha, beta in points.tolist()]
-        else:
-            found = self._together(points, tick)
+        found: list[dict[str, Measured]] = [{} for _ in points]
+
+        def work(worker: int, i: int, check: Tick) -> None:
+            found[i] = self._point(self._programs[worker], float(points[i, 0]), float(points[i, 1]), check)
+
+        self._workers.share(work, len(points), tick)
         names = self._evaluator.quantities
         return means_of({name: [measured[name] for measured in found] for name in names})
-
-    def _together(self, points: NDArray[np.float64], tick: Tick) -> list[dict[str, Measured]]:
-        found: list[dict[str, Measured]] = [{} for _ in points]
-        left, given_up = itertools.count(), threading.Event()
-
-        def check() -> None:
-            if given_up.is_set():
-                raise InterruptedError("the points are not wanted any more")
-
-        def work(program: Program) -> None:
-            for i in left:
-                if i >= len(points):
-                    return
-                found[i] = self._point(program, float(points[i, 0]), float(points[i, 1]), check)
-
-        assert self._pool is not None
-        futures: list[Future[None]] = [self._pool.submit(work, program) for program in self._programs]
-        try:
-            pending = set(futures)
-            while pending:
-                tick()
-                done, pending = wait(pending, LOOK_SECONDS, FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-        finally:
-            given_up.set()
-            wait(futures)
-        return found
 
     def _point(self, program: Program, alpha: float, beta: float, check: Tick) -> dict[str, Measured]:
         evaluator = self._evaluator
@@ -178,12 +147,13 @@ class Folded:
                 plainly = evaluator.classifies_plainly and outputs.dim() == 2
                 scores = outputs.T.contiguous()[None] if plainly else None
                 with self._lock:  # the loss of the user need not be fit for two threads
-                    for kind in evaluator.kinds[prefix]:
-                        if scores is not None:
-                            measured = measure_scores(kind, scores, batch.targets)
-                        else:
-                            measured = evaluator.measures[kind](outputs, batch.targets, batch.n)
-                        found[prefix + kind].append(measured)
+                    kinds = evaluator.kinds[prefix]
+                    if scores is not None:
+                        measured = measure_scores(kinds, scores, batch.targets)
+                    else:
+                        measured = {k: evaluator.measures[k](outputs, batch.targets, batch.n) for k in kinds}
+                    for kind in kinds:
+                        found[prefix + kind].append(measured[kind])
         return found
 
     @property

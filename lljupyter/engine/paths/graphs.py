@@ -103,8 +103,9 @@ class Graphs:
         found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in evaluator.quantities}
         for prefix, batch, outputs in self._folded.outputs(program):
             scores = outputs.T.contiguous()[None]
-            for kind in evaluator.kinds[prefix]:
-                found[prefix + kind].append(measure_scores(kind, scores, batch.targets, waiting=False))
+            measured = measure_scores(evaluator.kinds[prefix], scores, batch.targets, waiting=False)
+            for kind, pair in measured.items():
+                found[prefix + kind].append(pair)
         row: list[Tensor] = []
         for pairs in found.values():
             totals, weights = (torch.cat(column, dim=1) for column in zip(*pairs, strict=True))

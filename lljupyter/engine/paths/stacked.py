@@ -1,249 +1,315 @@
-"""Many points at once through models of linear layers: their weights stacked, one matrix product for all."""
+"""Many points at once through models of linear layers: their weights stacked, one product for all."""
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
-from torch.nn import functional
+from torch import Tensor, nn
 
-from lljupyter.engine.batches import resized
+from lljupyter.engine.batches import Batch, resized
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
-from lljupyter.engine.paths.shapes import note_shapes
-from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
-from lljupyter.engine.paths.tracing import trace_graph
-from lljupyter.engine.quantities import means_and_stderrs, measure_scores
+from lljupyter.engine.paths.chain import INPUTS, chain_of
+from lljupyter.engine.paths.together import Workers
+from lljupyter.engine.quantities import means_and_stderrs, means_of_sums, score_sums
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator
 
-# The widest intermediate result of all points that are computed at once fills about this much memory a core.
-STACK_BYTES = 1 << 20
-MAX_GROUP = 256
+# The widest intermediate result of all points that a core computes at once fills about this much memory.
+STACK_BYTES = 4 << 20
+MAX_GROUP = 128
 # Samples are taken in slices of this many.
-SLICE = 2048
-# The first layer is affine in alpha and beta; its three terms are kept while they take less than this.
+SLICE = 256
+# A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
 TERMS_BYTES = 256 << 20
-ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardtanh)
-FUNCTIONS: tuple[Any, ...] = (torch.tanh, torch.sigmoid, functional.tanh, functional.sigmoid, functional.gelu)
-FUNCTIONS = (*FUNCTIONS, functional.silu, functional.elu, functional.leaky_relu)
-METHODS = ("tanh", "sigmoid")
+# Padding, stride and dilation of a layer as a convolution.
+WHERE = ([0, 0], [1, 1], [1, 1])
+ONE_STEP = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+# TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
+SCRIPTS = sys.version_info < (3, 14)
+_jit: Any = torch.jit
 
 
-class Step(NamedTuple):
-    """One step of the model: ``kind`` says which.
+class Slice(NamedTuple):
+    """Some samples of a loader.
 
     Attributes:
-        kind: "linear", "add", "module", "function" or "method".
-        result: Name of what it computes.
-        sources: Names of what it is computed from.
-        what: The layer, function or name of the method.
-        options: Keyword arguments.
+        prefix: Of the loader.
+        n: How many samples.
+        inputs: Shape (features, n).
+        targets: Shape (n, ...).
+        hidden: Shape (classes, n): minus infinity at the targets, else zero; anything where the loss is not plain.
+        terms: By layer of the inputs: theta, delta and eta of its outputs, see ``_combined``.
     """
 
-    kind: str
-    result: str
-    sources: list[str]
-    what: Any
-    options: dict[str, Any]
+    prefix: str
+    n: int
+    inputs: Tensor
+    targets: Any
+    hidden: Tensor
+    terms: dict[str, Tensor]
 
 
 class Stacked:
-    """Evaluates many points at once; features come before samples, so that sums over classes are vectorized.
+    """Evaluates many points at once; results of a step have the shape (points, features, samples).
 
     Args:
         evaluator: What is evaluated.
+        grouped: Whether hidden layers are convolutions of oneDNN with one group of channels a point, in place of
+            matrix products. In memory samples come first then, else last.
 
     Raises:
-        ValueError: If the model is no chain of linear layers and elementwise functions, or the loss is known as the
-            mean over a batch only.
+        ValueError: If the model is no chain of linear layers and elementwise functions, the loss is known as the
+            mean over a batch only, or there is nothing that could be grouped.
         Exception: Of whatever kind, if the model can't be traced.
     """
 
-    label = "stacked"
     reduced = False
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, *, grouped: bool = False) -> None:
         self._evaluator = evaluator
-        example = evaluator.example()
-        evaluator.dtype()
+        example, device = evaluator.example(), evaluator.device
+        dtype = evaluator.dtype()
         if evaluator.draws or not evaluator.resident:
             raise ValueError("the model draws random numbers, or the data are not on the device")
         if not isinstance(example, Tensor) or not evaluator.per_sample:
             raise ValueError("it takes more than one tensor, or the loss is known as the mean over a batch only")
-        self._steps, self._result = _steps(evaluator.model, example)
+        self._steps, self._result = chain_of(evaluator.model, example)
         self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
-        names = {id(tensor): name for name, tensor in evaluator.model.named_parameters()}
-        self._names = {
-            layer: [names[id(t)] for t in (module.weight, module.bias) if t is not None]
-            for layer, module in self._layers.items()
-        }
+        hidden = [s.result for s in self._steps if s.kind == "linear" and INPUTS not in s.sources][:-1]
+        if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and ONE_STEP):
+            raise ValueError("there are no layers between the first and the last, or no oneDNN for them")
+        self._grouped = hidden if grouped else []
+        self.label = "stacked, grouped" if grouped else "stacked"
+        self._plain = evaluator.classifies_plainly
+        self._names = {id(tensor): name for name, tensor in evaluator.model.named_parameters()}
+        with plain_evaluation(device):
+            n_classes = evaluator.model(example).shape[1]
         self._slices = [
-            (prefix, batch.inputs.flatten(1).T.contiguous(), batch.targets, batch.n)
+            self._slice(prefix, batch, n_classes)
             for prefix, batches in evaluator.parts().items()
             for batch in resized(batches, SLICE)
         ]
-        width = max(max(layer.in_features, layer.out_features) for layer in self._layers.values())
-        n, cores = max(slice[-1] for slice in self._slices), torch.get_num_threads()
-        bytes_each = width * n * example.element_size()
-        self.group = int(min(max(STACK_BYTES * cores // bytes_each, cores), MAX_GROUP))
-        self._rows: dict[str, list[Tensor]] = {}
-        self._terms: dict[tuple[str, int], Tensor] = {}
+        self._workers = Workers(torch.get_num_threads() if device.type == "cpu" else 1)
+        width = max(layer.out_features for layer in self._layers.values())
+        n = max(part.n for part in self._slices)
+        self._each = int(min(max(STACK_BYTES // (width * n * example.element_size()), 1), MAX_GROUP))
+        self.group = self._each * self._workers.n
+        self._lock = threading.Lock()
+        # Where weight and bias of a layer are in the row of all: (start, shape).
+        self._pieces: dict[str, list[tuple[int, torch.Size]]] = {}
+        self._row = torch.zeros(3, 0)
+        self._scripts: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def halve(self) -> bool:
         """Takes half as many points at once."""
-        self.group, before = max(self.group // 2, 1), self.group
-        return self.group < before
+        before, self._each = self._each, max(self._each // 2, 1)
+        self.group = self._each * self._workers.n
+        return self._each < before
 
     def set_plane(self, moving: Moving) -> None:
-        """Stacks theta, delta and eta of every layer; computes the three terms of the first one."""
+        """Stacks theta, delta and eta of all layers; computes the three terms of those of the inputs."""
+        self._scripts = {}
+        self._pieces, rows, start = {}, [torch.zeros(3, 0)], 0
         with plain_evaluation(self._evaluator.device):
-            self._rows = {layer: [self._row(name, moving) for name in names] for layer, names in self._names.items()}
-            self._terms = {}
-            n_samples = self._evaluator.n_samples
+            for part in self._slices:
+                part.terms.clear()
             for step in self._steps:
-                layer = self._layers.get(step.result)
-                if layer is None or step.sources != [INPUTS]:
+                if step.kind != "linear":
                     continue
-                if 3 * layer.out_features * n_samples * self._rows[step.result][0].element_size() > TERMS_BYTES:
+                parts = self._rows_of(step.result, moving)
+                if step.sources == [INPUTS] and self._has_room(parts[0]):
+                    self._keep_terms(step.result, *parts)
                     continue
-                weight, *bias = (rows.view(3, *shape) for rows, shape in self._shaped(step.result))
-                for k, (_, inputs, _, _) in enumerate(self._slices):
-                    terms = weight @ inputs
-                    self._terms[step.result, k] = (terms + bias[0][:, :, None] if bias else terms).view(3, -1)
+                self._pieces[step.result] = []
+                for row in parts:
+                    self._pieces[step.result].append((start, row[0].shape))
+                    start += row[0].numel()
+                    rows.append(row.flatten(1))
+            self._row = torch.cat([row.to(self._slices[0].inputs) for row in rows], dim=1)
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
         """Measures points, see ``Evaluator.evaluate``."""
-        evaluator = self._evaluator
-        found: dict[str, list[NDArray[np.float64]]] = {}
-        with plain_evaluation(evaluator.device):
-            for start in range(0, len(points), self.group):
-                group = torch.from_numpy(points[start : start + self.group]).to(next(iter(evaluator.states.values())))
-                where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
-                for name, values in self._measured(where, tick).items():
-                    found.setdefault(name, []).append(values)
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        size = min(self._each, max(-(-len(points) // self._workers.n), 1))
+        groups = [points[start : start + size] for start in range(0, len(points), size)]
+        found: list[dict[str, list[Any]]] = [{} for _ in groups]
 
-    def _row(self, name: str, moving: Moving) -> Tensor:
-        theta = self._evaluator.states[name]
-        parts = moving.get(name, (theta, torch.zeros_like(theta), torch.zeros_like(theta)))
-        return torch.stack([part.reshape(-1) for part in parts])
+        def work(_: int, k: int, check: Tick) -> None:
+            with plain_evaluation(self._evaluator.device):
+                found[k] = self._measured(torch.from_numpy(groups[k]).to(self._row), check)
 
-    def _shaped(self, layer: str) -> list[tuple[Tensor, torch.Size]]:
-        module = self._layers[layer]
-        tensors = [t for t in (module.weight, module.bias) if t is not None]
-        return [(row, tensor.shape) for row, tensor in zip(self._rows[layer], tensors, strict=True)]
-
-    def _measured(self, where: Tensor, tick: Tick) -> Values:
-        k = len(where)
-        weights = {
-            layer: [(where @ row).view(k, *shape) for row, shape in self._shaped(layer)] for layer in self._layers
-        }
-        parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self._evaluator.quantities}
-        for index, (prefix, inputs, targets, n) in enumerate(self._slices):
-            tick()
-            outputs = self._outputs(where, weights, inputs, index)
-            for kind in self._evaluator.kinds[prefix]:
-                parts[prefix + kind].append(self._measure(kind, outputs, targets, n))
+        self._workers.share(work, len(groups), tick)
         values: Values = {}
-        for name, pairs in parts.items():
-            totals, counts = (torch.cat(column, dim=1) for column in zip(*pairs, strict=True))
-            values[name], values[f"{name}_stderr"] = means_and_stderrs(totals, counts)
+        for prefix, kinds in self._evaluator.kinds.items():
+            n = sum(part.n for part in self._slices if part.prefix == prefix)
+            for name in (prefix + kind for kind in kinds):
+                if self._plain:
+                    sums = np.concatenate([sum(measured[name]) for measured in found], axis=1)
+                    values[name], values[f"{name}_stderr"] = means_of_sums(sums, n)
+                    continue
+                pairs = [tuple(torch.cat(c, dim=1) for c in zip(*measured[name], strict=True)) for measured in found]
+                columns = zip(*(means_and_stderrs(*pair) for pair in pairs), strict=True)
+                values[name], values[f"{name}_stderr"] = (np.concatenate(column) for column in columns)
         return values
 
-    def _outputs(self, where: Tensor, weights: dict[str, list[Tensor]], inputs: Tensor, index: int) -> Tensor:
-        """Returns outputs of shape (k, features, n)."""
+    def _slice(self, prefix: str, batch: Batch, n_classes: int) -> Slice:
+        inputs, targets = batch.inputs.flatten(1).T.contiguous(), batch.targets
+        if not self._plain:
+            return Slice(prefix, batch.n, inputs, targets, inputs, {})
+        targets = targets.long()
+        hidden = inputs.new_zeros(n_classes, batch.n).scatter_(0, targets[None], -torch.inf)
+        return Slice(prefix, batch.n, inputs, targets, hidden, {})
+
+    def _rows_of(self, layer: str, moving: Moving) -> list[Tensor]:
+        """Returns theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
+        module, rows = self._layers[layer], []
+        for name in (self._names[id(t)] for t in (module.weight, module.bias) if t is not None):
+            theta = self._evaluator.states[name]
+            rows.append(torch.stack(moving.get(name, (theta, torch.zeros_like(theta), torch.zeros_like(theta)))))
+        return rows
+
+    def _has_room(self, weight: Tensor) -> bool:
+        return weight[:, :, 0].numel() * self._evaluator.n_samples * weight.element_size() <= TERMS_BYTES
+
+    def _keep_terms(self, layer: str, weight: Tensor, bias: Tensor | None = None) -> None:
+        for part in self._slices:
+            terms = weight @ part.inputs
+            terms = terms if bias is None else terms.add_(bias[:, :, None])
+            part.terms[layer] = terms.permute(2, 0, 1).contiguous() if self._grouped else terms
+
+    def _measured(self, group: Tensor, tick: Tick) -> dict[str, list[Any]]:
+        """Returns what is measured of every slice at a group of points, shape (k, 2), by quantity.
+
+        Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights.
+        """
+        theta, delta, eta = self._row
+        at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
+        pieces = [piece for parts in self._pieces.values() for piece in parts]
+        weights = [at[:, start : start + shape.numel()].view(len(group), *shape) for start, shape in pieces]
+        first = dict(zip(self._pieces, np.cumsum([0, *map(len, self._pieces.values())]).tolist(), strict=False))
+        packed = [self._packed(weights[first[layer]]) for layer in self._grouped]
+        where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
+        found: dict[str, list[Any]] = {name: [] for name in self._evaluator.quantities}
+        for part in self._slices:
+            tick()
+            tensors = where, part.inputs, *weights, *packed, *part.terms.values()
+            measured = self._scored(part, tensors) if self._plain else self._measure(part, tensors)
+            for kind, value in measured.items():
+                found[part.prefix + kind].append(value)
+        return found
+
+    def _packed(self, weight: Tensor) -> Tensor:
+        """Returns the weights of all points, shape (k, out, in), laid out for ``_convolved``."""
+        k, n_out, n_in = weight.shape
+        shape = [1, k * n_in, max(part.n for part in self._slices), 1]
+        images = weight.reshape(k * n_out, n_in, 1, 1)
+        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(images, *WHERE, k, shape)
+        return packed
+
+    def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
+        """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
         k, n = len(where), inputs.shape[1]
+        n_weights = sum(map(len, self._pieces.values()))
+        n_ready = n_weights + len(self._grouped)
+        left, ready, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:n_ready]), iter(tensors[n_ready:])
         known: dict[str, Tensor] = {INPUTS: inputs}
         for step in self._steps:
-            if step.kind == "linear":
-                weight, *bias = weights[step.result]
-                source = known[step.sources[0]]
-                if (terms := self._terms.get((step.result, index))) is not None:
-                    out = (where @ terms).view(k, -1, n)
-                elif source.dim() == 2:
-                    out = (weight.flatten(0, 1) @ source).view(k, -1, n)
-                    out = out.add_(bias[0][:, :, None]) if bias else out
-                else:
-                    out = torch.baddbmm(bias[0][:, :, None], weight, source) if bias else torch.bmm(weight, source)
-            elif step.kind == "method":
+            if step.kind == "method":
                 out = getattr(known[step.sources[0]], step.what)()
-            else:
+            elif step.kind != "linear":
                 out = step.what(*(known[source] for source in step.sources), **step.options)
+            elif step.result not in self._pieces:
+                out = _combined(where, next(affine), bool(self._grouped))
+                out = out.relu_() if step.options["relu"] else out
+            else:
+                weight, *bias = (next(left) for _ in self._pieces[step.result])
+                source = known[step.sources[0]]
+                if step.result in self._grouped:
+                    out = _convolved(source, next(ready), bias, step.options["relu"])
+                else:
+                    out = (weight.flatten(0, 1) @ source).view(k, -1, n) if source.dim() == 2 else weight.bmm(source)
+                    out = out.add_(bias[0][:, :, None]) if bias else out
+                    out = out.relu_() if step.options["relu"] else out
             known[step.result] = out
         return known[self._result]
 
-    def _measure(self, kind: str, outputs: Tensor, targets: Any, n: int) -> tuple[Tensor, Tensor]:
-        k = len(outputs)
-        if self._evaluator.classifies_plainly:
-            return measure_scores(kind, outputs, targets)
+    def _scored(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, NDArray[np.float64]]:
+        kinds = self._evaluator.kinds[part.prefix]
+        script = self._script(kinds, part.targets, part.hidden, *tensors)
+        sums = [column.cpu().numpy() for column in script(part.targets, part.hidden, *tensors)]
+        found = {}
+        if "loss" in kinds:
+            total, norm, *sums = sums
+            found["loss"] = np.stack([total, norm * norm])
+        if "accuracy" in kinds:
+            right, wrong = sums
+            if (right + wrong != part.n).any():  # ties and NaN: the first of them counts
+                right = (self._outputs(*tensors).argmax(1) == part.targets).sum(1).cpu().numpy()
+            found["accuracy"] = np.stack([right, right]).astype(np.float64)
+        return found
+
+    def _script(self, kinds: Sequence[str], *tensors: Tensor) -> Callable[..., tuple[Tensor, ...]]:
+        """Returns ``score_sums`` of ``_outputs`` as a function of tensors of these shapes."""
+
+        def sums(targets: Tensor, hidden: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+            return score_sums(kinds, self._outputs(*others), targets, hidden)
+
+        _, hidden, where, *_ = tensors
+        if self._workers.n == 1 or not SCRIPTS or len(where) < self._each:
+            return sums
+        shape = len(where), hidden.shape[1], *kinds
+        with self._lock:
+            if shape not in self._scripts:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self._scripts[shape] = _jit.trace(sums, tensors, check_trace=False, strict=False)
+        return self._scripts[shape]
+
+    def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+        outputs, kinds = self._outputs(*tensors), self._evaluator.kinds[part.prefix]
+        k, n = len(outputs), part.n
         flat = outputs.transpose(1, 2).reshape(k * n, -1)
-        repeated = targets.repeat(k, *[1] * (targets.dim() - 1))
-        totals, weights = self._evaluator.measures[kind](flat, repeated, k * n)
-        return totals.view(k, n), weights.view(k, n)
+        repeated = part.targets.repeat(k, *[1] * (part.targets.dim() - 1))
+        with self._lock:  # the loss of the user need not be fit for two threads
+            measured = {kind: self._evaluator.measures[kind](flat, repeated, k * n) for kind in kinds}
+        return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
 
 
-INPUTS = "inputs"
+def _combined(where: Tensor, terms: Tensor, grouped: bool) -> Tensor:
+    """Returns ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), or (n, 3, features)."""
+    k = len(where)
+    if grouped:
+        return torch.bmm(where.expand(len(terms), k, 3), terms).permute(1, 2, 0)
+    return (where @ terms.flatten(1)).view(k, *terms.shape[1:])
 
 
-def _steps(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
-    """Returns the steps of a model of linear layers, and the name of its result."""
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
-        raise ValueError("it has forward hooks")
-    if not example.is_floating_point():
-        raise ValueError("its inputs are no floating-point numbers")
-    graph = trace_graph(model)
-    note_shapes(graph, example)
-    same: dict[fx.Node, str] = {}
-    steps: list[Step] = []
-    for node in graph.graph.nodes:
-        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        sources = [same.get(a, a.name) for a in node.args if isinstance(a, fx.Node)]
-        function = node.target if node.op == "call_function" else None
-        if node.op == "placeholder":
-            same[node] = INPUTS
-        elif node.op == "output":
-            if not steps or not isinstance(node.args[0], fx.Node):
-                break
-            return steps, same.get(node.args[0], node.args[0].name)
-        elif isinstance(module, IDENTITIES):
-            same[node] = sources[0]
-        elif _flattens(node, module) and _is_matrix(node) and sources[0] == INPUTS:
-            same[node] = INPUTS
-        elif (node.target in ("size", len) or function in (getattr, operator.getitem)) and sources[:1] == [INPUTS]:
-            continue  # a number that the inputs are reshaped with
-        elif type(module) is nn.Linear and (sources[0] != INPUTS or module.in_features == example[0].numel()):
-            steps.append(Step("linear", node.name, sources, module, {}))
-        elif INPUTS in sources:
-            break
-        elif function in ADDITIONS and len(sources) == len(node.args) == 2 and not node.kwargs:
-            steps.append(Step("add", node.name, sources, torch.add, {}))
-        elif _rectifies(node, module) and len(node.args[0].users) == 1:
-            steps.append(Step("function", node.name, sources, torch.relu_, {}))
-        elif type(module) in ELEMENTWISE:
-            steps.append(Step("module", node.name, sources, module, {}))
-        elif function in FUNCTIONS and len(node.args) == 1:
-            steps.append(Step("function", node.name, sources, function, dict(node.kwargs)))
-        elif node.op == "call_method" and node.target in METHODS and len(node.args) == 1:
-            steps.append(Step("method", node.name, sources, node.target, {}))
-        else:
-            break
-    raise ValueError("it is no chain of linear layers and elementwise functions")
+def _convolved(source: Tensor, packed: Tensor, bias: list[Tensor], relu: bool) -> Tensor:
+    """Returns a layer of all points at once: their features as channels, one group a point."""
+    k, _, n = source.shape
+    image = source.permute(2, 0, 1).reshape(1, n, 1, -1).permute(0, 3, 1, 2)
+    shift = bias[0].flatten() if bias else None
+    # A trace does not take this operation, but what is scripted.
+    layer = _scripted_layer() if _jit.is_tracing() else _layer
+    out: Tensor = layer(image, packed, shift, k, "relu" if relu else "none")
+    return out.permute(0, 2, 3, 1).reshape(n, k, -1).permute(1, 2, 0)
 
 
-def _rectifies(node: fx.Node, module: nn.Module | None) -> bool:
-    return type(module) is nn.ReLU or node.target in ("relu", *RELUS)
+def _layer(image: Tensor, packed: Tensor, shift: Tensor | None, n_groups: int, activation: str) -> Tensor:
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        image, packed, shift, [0, 0], [1, 1], [1, 1], n_groups, activation, [], ""
+    )
+    return out
 
 
-def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
-    return isinstance(module, nn.Flatten) or node.target in (torch.flatten, "flatten", "view", "reshape")
-
-
-def _is_matrix(node: fx.Node) -> bool:
-    meta = node.meta.get("tensor_meta")
-    return meta is not None and len(meta.shape) == 2
+@cache
+def _scripted_layer() -> Callable[..., Tensor]:
+    return cast(Callable[..., Tensor], _jit.script(_layer))

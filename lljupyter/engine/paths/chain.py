@@ -1,0 +1,110 @@
+"""Models that are a chain of linear layers and elementwise functions, as a list of steps."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from lljupyter.engine.paths.shapes import note_shapes
+from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
+from lljupyter.engine.paths.tracing import trace_graph
+
+INPUTS = "inputs"
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardtanh)
+FUNCTIONS: tuple[Any, ...] = (torch.tanh, torch.sigmoid, functional.tanh, functional.sigmoid, functional.gelu)
+FUNCTIONS = (*FUNCTIONS, functional.silu, functional.elu, functional.leaky_relu)
+METHODS = ("tanh", "sigmoid")
+
+
+class Step(NamedTuple):
+    """One step of the model: ``kind`` says which.
+
+    Attributes:
+        kind: "linear", "add", "module", "function" or "method".
+        result: Name of what it computes.
+        sources: Names of what it is computed from.
+        what: The layer, function or name of the method.
+        options: Keyword arguments; for a layer, whether a ``relu`` follows it.
+    """
+
+    kind: str
+    result: str
+    sources: list[str]
+    what: Any
+    options: dict[str, Any]
+
+
+def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
+    """Returns the steps of a model of linear layers, and the name of its result."""
+    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+        raise ValueError("it has forward hooks")
+    if not example.is_floating_point():
+        raise ValueError("its inputs are no floating-point numbers")
+    graph = trace_graph(model)
+    note_shapes(graph, example)
+    same: dict[fx.Node, str] = {}
+    steps: list[Step] = []
+    for node in graph.graph.nodes:
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        sources = [same.get(a, a.name) for a in node.args if isinstance(a, fx.Node)]
+        function = node.target if node.op == "call_function" else None
+        if node.op == "placeholder":
+            same[node] = INPUTS
+        elif node.op == "output":
+            if not steps or not isinstance(node.args[0], fx.Node):
+                break
+            return steps, same.get(node.args[0], node.args[0].name)
+        elif isinstance(module, IDENTITIES):
+            same[node] = sources[0]
+        elif _flattens(node, module) and _is_matrix(node) and sources[0] == INPUTS:
+            same[node] = INPUTS
+        elif (node.target in ("size", len) or function in (getattr, operator.getitem)) and sources[:1] == [INPUTS]:
+            continue  # a number that the inputs are reshaped with
+        elif type(module) is nn.Linear and (sources[0] != INPUTS or module.in_features == example[0].numel()):
+            steps.append(Step("linear", node.name, sources, module, {"relu": False}))
+        elif INPUTS in sources:
+            break
+        elif function in ADDITIONS and len(sources) == len(node.args) == 2 and not node.kwargs:
+            steps.append(Step("add", node.name, sources, torch.add, {}))
+        elif _rectifies(node, module):
+            alone = _used_once(node.args[0], same)
+            if alone and steps[-1].kind == "linear" and steps[-1].result == sources[0]:
+                steps[-1].options["relu"] = True
+                same[node] = sources[0]
+            else:
+                steps.append(Step("function", node.name, sources, torch.relu_ if alone else torch.relu, {}))
+        elif type(module) in ELEMENTWISE:
+            steps.append(Step("module", node.name, sources, module, {}))
+        elif function in FUNCTIONS and len(node.args) == 1:
+            steps.append(Step("function", node.name, sources, function, dict(node.kwargs)))
+        elif node.op == "call_method" and node.target in METHODS and len(node.args) == 1:
+            steps.append(Step("method", node.name, sources, node.target, {}))
+        else:
+            break
+    raise ValueError("it is no chain of linear layers and elementwise functions")
+
+
+def _rectifies(node: fx.Node, module: nn.Module | None) -> bool:
+    return type(module) is nn.ReLU or node.target in ("relu", *RELUS)
+
+
+def _used_once(node: fx.Node, same: dict[fx.Node, str]) -> bool:
+    """Says whether nothing else uses what a node is, so that it may be changed in place."""
+    while len(node.users) == 1:
+        if node not in same or not isinstance(node.args[0], fx.Node):
+            return True
+        node = node.args[0]
+    return False
+
+
+def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
+    return isinstance(module, nn.Flatten) or node.target in (torch.flatten, "flatten", "view", "reshape")
+
+
+def _is_matrix(node: fx.Node) -> bool:
+    meta = node.meta.get("tensor_meta")
+    return meta is not None and len(meta.shape) == 2
