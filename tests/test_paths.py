@@ -112,15 +112,16 @@ def test_the_folded_path_equals_the_slow_loop(name, ignore, n_workers):
     np.testing.assert_allclose(values["loss_stderr"], plain["loss_stderr"], rtol=1e-9)
 
 
+@pytest.mark.parametrize("sideways", [False, True], ids=["channels last", "samples as width"])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_folded_path_in_one_step_equals_the_plain_one_in_float32(name):
+def test_the_folded_path_in_one_step_equals_the_plain_one_in_float32(name, sideways):
     model, loader = settled(MODELS[name]()), data(name, 8)
     evaluator, directions = on_plane(model.float(), [(x.float(), y) for x, y in loader])
     delta, eta = ({name: part.double() for name, part in d.items()} for d in directions)
     expected = slow_mean(model.double(), loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
-    path = Folded(evaluator)
+    path = Folded(evaluator, sideways=sideways)
     np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=2e-5)
-    assert "channels-last" in path.label
+    assert ("samples as width" if sideways else "channels-last") in path.label
 
 
 def test_batchnorm_statistics_that_move_are_folded_at_every_point():
@@ -229,7 +230,11 @@ def _compare_ties_and_nan():
     assert np.isnan(values["loss"]).all()
 
 
-@pytest.mark.parametrize("build", [Folded, lambda e: Folded(e, n_workers=2)], ids=["one", "two"])
+@pytest.mark.parametrize(
+    "build",
+    [Folded, lambda e: Folded(e, n_workers=2), lambda e: Folded(e, sideways=True)],
+    ids=["one", "two", "samples as width"],
+)
 def test_a_point_has_the_same_bits_whatever_was_measured_before(build):
     evaluator, _ = on_plane(network(torch.float32), batches_of(8, dtype=torch.float32))
     path = build(evaluator)
@@ -298,6 +303,8 @@ def mean_loss(outputs, targets):
         (Stacked, network, {}, "no chain of linear layers"),
         (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
         (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
+        (lambda e: Folded(e, sideways=True), multilayer, {}, "no convolution over images"),
+        (lambda e: Stacked(e, grouped=True), multilayer, {}, "no layers between"),
         (Graphs, network, {"loss_fn": mean_loss}, "no plain cross-entropy"),
     ],
 )

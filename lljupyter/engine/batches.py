@@ -138,11 +138,20 @@ def split(batches: Sequence[Batch], size: int) -> list[Batch]:
     return found
 
 
-def converted(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:
-    """Returns a batch on a device whose floating-point inputs are of a dtype, images with the channels last."""
+def converted(batch: Batch, device: torch.device, dtype: torch.dtype, samples_inside: bool = False) -> Batch:
+    """Returns a batch on a device whose floating-point inputs are of a dtype, images with the channels last.
+
+    Args:
+        batch: The batch.
+        device: Where to.
+        dtype: The dtype.
+        samples_inside: Whether images lie in memory as height, width, samples, channels; else samples come first.
+    """
 
     def convert(tensor: Tensor) -> Tensor:
         kind = dtype if tensor.is_floating_point() else tensor.dtype
+        if samples_inside and tensor.dim() == 4:
+            return tensor.to(kind).permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
         form = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
         return tensor.to(kind).contiguous(memory_format=form)
 

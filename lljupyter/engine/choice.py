@@ -75,8 +75,8 @@ def candidates(evaluator: Evaluator) -> Iterator[Candidate]:
     for grouped in (False, True):
         yield Candidate("stacked", partial(Stacked, evaluator, grouped=grouped))
     for dtype in (None, *kinds):
-        for n_workers in dict.fromkeys((cores, 1)):
-            build = partial(Folded, evaluator, dtype=dtype, n_workers=n_workers)
+        for n_workers, sideways in dict.fromkeys(((cores, False), (1, False), (cores, True))):
+            build = partial(Folded, evaluator, dtype=dtype, n_workers=n_workers, sideways=sideways)
             yield Candidate("folded", build, dtype is not None)
         if evaluator.device.type == "cuda":
             yield Candidate("graphs", partial(Graphs, evaluator, dtype=dtype), dtype is not None)

@@ -32,7 +32,7 @@ class Convolution(nn.Module):
         self.source = cast(Any, source)
         self.names, self.eps = names, eps
         self.source.weight = self.source.bias = None
-        self.relu = self.one_step = self.patched = False
+        self.relu = self.one_step = self.patched = self.sideways = False
         self._where: Any = (source.padding, source.stride, source.dilation, source.groups)
         self.weight: Any = None
         self.bias: Any = None
@@ -94,6 +94,15 @@ class Convolution(nn.Module):
             self._where = ((0, 0), (1, 1), (1, 1), 1)
         return self.patched
 
+    def use_samples_as_width(self) -> bool:
+        """Computes a convolution over height, width and samples, one wide along the samples, where oneDNN can.
+
+        It computes some neighbors along the width at once, of which small images have too few (measured in float32:
+        142 GFLOP/s for 450 images of 4 x 4 with 32 channels and stride 2, 347 GFLOP/s along the samples).
+        """
+        self.sideways = self.one_step
+        return self.sideways
+
     def patches(self, x: Tensor) -> Tensor:
         """Returns what each output sees of the inputs (n, channels, height, width), (n, seen, height, width)."""
         c = self.source
@@ -109,12 +118,21 @@ class Convolution(nn.Module):
     def pack(self) -> None:
         """Lays the weight out as oneDNN wants it for the largest inputs so far: once a point, not once a batch."""
         if self.one_step and self._shape:
+            padding, stride, dilation, groups = self._settings()
+            n, *image = self._shape
+            shape = [1, *image, n] if self.sideways else self._shape
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self._weight(), *(list(part) if isinstance(part, tuple) else part for part in self._where), self._shape
+                self._weight(), padding, stride, dilation, groups, shape
             )
 
     def _weight(self) -> Tensor:
-        return self.weight.reshape(len(self.weight), -1, 1, 1) if self.patched else cast(Tensor, self.weight)
+        weight = self.weight.reshape(len(self.weight), -1, 1, 1) if self.patched else cast(Tensor, self.weight)
+        return weight[..., None] if self.sideways else weight
+
+    def _settings(self) -> tuple[list[int], list[int], list[int], int]:
+        padding, stride, dilation, groups = self._where
+        more = self.sideways
+        return [*padding, *[0] * more], [*stride, *[1] * more], [*dilation, *[1] * more], groups
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """Returns it for inputs (n, channels, ...) and a second summand of the same shape as the outputs."""
@@ -125,8 +143,17 @@ class Convolution(nn.Module):
             return functional.relu(out) if self.relu else cast(Tensor, out)
         if not self._shape or len(x) > self._shape[0]:
             self._shape, self._packed = list(x.shape), None
-        how = (self._weight() if self._packed is None else self._packed, self.bias, *self._where)
+        how = (self._weight() if self._packed is None else self._packed, self.bias, *self._settings())
         step = torch.ops.mkldnn._convolution_pointwise
+        if self.sideways:
+            x, other = _sideways(x), None if other is None else _sideways(other)
         if other is None:
-            return cast(Tensor, step(x, *how, "relu" if self.relu else "none", [], ""))
-        return cast(Tensor, step.binary(x, other, *how, "add", 1.0, "relu" if self.relu else None, [], ""))
+            out = step(x, *how, "relu" if self.relu else "none", [], "")
+        else:
+            out = step.binary(x, other, *how, "add", 1.0, "relu" if self.relu else None, [], "")
+        return cast(Tensor, out[0].permute(3, 0, 1, 2) if self.sideways else out)
+
+
+def _sideways(x: Tensor) -> Tensor:
+    """Returns images (n, channels, height, width) as one, (1, channels, height, width, n), with the channels last."""
+    return x.permute(2, 3, 0, 1).contiguous()[None].permute(0, 4, 1, 2, 3)

@@ -67,8 +67,10 @@ class Folded:
         dtype: What to compute in; None for the model's own.
         n_workers: How many threads of one core each; with 1, all cores work on one point.
         batch_bytes: See ``BATCH_BYTES``.
+        sideways: Whether convolutions take samples as the width, see ``Convolution``.
 
     Raises:
+        ValueError: If there is no convolution that could do so, or the path does not fit otherwise.
         Exception: Of whatever kind, if the model can't be traced.
     """
 
@@ -79,6 +81,7 @@ class Folded:
         dtype: torch.dtype | None = None,
         n_workers: int = 1,
         batch_bytes: int | None = None,
+        sideways: bool = False,
     ) -> None:
         if evaluator.draws or evaluator.recalibrates:
             raise ValueError("the model draws random numbers, or its running statistics are recomputed at every point")
@@ -94,7 +97,10 @@ class Folded:
             self._programs = [Program(trace, self._dtype, device) for trace in traces]
         room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
         size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)
-        image = any(convolution.one_step for convolution in traces[0].convolutions)
+        one_step = any(convolution.one_step for convolution in traces[0].convolutions)
+        self._sideways = sideways
+        if sideways and not sum(c.use_samples_as_width() for trace in traces for c in trace.convolutions):
+            raise ValueError("it has no convolution over images for oneDNN")
         self._ready = evaluator.resident and n_bytes(evaluator.batches) < CONVERTED_BYTES
         first = [trace.first for trace in traces if trace.first is not None]
         few = n_bytes(evaluator.batches) * PATCH < CONVERTED_BYTES
@@ -107,7 +113,8 @@ class Folded:
         self._workers = Workers(n_workers)
         self._lock = threading.Lock()
         name = "folded" if any(c.eps for c in traces[0].convolutions) else "traced"
-        self.label = name + (", channels-last" if image else "") + (f", {n_workers} at once" if n_workers > 1 else "")
+        image = ", samples as width" if sideways else ", channels-last" if one_step else ""
+        self.label = name + image + (f", {n_workers} at once" if n_workers > 1 else "")
         if self.reduced:
             self.label += f", {str(self._dtype).removeprefix('torch.')}"
 
@@ -172,7 +179,7 @@ class Folded:
     def _prepared(self, batch: Batch) -> Batch:
         if self._first is not None:
             batch = batch._replace(inputs=self._first.patches(batch.inputs))
-        return converted(batch, self._evaluator.device, self._dtype)
+        return converted(batch, self._evaluator.device, self._dtype, self._sideways)
 
 
 def _widened(outputs: Any, dtype: torch.dtype) -> Any:
