@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The widest intermediate result of all points that a core computes at once fills about this much memory.
 STACK_BYTES = 4 << 20
-MAX_GROUP = 128
+MAX_GROUP = 96
 # Samples are taken in slices of this many.
 SLICE = 256
 # A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
