@@ -1,9 +1,9 @@
 """How many points ``tolerance`` evaluates, and how far off it is, against all 2,601 points of a ResNet-20 plane.
 
-    python tests/benchmarks/tolerance.py [--tolerance 0.01] [--truth surface.npy]
+    python tests/benchmarks/tolerance.py [--tolerance 0.01] [--truth surface.npy] [--seed 1]
 
 The plane is that of ``../shared/reference/resnet20_filter_biasbn.h5``, with its 500 test images of CIFAR-10. All
-points take some minutes; ``--truth`` keeps them in a file, or takes them from it.
+points take some minutes; ``--truth`` keeps them in a file, or takes them from it. With ``--seed`` it is another plane.
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tolerance", type=float, nargs="+", default=[0.01])
     parser.add_argument("--truth", type=Path)
+    parser.add_argument("--seed", type=int)
     options = parser.parse_args()
     path = SHARED / "reference" / "resnet20_filter_biasbn.h5"
     model = zoo.resnet(20)
     model.load_state_dict(load_file(SHARED / "data" / "resnet20_cifar10.safetensors"))
     with h5py.File(path) as file:
         loader = cifar_images(file["indices"][()])
-    directions = load_directions(path, model)
+    plane = {"directions": load_directions(path, model)} if options.seed is None else {"seed": options.seed}
     if options.truth is not None and options.truth.exists():
         truth = np.load(options.truth)
     else:
-        truth = loss_surface(model, loader, directions=directions).loss.values
+        truth = loss_surface(model, loader, **plane).loss.values
         if options.truth is not None:
             np.save(options.truth, truth)
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
     print("| tolerance | evaluated | share | median error of the rest | 95th percentile | told: median | 95th |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for tolerance in options.tolerance:
-        found = loss_surface(model, loader, directions=directions, tolerance=tolerance, progress=False)
+        found = loss_surface(model, loader, **plane, tolerance=tolerance, progress=False)
         known = found.evaluated.values
         errors = np.abs(found.loss_predicted.values / truth - 1)[~known]
         told = found.attrs
