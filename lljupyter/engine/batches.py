@@ -6,7 +6,8 @@ import copy
 import itertools
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -107,6 +108,45 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         return tensor.to(device, non_blocking=True)
 
     return Batch(_mapped(batch.inputs, move), _mapped(batch.targets, move), batch.n)
+
+
+def pinned(batch: Batch) -> Batch:
+    """Returns a batch in memory from which a CUDA device fetches by itself, or as it is where there is none left."""
+
+    def pin(tensor: Tensor) -> Tensor:
+        return tensor.pin_memory() if tensor.device.type == "cpu" else tensor
+
+    try:
+        return Batch(_mapped(batch.inputs, pin), _mapped(batch.targets, pin), batch.n)
+    except RuntimeError:
+        return batch
+
+
+def brought(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yields batches on a device; to a CUDA device, the next one is on its way while the last is worked on.
+
+    Args:
+        batches: Batches, see ``pinned``.
+        device: Where to.
+    """
+    if device.type != "cuda":
+        yield from (to_device(batch, device) for batch in batches)
+        return
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    on_their_way: deque[tuple[Batch, torch.cuda.Event]] = deque()
+    for batch in itertools.chain(batches, [None]):
+        if batch is not None:
+            with torch.cuda.stream(side):
+                there = to_device(batch, device)
+                on_their_way.append((there, side.record_event()))
+        if on_their_way and (batch is None or len(on_their_way) > 1):
+            there, arrived = on_their_way.popleft()
+            stream = torch.cuda.current_stream(device)
+            stream.wait_event(arrived)
+            for tensor in (*_tensors(there.inputs), *_tensors(there.targets)):
+                if tensor.device.type == "cuda":  # its memory is not given away before this stream is done with it
+                    tensor.record_stream(stream)
+            yield there
 
 
 def resized(batches: Sequence[Batch], size: int) -> list[Batch]:

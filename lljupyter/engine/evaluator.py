@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, copied, n_bytes, read_batches, split, take, to_device
+from lljupyter.engine.batches import Batch, brought, copied, n_bytes, pinned, read_batches, split, take, to_device
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
@@ -112,8 +112,8 @@ class Evaluator:
         self._norms = running_norms(self.model) if batchnorm == "recalibrate" else []
         # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
         self.resident = n_bytes(self.batches, self.device) <= _budget(self.device)
-        if self.resident:
-            self.batches = [to_device(batch, self.device) for batch in self.batches]
+        place = partial(to_device, device=self.device) if self.resident else pinned
+        self.batches = [place(batch) for batch in self.batches]
         probed = [
             probe(self.model, batches, loss_fn, self.measures["loss"], quantities, self.device)
             for batches in self.parts().values()
@@ -277,13 +277,14 @@ class Evaluator:
         # Points inside batches when a batch has to be brought to the device, else batches inside points. Statistics
         # that are recalibrated belong to one point, so that every batch is brought over for each then.
         each = range(len(moves))
-        batches = list(zip(self._prefixes, self.batches, strict=True))
-        brought = ((prefix, to_device(batch, self.device)) for prefix, batch in batches)
-        order = (
-            ((i, prefix, to_device(batch, self.device)) for i in each for prefix, batch in batches)
-            if self.resident or self._norms
-            else ((i, prefix, batch) for prefix, batch in brought for i in each)
-        )
+        if self.resident or self._norms:
+            numbers = [(i, prefix) for i in each for prefix in self._prefixes]
+            again = self.batches * len(moves)
+            there = again if self.resident else brought(again, self.device)
+            order = ((i, prefix, batch) for (i, prefix), batch in zip(numbers, there, strict=True))
+        else:
+            pairs = zip(self._prefixes, brought(self.batches, self.device), strict=True)
+            order = ((i, prefix, batch) for prefix, batch in pairs for i in each)
         at = -1
         with plain_evaluation(self.device):
             for i, prefix, batch in order:
