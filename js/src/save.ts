@@ -12,8 +12,22 @@ function download(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-export function savePNG(canvas: HTMLCanvasElement, name: string): void {
+function savePNG(canvas: HTMLCanvasElement, name: string): void {
   canvas.toBlob((blob) => blob && download(blob, name), "image/png");
 }
 
-export const saveSVG = (text: string, name: string): void => download(new Blob([text], { type: "image/svg+xml" }), name);
+const saveSVG = (text: string, name: string): void => download(new Blob([text], { type: "image/svg+xml" }), name);
+
+/** What has a picture to save. */
+interface Pictured {
+  picture(): HTMLCanvasElement | null;
+  svg(): string | null;
+}
+
+export function savePicture(from: Pictured, kind: "png" | "svg", title: string, plot = "landscape"): void {
+  const name = fileName(title, plot, kind);
+  const picture = kind === "png" ? from.picture() : null;
+  if (picture) savePNG(picture, name);
+  const text = kind === "svg" ? from.svg() : null;
+  if (text) saveSVG(text, name);
+}

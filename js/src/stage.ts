@@ -4,6 +4,7 @@ import { makeContourPlot } from "./contour.ts";
 import { h } from "./dom.ts";
 import type { Field, GridPoint } from "./field.ts";
 import { onContextLost, sharedGL } from "./gl.ts";
+import { fit, keptCanvas, keptSVG, type DrawInto } from "./kept.ts";
 import { makeLinePlot } from "./line.ts";
 import { makeMarker } from "./marker.ts";
 import { colorTable } from "./palette.ts";
@@ -12,7 +13,6 @@ import type { Look, Plot, Scene } from "./plot.ts";
 import { watchPointer } from "./pointer.ts";
 import { makeSurfacePlot } from "./surface.ts";
 import { readTheme, watchTheme, type Theme } from "./theme.ts";
-import { svgContext } from "./svg.ts";
 import { makeViewpoint } from "./viewpoint.ts";
 import type { CameraState, ColormapName, Marks, Snapshot, ViewName } from "./wire.ts";
 
@@ -73,18 +73,6 @@ const REFINE_MS = 900;
 const plotName = (field: Field, view: ViewName): PlotName => {
   if (field.nAlpha === 1 && field.nBeta === 1) return "point";
   return field.nAlpha === 1 || field.nBeta === 1 ? "line" : view;
-};
-
-const fit = (canvas: HTMLCanvasElement, width: number, height: number, ratio: number): CanvasRenderingContext2D => {
-  const [w, hh] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== hh) {
-    canvas.width = w;
-    canvas.height = hh;
-  }
-  const ctx = canvas.getContext("2d") as CanvasRenderingContext2D;
-  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ctx.clearRect(0, 0, width, height);
-  return ctx;
 };
 
 export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSignal): Stage {
@@ -175,10 +163,8 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   });
 
   /** Draws the whole picture once more, elsewhere; the screen follows right after. */
-  const drawInto = (ctx: CanvasRenderingContext2D, scene: Scene): boolean => {
+  const drawInto: DrawInto = (ctx, scene) => {
     const plot = plotFor(currentName());
-    ctx.fillStyle = scene.theme.background;
-    ctx.fillRect(0, 0, scene.width, scene.height);
     const done = plot.draw(ctx, scene);
     if (done) plot.mark(ctx, marker.find(plot, scene), scene);
     request();
@@ -213,16 +199,11 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     },
     picture() {
       const scene = makeScene();
-      if (!scene) return null;
-      const copy = document.createElement("canvas");
-      const ratio = 2 * Math.max(1, scene.ratio);
-      return drawInto(fit(copy, scene.width, scene.height, ratio), { ...scene, ratio, kept: true }) ? copy : null;
+      return scene && keptCanvas(scene, drawInto);
     },
     svg() {
       const scene = makeScene();
-      if (!scene || isSpatial()) return null;
-      const { ctx, text } = svgContext(scene.width, scene.height);
-      return drawInto(ctx, { ...scene, ratio: 2, kept: true }) ? text() : null;
+      return scene && !isSpatial() ? keptSVG(scene, drawInto) : null;
     },
     clearMark: () => marker.hover(null),
     choose() {

@@ -1,29 +1,4 @@
 // The viewer: an element and a small host in, `update(state)`, `answered()` and `destroy()` out. It does not know Jupyter.
-//
-// Hooks for tests (stable):
-//   .lljupyter                 root; data-status ("waiting" before the first meta), data-n-done, data-sequence,
-//                              data-view (surface | contour: the effective one), data-plot (surface | contour | line | point),
-//                              data-drawn-sequence (last frame drawn), data-first-drawn-ms (epoch milliseconds of the first
-//                              picture with a value in it), data-theme (light | dark), data-stale ("true" while the picture
-//                              belongs to an earlier range, seed or resolution), data-silent ("true": no answer from the kernel),
-//                              data-checkpoints (number of checkpoints of the training path that is drawn, 0 without one),
-//                              data-range ("low high" of the height scale, as drawn: log10 on a log scale)
-//   .ll-canvas, .ll-overlay    the picture and the marks over it; the overlay gets the pointer
-//   .ll-hover                  the value under the pointer, or at the center
-//   .ll-progress               progress in words; .ll-bar the bar; .ll-resolution the number of points
-//   .ll-probe                  what was found at the point that was clicked; data-status (computing | done)
-//   .ll-message, .ll-error, .ll-note, .ll-live   skeleton text, error box (role=alert), chips, polite live region
-//   .ll-surface .ll-contour .ll-linear .ll-log   buttons "3D" "Contour" "Linear" "Log" (aria-pressed)
-//   .ll-hold                   aria-label "Pause" or "Resume"; .ll-cancel aria-label "Cancel"; .ll-fullscreen "Full screen"
-//   .ll-quantity               select, aria-label "Quantity"
-//   aria-labels of inputs      "alpha minimum" "alpha maximum" "beta minimum" "beta maximum" "Seed";
-//                              sliders "lower end of alpha" "upper end of alpha" (and of beta), "Seed slider";
-//                              buttons "Previous seed" "Next seed" "Play through seeds"; "Points along alpha" "Points along beta"
-//                              "Resolution slider" "Clip" "Lowest height" "Highest height"
-//   .ll-panel                  the panel of all controls (details, opens and folds); .ll-look its part about the picture
-//   .ll-color .ll-colormap .ll-levels   selects; .ll-show-contours .ll-show-points .ll-show-marks .ll-show-path .ll-show-drop-lines .ll-show-labels
-//                              .ll-show-slices   checkboxes
-//   .ll-preset                 buttons "Corner" "Top" "Front" "Side"; .ll-save-png .ll-save-svg buttons "PNG" "SVG"
 
 import css from "./style.css";
 import { makeCaptions } from "./captions.ts";
@@ -31,12 +6,13 @@ import { h, toggle } from "./dom.ts";
 import { alphaAt, betaAt } from "./field.ts";
 import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { isDrawn, tellDrawn, tellSequence, tellState } from "./hooks.ts";
 import { watchKeys } from "./keyboard.ts";
 import { makePanel } from "./panel.ts";
 import { makeProbe } from "./probe.ts";
 import { makeProgress } from "./progress.ts";
 import { describePicture } from "./readout.ts";
-import { fileName, savePNG, saveSVG } from "./save.ts";
+import { savePicture } from "./save.ts";
 import { nothing, rangesOf, takeControls, takeFrame } from "./shown.ts";
 import { makeStage, type PlotName } from "./stage.ts";
 import { makeToolbar } from "./toolbar.ts";
@@ -104,28 +80,15 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     if (document.fullscreenElement === root) void document.exitFullscreen();
     else void root.requestFullscreen?.().catch(() => undefined);
   };
-  const save = (kind: "png" | "svg"): void => {
-    const name = fileName(state.title || (shown.meta?.title ?? ""), root.dataset["plot"] ?? "landscape", kind);
-    if (kind === "png") {
-      const picture = stage.picture();
-      if (picture) savePNG(picture, name);
-      return;
-    }
-    const text = stage.svg();
-    if (text) saveSVG(text, name);
-  };
+  const save = (kind: "png" | "svg"): void => savePicture(stage, kind, state.title || (shown.meta?.title ?? ""), root.dataset["plot"]);
 
   const pathShown = () => (state.controls.show_path ? shown.path : null);
   const what = () => ({ meta: shown.meta, field: shown.field, snapshot: shown.snapshot, path: pathShown() });
   const onDrawn = (plot: PlotName): void => {
     const { field, snapshotMeta } = shown;
     if (!field || !snapshotMeta) return;
-    root.dataset["plot"] = plot;
-    root.dataset["range"] = `${field.lo} ${field.hi}`;
-    root.dataset["drawnSequence"] = String(snapshotMeta.sequence);
-    root.dataset["firstDrawnMs"] ??= String(Math.round(performance.timeOrigin + performance.now()));
+    tellDrawn(root, plot, field, snapshotMeta, pathShown());
     stage.canvas.setAttribute("aria-label", describePicture(field, plot, pathShown()));
-    root.dataset["checkpoints"] = String(plot === "surface" || plot === "contour" ? (pathShown()?.checkpoints.length ?? 0) : 0);
   };
 
   const stage = makeStage(
@@ -165,10 +128,10 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   toggle(progress.element, host.live);
 
   function refresh(): void {
-    const drawn = root.dataset["drawnSequence"] === String(shown.snapshotMeta?.sequence);
+    const drawn = isDrawn(root, shown.snapshotMeta);
     const before = shown.field;
     takeFrame(shown, state.frame, state.meta);
-    if (drawn && shown.field && shown.field === before) root.dataset["drawnSequence"] = String(shown.snapshotMeta?.sequence);
+    if (drawn && shown.field && shown.field === before) tellSequence(root, shown.snapshotMeta);
     const common = (key: string) => group?.common(key) ?? null;
     takeControls(shown, state.controls, common);
     if (!group) return;
@@ -182,12 +145,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     const { meta, field, snapshot } = shown;
     const { controls } = state;
     const stale = staleNow();
-    root.dataset["status"] = meta?.status ?? "waiting";
-    root.dataset["nDone"] = String(meta?.n_done ?? 0);
-    root.dataset["sequence"] = String(meta?.sequence ?? -1);
-    root.dataset["view"] = effectiveView();
-    root.dataset["stale"] = String(stale);
-    root.dataset["silent"] = String(silent);
+    tellState(root, meta, { view: effectiveView(), stale, silent });
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta);
     probe.update(state.probe);
