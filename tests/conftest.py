@@ -20,11 +20,11 @@ def _one_thread():
 @pytest.fixture(autouse=True)
 def _end_engines():
     """Ends whatever a test left computing; what an earlier test could not end is not waited for again."""
-    from lljupyter.engine.session import _sessions
+    from lljupyter.engine.exit import running
 
-    earlier = {id(session) for session in _sessions}
+    earlier = {id(session) for session in running}
     yield
-    for session in [session for session in _sessions if id(session) not in earlier]:
+    for session in [session for session in running if id(session) not in earlier]:
         session.close()
 
 

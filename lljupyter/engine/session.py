@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import contextvars
 import threading
 import time
 import traceback
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.engine.agenda import Agenda, Task
+from lljupyter.engine.exit import closed_at_exit
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
 from lljupyter.engine.publisher import Publisher
@@ -258,7 +257,7 @@ class Session:
         # The context is copied because some kernels look up the running cell in it whenever a message is sent.
         work = contextvars.copy_context().run
         self._thread = threading.Thread(target=work, args=(worker.serve,), name="lljupyter-engine", daemon=True)
-        _sessions.add(self)
+        closed_at_exit(self)
         self._thread.start()
 
     def run(self) -> None:
@@ -367,10 +366,7 @@ class Session:
 
     def fail(self, error: Exception, request: Request | None = None) -> None:
         """Ends the surface with an error, unless that happened on a request which is not wanted any more."""
-        cause: BaseException | None = error
-        while cause is not None:  # the frames of the failed forward pass hold its activations
-            traceback.clear_frames(cause.__traceback__)
-            cause = cause.__cause__
+        _forget_frames(error)
         with self._condition:
             if request is not None and self._agenda.points.request is not request:
                 return
@@ -379,14 +375,8 @@ class Session:
         self.publish()
 
 
-# A thread that is inside torch when the interpreter goes away aborts the process, so all engines are ended first.
-_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    sessions = list(_sessions)
-    for session in sessions:
-        session.close(timeout=0)
-    for session in sessions:
-        session.close()
+def _forget_frames(error: BaseException | None) -> None:
+    """The frames of a failed forward pass hold its activations."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__
