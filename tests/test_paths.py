@@ -77,7 +77,22 @@ def multilayer() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(25, 6), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(6, 4))
 
 
-MODELS = {"network": network, "branches": Branches, "resnet": lambda: resnet(8, num_classes=4)}
+class Flattened(nn.Module):
+    """Linear layers of images that are flattened in several ways."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3, stride=2)
+        self.first, self.second = nn.Linear(12, 4), nn.Linear(12, 4, bias=False)
+        self.third = nn.Linear(3, 4)
+
+    def forward(self, x):
+        x = self.conv(x)
+        turned = functional.relu(self.second(x.permute(0, 2, 3, 1).reshape(x.size(0), -1)))
+        return self.first(x.flatten(1)) + turned + self.third(x.mean((2, 3)).view(-1, 3))
+
+
+MODELS = {"flattened": Flattened, "network": network, "branches": Branches, "resnet": lambda: resnet(8, num_classes=4)}
 CHAINS = {"multilayer": multilayer, "reshaped": Reshaped}
 
 

@@ -25,12 +25,15 @@ class Convolution(nn.Module):
         names: Which states of the model it is made from: "weight", "bias", and those of the BatchNorm behind it as
             "norm.weight", "norm.bias", "norm.running_mean" and "norm.running_var".
         eps: Of that BatchNorm.
+        shape: Of the weight as a convolution, where it is that of a linear layer.
     """
 
-    def __init__(self, source: nn.Module, names: dict[str, str], eps: float = 0.0) -> None:
+    def __init__(
+        self, source: nn.Module, names: dict[str, str], eps: float = 0.0, shape: torch.Size | None = None
+    ) -> None:
         super().__init__()
         self.source = cast(Any, source)
-        self.names, self.eps = names, eps
+        self.names, self.eps, self._own_shape = names, eps, shape
         self.source.weight = self.source.bias = None
         self.relu = self.one_step = self.patched = self.sideways = False
         self._where: Any = (source.padding, source.stride, source.dilation, source.groups)
@@ -45,8 +48,7 @@ class Convolution(nn.Module):
         Args:
             get: Returns a state by its kind, or None where there is none.
         """
-        weight, bias = get("weight"), get("bias")
-        assert weight is not None
+        weight, bias = self._shaped(get("weight")), get("bias")
         variance = get("norm.running_var")
         if variance is None:
             return weight, bias
@@ -59,12 +61,15 @@ class Convolution(nn.Module):
             get_theta: Returns a state at the center by its kind.
             get: Returns the part of the direction.
         """
-        weight, bias = get("weight"), get("bias")
-        assert weight is not None
+        weight, bias = self._shaped(get("weight")), get("bias")
         variance = get_theta("norm.running_var")
         if variance is None:
             return weight, bias
         return self._scaled((variance + self.eps).rsqrt(), get_theta("norm.weight"), get, weight, bias)
+
+    def _shaped(self, weight: Tensor | None) -> Tensor:
+        assert weight is not None
+        return weight if self._own_shape is None else weight.view(self._own_shape)
 
     def _scaled(
         self, scale: Tensor, gamma: Tensor | None, get: Get, weight: Tensor, bias: Tensor | None
@@ -138,7 +143,10 @@ class Convolution(nn.Module):
         """Returns it for inputs (n, channels, ...) and a second summand of the same shape as the outputs."""
         c = self.source
         if not self.one_step:
-            out = c._conv_forward(x, self.weight, self.bias)
+            if self._own_shape is None:
+                out = c._conv_forward(x, self.weight, self.bias)
+            else:
+                out = functional.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
             out = out if other is None else out + other
             return functional.relu(out) if self.relu else cast(Tensor, out)
         if not self._shape or len(x) > self._shape[0]:

@@ -77,6 +77,9 @@ def traced(model: nn.Module, example: Any) -> Trace:
             graph.add_submodule(name := f"convolution_{node.name}", convolutions[-1])
             node.target = name
     for node in list(graph.graph.nodes):
+        if type(_module(graph, node)) is nn.Linear and _uses(graph, node.target) == 1:
+            convolutions += _convolved(graph, node, names)
+    for node in list(graph.graph.nodes):
         if isinstance(_module(graph, node), Convolution):
             _draw_in(graph, node)
     graph.graph.lint()
@@ -121,6 +124,43 @@ def _convolution(graph: fx.GraphModule, node: fx.Node, module: nn.Module, names:
     norm_node.replace_all_uses_with(node)
     graph.graph.erase_node(norm_node)
     return Convolution(module, own, norm.eps)
+
+
+def _convolved(graph: fx.GraphModule, node: fx.Node, names: dict[int, str]) -> list[Convolution]:
+    """Makes a linear layer of flattened images a convolution as large as they are, if it is one.
+
+    Images lie in memory with the channels last, from where they would be copied to be flattened.
+    """
+    flat = node.args[0]
+    if not isinstance(flat, fx.Node) or not _flattens(graph, flat) or not isinstance(flat.args[0], fx.Node):
+        return []
+    image, linear = flat.args[0], _module(graph, node)
+    meta = image.meta.get("tensor_meta")
+    if meta is None or len(meta.shape) != 4 or min(meta.shape[2:]) < 2 or len(flat.users) > 1:
+        return []
+    _, channels, *size = meta.shape
+    if linear.in_features != channels * math.prod(size):
+        return []
+    own = {kind: names[id(tensor)] for kind, tensor in linear._parameters.items() if tensor is not None}
+    source = nn.Conv2d(channels, linear.out_features, tuple(size), bias="bias" in own)
+    convolution = Convolution(source, own, shape=source.weight.shape)
+    graph.add_submodule(name := f"convolution_{node.name}", convolution)
+    with graph.graph.inserting_before(node):
+        whole = graph.graph.call_module(name, (image,))
+        whole.meta = {}
+        again = graph.graph.call_function(torch.flatten, (whole, 1))
+    node.replace_all_uses_with(again)
+    graph.graph.erase_node(node)
+    graph.graph.erase_node(flat)
+    return [convolution]
+
+
+def _flattens(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Says whether a node makes rows of images, (n, channels, height, width) to (n, features)."""
+    meta = node.meta.get("tensor_meta")
+    named = node.target in (torch.flatten, torch.reshape, "flatten", "view", "reshape")
+    named = named or type(_module(graph, node)) is nn.Flatten
+    return named and meta is not None and len(meta.shape) == 2
 
 
 def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
