@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lljupyter.compute.grids import check_seed
 from lljupyter.compute.options import Surface, takes
-from lljupyter.compute.prepare import check_seed, prepare
+from lljupyter.compute.prepare import prepare
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.engine.evaluator import Evaluator, Loader

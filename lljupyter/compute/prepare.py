@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from lljupyter import __version__
+from lljupyter.compute.grids import check_seed, fitted_ranges, make_request
 from lljupyter.compute.options import Measuring, Range, Resume, takes
 from lljupyter.compute.planes import Directions, checked_plane, hash_directions, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
@@ -24,10 +24,9 @@ from lljupyter.engine.session import Session
 from lljupyter.engine.worker import Measuring as Measured
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
-from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
 from lljupyter.geometry.parameters import check_finite, parameters_of, unwrapped
 from lljupyter.geometry.plane import Plane, random_plane
-from lljupyter.geometry.trajectory import PrincipalDirections, ProjectedPath, pca_directions, project_trajectory
+from lljupyter.geometry.trajectory import PrincipalDirections, pca_directions, project_trajectory
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -150,7 +149,7 @@ def prepare(
     if earlier is not None:
         request = Request(number, earlier.dataset["alpha"].values.copy(), earlier.dataset["beta"].values.copy())
     elif path or marks:
-        limits = zip((alpha, beta), _fitted(path, list(marks.values()), resolution), strict=True)
+        limits = zip((alpha, beta), fitted_ranges(path, list(marks.values()), resolution), strict=True)
         request = make_request(number, resolution, *(fit if asked is None else asked for asked, fit in limits))
     ranges: dict[str, Range] = {}
     if earlier is not None or (alpha is None and (path or marks)):
@@ -166,34 +165,3 @@ def prepare(
         take_over(earlier.dataset, session, first, plane or plane_for(number))
     fixed = None if seeded or plane is None else (plane.delta, plane.eta)
     return Prepared(session, seeded, fixed, evaluator.draws, ranges)
-
-
-def _fitted(path: ProjectedPath | None, marks: Sequence[Range], resolution: int | Sequence[int]) -> tuple[Range, Range]:
-    n_alpha, n_beta = resolution_pair(resolution)
-    x = [*(path.alpha if path else ()), *(a for a, _ in marks)]
-    y = [*(path.beta if path else ()), *(b for _, b in marks)]
-    return fitted_range(x, n_alpha), fitted_range(y, n_beta)
-
-
-def make_request(seed: int | None, resolution: int | Sequence[int], alpha: Range, beta: Range) -> Request:
-    """Checks resolution and ranges and lays out the grid; see ``axis`` for what is refused."""
-    n_alpha, n_beta = resolution_pair(resolution)
-    return Request(seed, axis(alpha, n_alpha, "alpha"), axis(beta, n_beta, "beta"))
-
-
-def check_seed(seed: int) -> int:
-    """Checks the seed of random directions.
-
-    Raises:
-        TypeError: If it is no whole number.
-        ValueError: If it is negative or above 2**53, the largest that a browser can hold exactly.
-    """
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        value = None
-    if value is None or isinstance(seed, bool):
-        raise TypeError(f"expected seed as a whole number, got {seed!r}; try seed=0")
-    if not 0 <= value <= 2**53:
-        raise ValueError(f"expected a seed from 0 to 2**53, got {value}; try seed=0")
-    return value
