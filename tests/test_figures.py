@@ -145,6 +145,15 @@ def test_numbers_below_a_narrow_panel_do_not_touch(columns, options):
         assert all(left.x1 + gap < right.x0 for left, right in pairwise(extents))
 
 
+@pytest.mark.parametrize("view", ["contour", "surface"])
+def test_a_run_without_a_drop_of_the_learning_rate_is_drawn(view):
+    run = made_trajectory()
+    steady = run.assign(trajectory_learning_rate=("checkpoint", np.full(12, 0.1)))
+    for surface in (run.drop_vars("trajectory_learning_rate"), steady):
+        (points,) = [part for part in to_matplotlib(surface, view=view).axes[0].collections if part.get_zorder() == 6]
+        assert len(points.get_offsets()) == 12
+
+
 def test_a_single_point_is_drawn():
     figure = to_matplotlib(made_surface(1, 1))
     (marker,) = figure.axes[0].lines

@@ -48,6 +48,8 @@ def draw_path(axes: Any, shown: Drawn, spatial: bool = False) -> None:
     style = {"edgecolors": "#10121a", "linewidths": 0.6}
     kinds = ((~dropped, "o", "white", 10, 6), (dropped, "D", DROP_COLOR, 24, 7))
     for some, marker, color, size, order in kinds:
+        if not some.any():
+            continue
         seen = np.maximum(opacity, 0.7) if marker == "D" else opacity
         axes.scatter(
             *(axis[some] for axis in place), s=size, c=color, marker=marker, alpha=seen[some], zorder=order, **style
