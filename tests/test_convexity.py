@@ -188,6 +188,14 @@ def test_curvatures_of_random_planes_are_chi_square_weighted_averages():
     assert found.measured.max() < eigenvalues[-1]
 
 
+def test_curvatures_of_a_large_model_in_half_precision_do_not_overflow():
+    model = nn.Sequential(nn.Linear(300, 300, bias=False)).half()  # 90,000 numbers, of which 65,504 is the largest
+    batches = [(torch.eye(300)[:4].half(), torch.zeros(4, 300).half())]
+    found = projected_curvatures(model, batches, np.zeros(90_000), n_planes=2, loss_fn=nn.MSELoss())
+    # Four samples see as many columns: 1,200 of the eigenvalues are 2 / (4 * 300), the others zero.
+    np.testing.assert_allclose(found.measured, 2 / 90_000, rtol=0.2)
+
+
 def test_the_model_is_not_touched():
     from test_untouched import everything, trained_network
 

@@ -74,3 +74,33 @@ def test_what_can_not_be_used_is_refused():
         extreme_eigenvalues(lambda v: v, torch.zeros(3))
     with pytest.raises(FloatingPointError, match="finite products, got nan"):
         extreme_eigenvalues(lambda v: v * float("nan"), torch.ones(3))
+
+
+def test_a_larger_eigenvalue_that_the_start_vector_hardly_holds_is_found():
+    # The 4 next to it has a small residual after 8 products, when nothing is seen of the 5 yet.
+    values = torch.tensor([-2.0, *np.linspace(-0.5, 3, 80), 4.0, 5.0], dtype=torch.float64)
+    start = torch.randn(len(values), dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    start /= start.norm()
+    start[0], start[-2], start[-1] = start[0] + 1, start[-2] + 1, 1e-3
+    assert extreme_eigenvalues(lambda v: values * v, start, tol=0.05).lambda_max == pytest.approx(5, rel=0.01)
+
+
+@pytest.mark.parametrize(("size", "more"), [(0.01, 8), (0.1, 20), (3.0, 200)])
+def test_a_rough_map_gives_the_ends_of_the_exact_one(size, more):
+    matrix, start = random_map(SPECTRUM)
+    noise, _ = random_map(list(np.linspace(-1, 1, len(SPECTRUM))), seed=5)
+    exact: list[int] = []
+    ends = extreme_eigenvalues(
+        lambda v: exact.append(1) or matrix @ v, start, tol=1e-3, rough=lambda v: (matrix + size * noise) @ v
+    )
+    assert abs(ends.lambda_min + 3) <= ends.residual_min <= 1e-3 * 3.1
+    assert abs(ends.lambda_max - 10) <= ends.residual_max <= 1e-3 * 10.1
+    assert len(exact) <= more
+    assert ends.n_products > len(exact)
+    off = matrix @ ends.vector_min - ends.lambda_min * ends.vector_min
+    assert float(off.norm()) == pytest.approx(ends.residual_min, rel=1e-6)
+
+
+def test_a_rough_map_of_one_number():
+    ends = extreme_eigenvalues(lambda v: -3 * v, torch.ones(1), rough=lambda v: -2.9 * v)
+    assert (ends.lambda_min, ends.lambda_max) == (-3, -3)

@@ -101,6 +101,15 @@ def take(batch: Batch, n: int) -> Batch:
     return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(targets, lambda t: t[:n]), n)
 
 
+def picked(batch: Batch, rows: Tensor) -> Batch:
+    """Returns some samples of a batch of tensors, ``rows`` as indices of shape (k,)."""
+
+    def pick(tensor: Tensor) -> Tensor:
+        return tensor[rows.to(tensor.device)]
+
+    return Batch(_mapped(batch.inputs, pick), _mapped(batch.targets, pick), len(rows))
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Returns a batch with all its tensors on a device; those that are there already are not copied."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Literal, get_args
@@ -14,15 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.engine.batches import copied, resized, take, to_device
+from lljupyter.engine.batches import Batch, copied, resized, take, to_device
 from lljupyter.engine.evaluator import Evaluator, naming
+from lljupyter.engine.explicit import ExplicitHessian
 from lljupyter.engine.hessian import Hessian, bytes_kept
-from lljupyter.engine.lanczos import Ends, extreme_eigenvalues
+from lljupyter.engine.lanczos import Ends, Product, extreme_eigenvalues
+from lljupyter.engine.memory import available_bytes
 from lljupyter.engine.model import call, plain_evaluation, private_copy
 from lljupyter.engine.paths import Values, Wanted
 from lljupyter.engine.precision import exact_products
 from lljupyter.engine.randomness import fixed_randomness
-from lljupyter.engine.twice import make_cheaper
+from lljupyter.engine.tangents import Program
+from lljupyter.engine.twice import make_cheaper, undo
 from lljupyter.geometry.parameters import Parameters, states_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.frame import CURVATURES
@@ -32,7 +34,11 @@ Hessians = Literal["weights", "all"]
 KEPT_BUDGET, BASIS_BUDGET = 0.3, 0.2
 MAX_PRODUCTS = 100
 # Larger batches gain nothing more and leave the caches.
-LARGEST_BATCH = 512
+LARGEST_BATCH, BATCH_BYTES = 512, 512 << 20
+# Rough products pay where as much is kept of all samples together, about, as here; smaller ones are quick anyway.
+ROUGH_BYTES = 64 << 20
+# Two ways to compute the same round in another order, and at a kink of the loss to another side.
+SAME = 10.0
 # A point starts from the eigenvectors of the nearest of the last few, and from noise of this length beside them, so
 # that an eigenvector that has come in from elsewhere is found.
 REMEMBERED, NOISE = 24, 1.0
@@ -72,7 +78,6 @@ class CurvatureEvaluator:
         self.n_samples = sum(batch.n for batch in self._batches)
         with plain_evaluation(self.device):
             self.model = private_copy(evaluator.model, self.device)
-        make_cheaper(self.model)
         self._live = states_of(self.model)
         parameters = dict(self.model.named_parameters())
         chosen = [name for name, theta in evaluator.center.items() if over == "all" or theta.dim() > 1]
@@ -87,7 +92,7 @@ class CurvatureEvaluator:
             raise ValueError("expected real parameters of one precision, got several kinds; convert with model.float()")
         size = sum(theta.numel() for theta in self.parameters.values())
         example = next(iter(self.parameters.values()))
-        room = _memory(self.device)
+        room = available_bytes(self.device)
         self.max_products = int(min(MAX_PRODUCTS, BASIS_BUDGET * room / (size * example.element_size())))
         if self.max_products < 10:
             raise ValueError(
@@ -98,7 +103,9 @@ class CurvatureEvaluator:
         self._near: deque[tuple[float, float, Tensor, Tensor]] = deque(maxlen=REMEMBERED)
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        self._n_kept = self._how_many_to_keep(room)
+        self._program: Program | None = None
+        self._rough: torch.dtype | None = None
+        self._n_kept = self._prepare(evaluator, room)
 
     def choice(self) -> None:
         """Returns None: there is no other way to choose."""
@@ -183,21 +190,21 @@ class CurvatureEvaluator:
                 found |= {"f_aa": within[0, 0], "f_ab": within[0, 1], "f_bb": within[1, 1]}
         return found
 
-    def ends(self, hessian: Hessian, start: Tensor | None = None) -> Ends | None:
+    def ends(self, hessian: Hessian | ExplicitHessian, start: Tensor | None = None) -> Ends | None:
         """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
         if not bool(torch.isfinite(hessian.gradient).all()):
             return None
         try:
-            return self.ends_of(hessian.product, start)
+            return self.ends_of(hessian.product, start, hessian.rough)
         except FloatingPointError:
             return None
 
-    def ends_of(self, product: Callable[[Tensor], Tensor], start: Tensor | None = None) -> Ends:
+    def ends_of(self, product: Product, start: Tensor | None = None, rough: Product | None = None) -> Ends:
         """Returns both ends of the spectrum of a symmetric map over the same parameters."""
         start = self._noise if start is None else start
-        return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products)
+        return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products, rough=rough)
 
-    def within(self, hessian: Hessian) -> NDArray[np.float64]:
+    def within(self, hessian: Hessian | ExplicitHessian) -> NDArray[np.float64]:
         """Returns ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
         directions = [torch.cat([d[name].reshape(-1) for name in self.parameters]) for d in self._directions]
         images = [hessian.product(d).double() for d in directions]
@@ -206,7 +213,7 @@ class CurvatureEvaluator:
     @contextmanager
     def hessian_at(
         self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
-    ) -> Iterator[Hessian]:
+    ) -> Iterator[Hessian | ExplicitHessian]:
         """Lends the Hessian at a point of the plane, or (None) where the model is now."""
         with plain_evaluation(self.device), exact_products():
             if alpha is not None:
@@ -216,7 +223,7 @@ class CurvatureEvaluator:
             for theta in self.parameters.values():
                 theta.requires_grad_(True)
             try:
-                yield Hessian(self.parameters, self._outputs, self._measure, self._batches, self._n_kept, tick)
+                yield self._hessian(self._batches, self._n_kept, tick)
             finally:
                 for theta in self.parameters.values():
                     theta.requires_grad_(False)
@@ -248,18 +255,29 @@ class CurvatureEvaluator:
         convexity = abs(low / ends.lambda_max) if ends.lambda_max else np.nan
         return [low, ends.lambda_max, convexity, ends.n_products, ends.residual_min, ends.residual_max]
 
-    def _how_many_to_keep(self, room: float) -> int:
-        """How many batches can be kept differentiated; tries two samples, and whether that works at all."""
-        first = take(self._batches[0], min(2, self._batches[0].n))
+    def _hessian(
+        self, batches: Sequence[Batch], n_kept: int, tick: Callable[[], None] = lambda: None
+    ) -> Hessian | ExplicitHessian:
+        if self._program is None:
+            return Hessian(self.parameters, self._outputs, self._measure, batches, n_kept, tick)
+        return ExplicitHessian(self._program, self.parameters, self._measure, batches, n_kept, tick, self._rough)
+
+    def _prepare(self, evaluator: Evaluator, room: float) -> int:
+        """Tries two samples, and the ways there are to be quicker; says how many batches can be kept."""
+        first = to_device(take(self._batches[0], min(2, self._batches[0].n)), self.device)
         self.load(self.states)
         with plain_evaluation(self.device), exact_products(), fixed_randomness():
             for theta in self.parameters.values():
                 theta.requires_grad_(True)
             try:
-                first = to_device(first, self.device)
+                plain = self._hessian([first], 0)
+                changed = make_cheaper(self.model)
+                if not self._agrees(first, plain):
+                    undo(changed)
                 per_sample = bytes_kept(self.parameters, self._outputs, self._measure, first) / first.n
-                hessian = Hessian(self.parameters, self._outputs, self._measure, [first], 1)
-                hessian.product(self._noise)
+                hessian = self._hessian([first], 1)
+                image = hessian.product(self._noise)
+                self._use_program(evaluator, first, hessian, image)
             except Exception as error:
                 raise ValueError(
                     f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
@@ -276,13 +294,53 @@ class CurvatureEvaluator:
             )
         left, n_kept = KEPT_BUDGET * room, 0
         if self._joins:
-            self._batches = resized(self._batches, max(1, min(LARGEST_BATCH, int(left / max(per_sample, 1)))))
+            size = max(1, min(LARGEST_BATCH, int(min(left, BATCH_BYTES) / max(per_sample, 1))))
+            self._batches = resized(self._batches, size)
+        kept = per_sample * self.n_samples
+        if self._program is not None and self._joins and ROUGH_BYTES <= kept <= left / 2:
+            self._rough = _rough_dtype(self._noise)
         for batch in self._batches:
             left -= per_sample * batch.n
             if left < 0:
                 break
             n_kept += 1
         return n_kept
+
+    def _agrees(self, first: Batch, other: Hessian | ExplicitHessian) -> bool:
+        """Says whether loss and gradient of two samples are those of another way to compute them."""
+        ours = self._hessian([first], 0)
+        return _close(ours.loss, other.loss, self._noise) and _near(ours.gradient, other.gradient)
+
+    def _use_program(
+        self, evaluator: Evaluator, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor
+    ) -> None:
+        """Takes products layer by layer from now on, if the model allows for it and they are the same."""
+        if self._draws or self._changes_inputs or not bool(torch.isfinite(image).all()):
+            return
+        live = {**self._live, **self.parameters}
+        try:
+            self._program = Program(evaluator.model, evaluator.example(), live, self.parameters)
+            same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._noise), image)
+        except Exception:  # whatever the model does that can't be traced
+            same = False
+        if not same:
+            self._program = None
+
+
+def _near(a: Tensor, b: Tensor) -> bool:
+    close = SAME * float(torch.finfo(b.dtype).eps) ** 0.5
+    return bool((a - b).double().norm() <= close * b.double().norm())
+
+
+def _close(a: float, b: float, like: Tensor) -> bool:
+    return a == b or abs(a - b) <= SAME * float(torch.finfo(like.dtype).eps) ** 0.5 * abs(b) or (a != a and b != b)
+
+
+def _rough_dtype(like: Tensor) -> torch.dtype:
+    """Returns what rough products are computed in: a processor that has no bfloat16 is slower with it."""
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    able = like.device.type == "cpu" and like.dtype == torch.float32 and supported()
+    return torch.bfloat16 if able and torch.ops.mkldnn._is_mkldnn_bf16_supported() else like.dtype
 
 
 def _columns(rows: list[list[float]]) -> Values:
@@ -331,12 +389,3 @@ def check_curvature(over: str, tol: float, batchnorm: str = "eval") -> None:
         raise TypeError(f"expected tol as a number, got {tol!r}; try tol=0.01")
     if not 0 < tol < 1:
         raise ValueError(f"expected tol between 0 and 1, got {tol}; try tol=0.01")
-
-
-def _memory(device: torch.device) -> float:
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return 8e9  # not known on this system

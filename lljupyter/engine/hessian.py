@@ -31,7 +31,10 @@ class Hessian:
         gradient: The gradient of the mean loss, shape (N,), flattened in the order of the parameters.
         loss: The mean loss.
         depends: Whether the loss of any batch depends on the parameters, as far as torch can tell.
+        rough: None: there are no rougher products.
     """
+
+    rough = None
 
     def __init__(
         self,

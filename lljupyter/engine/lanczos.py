@@ -1,4 +1,4 @@
-"""Both ends of the spectrum of a symmetric linear map, by one Lanczos run."""
+"""Both ends of the spectrum of a symmetric linear map, by one Lanczos run, and by a rough map put right."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Product = Callable[[Tensor], Tensor]
 
 # The paper calls a region convex where abs(lambda_min / lambda_max) is below about this: a smallest eigenvalue need not
 # be known to a share of itself where it is smaller.
 CONVEX = 0.01
-# A smaller eigenvalue of which the start vector holds little comes down from the next one, whose residual is large
-# meanwhile: the smallest is believed once that of the next is below this share of it.
+# A further eigenvalue of which the start vector holds little comes out of the next one, whose residual is large
+# meanwhile: an end is believed once that of the next is below this share of it.
 SETTLED = 0.1
+# Exact products put the eigenvectors of a rough map right, so that they need not be found as exactly as is wanted in
+# the end; with so many of them it was too rough.
+LOOSER, CORRECTIONS = 1.5, 12
 # Rounding leaves this many units in the last place, of the largest eigenvalue, in every residual.
 ROUNDING = 8
 
@@ -45,8 +51,22 @@ class Ends(NamedTuple):
         return abs(self.lambda_min) > self.residual_min
 
 
+class Krylov(NamedTuple):
+    """What a Lanczos run left.
+
+    Attributes:
+        vectors: The Ritz vectors, one a row, shape (k, N).
+        values: The Ritz values, ascending, shape (k,).
+        residuals: Theirs, shape (k,).
+    """
+
+    vectors: Tensor
+    values: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+
+
 def extreme_eigenvalues(
-    product: Callable[[Tensor], Tensor], start: Tensor, *, tol: float = 0.01, max_products: int = 100
+    product: Product, start: Tensor, *, tol: float = 0.01, max_products: int = 100, rough: Product | None = None
 ) -> Ends:
     """Finds both ends of the spectrum with one run, every vector orthogonalized against all others, twice.
 
@@ -59,14 +79,39 @@ def extreme_eigenvalues(
         start: Shape (N,), not zero. Needs a part along both eigenvectors, as a random vector has.
         tol: Relative residual.
         max_products: Stop after that many, whatever the residuals are.
+        rough: A cheaper map that differs little. The run is over that one, and exact products put its eigenvectors
+            right, so that values and residuals are those of ``product``.
 
     Raises:
         ValueError: If the start vector is zero.
         FloatingPointError: If a product is not finite.
 
     Source:
-        Lanczos 1950; Parlett, The Symmetric Eigenvalue Problem, 1980, chapter 13.
+        Lanczos 1950; Parlett, The Symmetric Eigenvalue Problem, 1980, chapter 13; with ``rough``, the correction of
+        Davidson 1975 and of Sleijpen and van der Vorst 1996.
     """
+    krylov = lanczos(product if rough is None else rough, start, tol if rough is None else LOOSER * tol, max_products)
+    n_products = len(krylov.values)
+    if rough is None:
+        at_min, at_max = (krylov.vectors[k] / _norm(krylov.vectors[k]) for k in (0, -1))
+        low, high = (float(krylov.residuals[k]) for k in (0, -1))
+        return Ends(float(krylov.values[0]), float(krylov.values[-1]), low, high, at_min, at_max, n_products)
+    ends = _corrected(product, krylov, tol)
+    if done(ends, tol):
+        return ends._replace(n_products=ends.n_products + n_products)
+    again = extreme_eigenvalues(product, ends.vector_min + ends.vector_max, tol=tol, max_products=max_products)
+    return again._replace(n_products=again.n_products + ends.n_products + n_products)
+
+
+def done(ends: Ends, tol: float) -> bool:
+    """Says whether both residuals are as small as is wanted."""
+    return _low_is_done(ends.residual_min, ends.lambda_min, ends.lambda_max, tol) and (
+        ends.residual_max <= tol * abs(ends.lambda_max)
+    )
+
+
+def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> Krylov:
+    """Runs until both ends are found, see ``extreme_eigenvalues``."""
     n, eps = len(start), float(torch.finfo(start.dtype).eps)
     norm = _norm(start)
     if not norm > 0:
@@ -85,18 +130,64 @@ def extreme_eigenvalues(
             image = image - known.T @ (known @ image)
         beside.append(_norm(image))
         values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
-        largest = float(np.abs(values).max())
-        rounding = ROUNDING * eps * largest
-        low, high = (float(np.hypot(beside[-1] * vectors[-1, end], rounding)) for end in (0, -1))
-        smallest = max(abs(values[0]), CONVEX * abs(values[-1]))
-        next_low = abs(beside[-1] * vectors[-1, min(1, k)])
-        done_low = low <= tol * smallest and next_low <= SETTLED * smallest
-        if (done_low and high <= tol * abs(values[-1])) or beside[-1] <= rounding:
+        rounding = ROUNDING * eps * float(np.abs(values).max())
+        left = np.abs(beside[-1] * vectors[-1])
+        residuals = np.hypot(left, rounding)
+        settled_low = left[min(1, k)] <= SETTLED * max(abs(values[0]), CONVEX * abs(values[-1]))
+        settled_high = left[max(k - 1, 0)] <= SETTLED * abs(values[-1])
+        done_low = settled_low and _low_is_done(residuals[0], values[0], values[-1], tol)
+        if (done_low and settled_high and residuals[-1] <= tol * abs(values[-1])) or beside[-1] <= rounding:
             break
         torch.div(image, beside[-1], out=basis[k + 1])
-    weights = torch.from_numpy(np.ascontiguousarray(vectors[:, [0, -1]].T)).to(basis)
-    at_min, at_max = (vector / _norm(vector) for vector in weights @ basis[: len(diagonal)])
-    return Ends(float(values[0]), float(values[-1]), low, high, at_min, at_max, len(diagonal))
+    weights = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(basis)
+    return Krylov(weights @ basis[: len(diagonal)], values, residuals)
+
+
+def _corrected(product: Product, krylov: Krylov, tol: float) -> Ends:
+    """Finds both ends among a few vectors, beginning with those of another map, each with its exact image."""
+    basis, images = krylov.vectors[:0], krylov.vectors[:0]
+    added = [krylov.vectors[0], krylov.vectors[-1]] if len(krylov.values) > 1 else [krylov.vectors[0]]
+    while True:
+        for vector in added:
+            for _ in range(2):
+                vector = vector - basis.T @ (basis @ vector)
+            if not (norm := _norm(vector)) > 0:
+                continue
+            basis = torch.cat([basis, vector[None] / norm])
+            images = torch.cat([images, product(basis[-1])[None]])
+        small = (basis.double() @ images.double().T).cpu().numpy()
+        if not np.isfinite(small).all():
+            raise FloatingPointError("expected finite products, got others")
+        values, vectors = np.linalg.eigh((small + small.T) / 2)
+        found = []
+        for k in (0, -1):
+            weights = torch.from_numpy(np.ascontiguousarray(vectors[:, k])).to(basis)
+            u = weights @ basis
+            found.append((float(values[k]), u, weights @ images - float(values[k]) * u))
+        (low, at_min, off_min), (high, at_max, off_max) = found
+        ends = Ends(low, high, _norm(off_min), _norm(off_max), at_min, at_max, len(basis))
+        if done(ends, tol) or len(basis) >= min(CORRECTIONS, basis.shape[1]):
+            return ends
+        low_done = _low_is_done(ends.residual_min, low, high, tol)
+        added = [] if low_done else [_correction(krylov, low, off_min, 0)]
+        if ends.residual_max > tol * abs(high):
+            added.append(_correction(krylov, high, off_max, -1))
+
+
+def _correction(krylov: Krylov, value: float, residual: Tensor, end: int) -> Tensor:
+    """Returns about ``(value - H)^-1 residual``: the rough map for H where it is known, zero where it is not."""
+    within = krylov.vectors @ residual
+    gaps = value - krylov.values
+    smallest = 1e-3 * abs(value) + np.finfo(np.float64).tiny
+    gaps = np.where(np.abs(gaps) < smallest, smallest, gaps)
+    factors = 1 / gaps
+    factors[end] = 0.0  # the eigenvector itself is known already
+    outside = residual - krylov.vectors.T @ within
+    return krylov.vectors.T @ (within * torch.from_numpy(factors).to(within)) + outside / (value or 1.0)
+
+
+def _low_is_done(residual: float, low: float, high: float, tol: float) -> bool:
+    return bool(residual <= tol * max(abs(low), CONVEX * abs(high)))
 
 
 def _norm(vector: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -14,22 +15,36 @@ _convolution = torch.ops.aten.convolution
 _backward = torch.ops.aten.convolution_backward
 
 
-def make_cheaper(model: nn.Module) -> None:
+def make_cheaper(model: nn.Module) -> list[nn.Module]:
     """Changes how the convolutions and BatchNorm layers of a model in evaluation mode compute, not what.
 
     torch differentiates the gradient of a convolution through a convolution whose kernel is the size of an image, and
-    that of BatchNorm through a dozen operations.
+    that of BatchNorm through a dozen operations. A layer with a ``forward`` of its own, with parametrizations, or in
+    training mode stays as it is.
 
     Args:
-        model: A private copy in evaluation mode; its layers get another ``forward``.
+        model: A private copy; its layers get another ``forward``.
+
+    Returns:
+        The layers that were changed, for ``undo``.
     """
+    changed = []
     for module in model.modules():
+        forward: Callable[..., Tensor] | None = None
         if type(module) in (nn.Conv1d, nn.Conv2d, nn.Conv3d) and module.padding_mode == "zeros":
-            module.forward = MethodType(_convolve, module)
-        elif type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and isinstance(
-            module.running_mean, Tensor
-        ):
-            module.forward = MethodType(_normalize, module)
+            forward = _convolve
+        elif type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and not module.training:
+            forward = _normalize if isinstance(module.running_mean, Tensor) else None
+        if forward is not None and "forward" not in vars(module):
+            module.forward = MethodType(forward, module)
+            changed.append(module)
+    return changed
+
+
+def undo(changed: list[nn.Module]) -> None:
+    """Takes back what ``make_cheaper`` did."""
+    for module in changed:
+        del module.forward
 
 
 def _convolve(self: _ConvNd, x: Tensor) -> Tensor:

@@ -1,0 +1,66 @@
+"""A function linearized where it is, together with the gradient of the loss through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Parts = Sequence["Tensor | None"]
+
+
+class Local:
+    """A function ``y = f(x)`` whose outputs have the adjoints ``u = d loss / d y``.
+
+    The gradient through it, ``g = f'(x)^T u``, is kept with its own derivatives, which are all that a Hessian-vector
+    product asks of f: ``f'(x) v``, the derivative of ``g . v`` by u, and the derivative of ``g . v`` by x.
+
+    Args:
+        outputs: y, computed from ``leaves`` with gradients.
+        leaves: x.
+
+    Attributes:
+        outputs: The same.
+    """
+
+    def __init__(self, outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
+        self.outputs, self._leaves = list(outputs), list(leaves)
+        self._adjoints: list[Tensor] = []
+        self._gradients: list[Tensor | None] = []
+        self._second: list[Tensor | None] = []
+
+    def gradients(self, adjoints: Sequence[Tensor]) -> list[Tensor | None]:
+        """Returns g for u, which is remembered."""
+        self._adjoints = [u.detach().requires_grad_() for u in adjoints]
+        with torch.enable_grad():
+            self._gradients = list(
+                torch.autograd.grad(self.outputs, self._leaves, self._adjoints, create_graph=True, allow_unused=True)
+            )
+        return [None if g is None else g.detach() for g in self._gradients]
+
+    def gradient(self, index: int) -> Tensor:
+        """Returns a part of g again."""
+        found = self._gradients[index]
+        return torch.zeros_like(self._leaves[index]) if found is None else found.detach()
+
+    def tangents(self, moves: Parts) -> list[Tensor | None]:
+        """Returns how y moves when x moves so; remembers how g does with u held. None stands for zero."""
+        pairs = [(g, v) for g, v in zip(self._gradients, moves, strict=False) if g is not None and v is not None]
+        self._second = [None] * len(self._leaves)
+        if not pairs:
+            return [None] * len(self.outputs)
+        gradients, vectors = zip(*pairs, strict=True)
+        wanted = [*self._adjoints, *self._leaves]
+        found = torch.autograd.grad(gradients, wanted, vectors, retain_graph=True, allow_unused=True)
+        self._second = list(found[len(self._adjoints) :])
+        return list(found[: len(self._adjoints)])
+
+    def tangents_of_gradients(self, adjoints: Parts) -> list[Tensor | None]:
+        """Returns how g moves when u moves so, and x as ``tangents`` was told."""
+        pairs = [(y, u) for y, u in zip(self.outputs, adjoints, strict=True) if u is not None]
+        found: Parts = [None] * len(self._leaves)
+        if pairs:
+            outputs, vectors = zip(*pairs, strict=True)
+            found = torch.autograd.grad(outputs, self._leaves, vectors, retain_graph=True, allow_unused=True)
+        return [a if b is None else b if a is None else a + b for a, b in zip(found, self._second, strict=True)]
