@@ -207,7 +207,8 @@ class Choice:
         return seconds
 
     def _check(self, candidate: Candidate, error: float) -> None:
-        largest = ROUNDINGS * torch.finfo(self._evaluator.dtype()).eps
+        # Of half precision, a thousand roundings are as much as the loss.
+        largest = min(ROUNDINGS * torch.finfo(self._evaluator.dtype()).eps, LARGEST_ERROR)
         if candidate.reduced and not error <= LARGEST_ERROR:
             raise ValueError(f"the loss is off by {error:.2%}")
         if not candidate.reduced and not error <= largest:

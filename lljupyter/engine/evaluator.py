@@ -372,7 +372,9 @@ def _by_prefix(loader: Loader) -> dict[str, Iterable[Any]]:
 def out_of_memory(error: BaseException) -> bool:
     """Says whether a device, or the machine, had no memory left for a tensor."""
     causes = [error, *([error.__cause__] if error.__cause__ else [])]
-    return any(isinstance(e, torch.cuda.OutOfMemoryError) or "not enough memory" in str(e) for e in causes)
+    # torch says so in words of their own on Linux and elsewhere.
+    said = ("can't allocate memory", "not enough memory")
+    return any(isinstance(e, torch.cuda.OutOfMemoryError) or any(word in str(e) for word in said) for e in causes)
 
 
 def _budget(device: torch.device) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
 
+_one_at_a_time = threading.Lock()
+_found: list[tuple[str, bool]] = []  # by all that are within ``exact_products``, the first of them first
 Precision = Literal["float32", "auto"]
 
 
@@ -28,18 +31,24 @@ def check_precision(precision: str) -> None:
 def exact_products() -> Iterator[None]:
     """Computes products of float32 in float32, whatever is set for the process, which is put back afterwards.
 
-    The settings belong to the process: products of other threads are exact meanwhile, too.
+    The settings belong to the process: products of other threads are exact meanwhile, too. Where several threads are
+    in here, the last to leave puts back what the first has found.
     """
-    matmul = torch.get_float32_matmul_precision()
-    cudnn = torch.cuda.is_available() and torch.backends.cudnn.allow_tf32
-    try:
+    with _one_at_a_time:
+        matmul = torch.get_float32_matmul_precision()
+        cudnn = torch.cuda.is_available() and torch.backends.cudnn.allow_tf32
+        _found.append((matmul, cudnn))
         if matmul != "highest":
             torch.set_float32_matmul_precision("highest")
         if cudnn:
             torch.backends.cudnn.allow_tf32 = False
+    try:
         yield
     finally:
-        if matmul != "highest":
-            torch.set_float32_matmul_precision(matmul)
-        if cudnn:
-            torch.backends.cudnn.allow_tf32 = True
+        with _one_at_a_time:
+            matmul, cudnn = _found[0]
+            _found.pop()
+            if not _found and matmul != "highest":
+                torch.set_float32_matmul_precision(matmul)
+            if not _found and cudnn:
+                torch.backends.cudnn.allow_tf32 = True

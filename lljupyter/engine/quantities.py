@@ -249,7 +249,7 @@ def measure_scores(
     top = scores.amax(1)
     measured: dict[str, tuple[Tensor, Tensor]] = {}
     if "loss" in kinds:
-        measured["loss"] = (scores - top[:, None]).exp_().sum(1).log_().add_(top).sub_(found), ones
+        measured["loss"] = (scores - top[:, None]).exp_().sum(1).log_().add_(top - found), ones
     if "accuracy" in kinds:
         # argmax is slow on a processor; as there, the first of several largest counts, and NaN is larger than all.
         if not waiting or bool(top.isnan().any()):
@@ -275,7 +275,7 @@ def score_sums(kinds: Sequence[str], scores: Tensor, targets: Tensor, hidden: Te
         accuracy, how many are right and how many are wrong, int64. Those with ties or NaN are neither.
     """
     logarithms = scores.log_softmax(1)
-    found = logarithms.gather(1, targets.expand(len(scores), 1, -1)).squeeze(1)
+    found = logarithms.gather(1, targets.expand(scores.shape[0], 1, -1)).squeeze(1)
     sums: tuple[Tensor, ...] = ()
     if "loss" in kinds:
         norms = torch.linalg.vector_norm(found, dim=1, dtype=torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from lljupyter.engine.paths.shapes import note_shapes
 from lljupyter.engine.paths.traced import ADDITIONS, IDENTITIES, RELUS
-from lljupyter.engine.paths.tracing import trace_graph
+from lljupyter.engine.paths.tracing import changes_in_place, trace_graph
 
 INPUTS = "inputs"
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardtanh)
@@ -39,7 +40,16 @@ class Step(NamedTuple):
 
 
 def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
-    """Returns the steps of a model of linear layers, and the name of its result."""
+    """Returns the steps of a model of linear layers, and the name of its result.
+
+    Args:
+        model: In evaluation mode; not changed.
+        example: A few of its inputs, shape (n, ...).
+
+    Raises:
+        ValueError: If it is no chain of linear layers and elementwise functions, or a hook would be passed over.
+        Exception: Of whatever kind, if it can't be traced.
+    """
     if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
         raise ValueError("it has forward hooks")
     if not example.is_floating_point():
@@ -48,6 +58,7 @@ def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
     note_shapes(graph, example)
     same: dict[fx.Node, str] = {}
     steps: list[Step] = []
+    order = {node: k for k, node in enumerate(graph.graph.nodes)}
     for node in graph.graph.nodes:
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         sources = [same.get(a, a.name) for a in node.args if isinstance(a, fx.Node)]
@@ -55,14 +66,18 @@ def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
         if node.op == "placeholder":
             same[node] = INPUTS
         elif node.op == "output":
-            if not steps or not isinstance(node.args[0], fx.Node):
+            if not steps or not isinstance(node.args[0], fx.Node) or not _is_matrix(node.args[0]):
                 break
             return steps, same.get(node.args[0], node.args[0].name)
+        elif changes_in_place(graph, node) and any(
+            order[user] > order[node] for alias in _aliases(sources[:1], same, order) for user in alias.users
+        ):
+            break  # what else is computed from it would not see the change
         elif isinstance(module, IDENTITIES):
             same[node] = sources[0]
         elif _flattens(node, module) and _is_matrix(node) and sources[0] == INPUTS:
             same[node] = INPUTS
-        elif (node.target in ("size", len) or function in (getattr, operator.getitem)) and sources[:1] == [INPUTS]:
+        elif _counts(node) and sources[:1] == [INPUTS]:
             continue  # a number that the inputs are reshaped with
         elif type(module) is nn.Linear and (sources[0] != INPUTS or module.in_features == example[0].numel()):
             steps.append(Step("linear", node.name, sources, module, {"relu": False}))
@@ -99,6 +114,17 @@ def _used_once(node: fx.Node, same: dict[fx.Node, str]) -> bool:
             return True
         node = node.args[0]
     return False
+
+
+def _aliases(names: list[str], same: dict[fx.Node, str], nodes: Iterable[fx.Node]) -> list[fx.Node]:
+    """Returns all that is the same tensor as those of these names."""
+    return [node for node in nodes if same.get(node, node.name) in names]
+
+
+def _counts(node: fx.Node) -> bool:
+    """Says whether a node is a size, or several."""
+    named = node.target in ("size", len, getattr, operator.getitem)
+    return named and node.meta.get("tensor_meta") is None
 
 
 def _flattens(node: fx.Node, module: nn.Module | None) -> bool:

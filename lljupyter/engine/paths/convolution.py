@@ -132,7 +132,10 @@ class Convolution(nn.Module):
 
     def _weight(self) -> Tensor:
         weight = self.weight.reshape(len(self.weight), -1, 1, 1) if self.patched else cast(Tensor, self.weight)
-        return weight[..., None] if self.sideways else weight
+        if not self.sideways:
+            return weight
+        # With the channels last, oneDNN takes the weights of groups for others in a convolution over three axes.
+        return (weight.contiguous() if self._where[3] > 1 else weight)[..., None]
 
     def _settings(self) -> tuple[list[int], list[int], list[int], int]:
         padding, stride, dilation, groups = self._where

@@ -170,11 +170,12 @@ class Folded:
 
     def outputs(self, program: Program, check: Tick = lambda: None) -> Iterator[tuple[str, Batch, Any]]:
         """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
+        forward = program.graph.forward  # called as a module, it prints a traceback where it can't be run
         for prefix, batches in self._parts.items():
             for batch in batches:
                 check()
                 ready = batch if self._ready else self._prepared(batch)
-                yield prefix, ready, _widened(call(program.graph, ready.inputs), self._evaluator.dtype())
+                yield prefix, ready, _widened(call(forward, ready.inputs), self._evaluator.dtype())
 
     def _prepared(self, batch: Batch) -> Batch:
         if self._first is not None:

@@ -149,6 +149,8 @@ class Stacked:
 
         self._workers.share(work, len(groups), tick)
         values: Values = {}
+        if not groups:
+            return {name: np.zeros(0) for name in self._evaluator.names}
         for prefix, kinds in self._evaluator.kinds.items():
             n = sum(part.n for part in self._slices if part.prefix == prefix)
             for name in (prefix + kind for kind in kinds):
@@ -217,7 +219,7 @@ class Stacked:
 
     def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
         """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
-        k, n = len(where), inputs.shape[1]
+        k, n = where.shape[0], inputs.shape[1]
         n_weights = sum(map(len, self._pieces.values()))
         n_ready = n_weights + len(self._grouped)
         left, ready, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:n_ready]), iter(tensors[n_ready:])
@@ -269,9 +271,9 @@ class Stacked:
         shape = len(where), hidden.shape[1], *kinds
         with self._lock:
             if shape not in self._scripts:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self._scripts[shape] = _jit.trace(sums, tensors, check_trace=False, strict=False)
+                # To put the filters back afterwards would undo what other threads do to them meanwhile.
+                warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+                self._scripts[shape] = _jit.trace(sums, tensors, check_trace=False, strict=False)
         return self._scripts[shape]
 
     def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -286,9 +288,9 @@ class Stacked:
 
 def _combined(where: Tensor, terms: Tensor, grouped: bool) -> Tensor:
     """Returns ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), or (n, 3, features)."""
-    k = len(where)
+    k = where.shape[0]
     if grouped:
-        return torch.bmm(where.expand(len(terms), k, 3), terms).permute(1, 2, 0)
+        return torch.bmm(where.expand(terms.shape[0], k, 3), terms).permute(1, 2, 0)
     return (where @ terms.flatten(1)).view(k, *terms.shape[1:])
 
 
@@ -296,7 +298,7 @@ def _convolved(source: Tensor, packed: Tensor, bias: list[Tensor], relu: bool) -
     """Returns a layer of all points at once: their features as channels, one group a point."""
     k, _, n = source.shape
     image = source.permute(2, 0, 1).reshape(1, n, 1, -1).permute(0, 3, 1, 2)
-    shift = bias[0].flatten() if bias else None
+    shift = bias[0].flatten().contiguous() if bias else None  # oneDNN takes no strides
     # A trace does not take this operation, but what is scripted.
     layer = _scripted_layer() if _jit.is_tracing() else _layer
     out: Tensor = layer(image, packed, shift, k, "relu" if relu else "none")

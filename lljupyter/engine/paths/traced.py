@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lljupyter.engine.paths.convolution import Convolution
 from lljupyter.engine.paths.shapes import note_shapes
-from lljupyter.engine.paths.tracing import trace_graph
+from lljupyter.engine.paths.tracing import changes_in_place, trace_graph
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -69,6 +69,7 @@ def traced(model: nn.Module, example: Any) -> Trace:
     metas = [node.meta.get("tensor_meta") for node in graph.graph.nodes]
     widest = max(math.prod(m.shape) for m in metas if hasattr(m, "shape")) // len(inputs[0])
     _drop_identities(graph)
+    _allow_copies(graph)
     convolutions = []
     for node in list(graph.graph.nodes):
         module = _module(graph, node)
@@ -106,6 +107,13 @@ def _uses(graph: fx.GraphModule, target: Any) -> int:
     return sum(_module(graph, node) is module for node in graph.graph.nodes)
 
 
+def _allow_copies(graph: fx.GraphModule) -> None:
+    """Reshapes what was viewed: in memory, channels may come last."""
+    for node in graph.graph.nodes:
+        if node.op == "call_method" and node.target == "view" and not isinstance(node.args[1], torch.dtype):
+            node.target = "reshape"
+
+
 def _drop_identities(graph: fx.GraphModule) -> None:
     for node in list(graph.graph.nodes):
         if isinstance(_module(graph, node), IDENTITIES):
@@ -131,8 +139,10 @@ def _convolved(graph: fx.GraphModule, node: fx.Node, names: dict[int, str]) -> l
 
     Images lie in memory with the channels last, from where they would be copied to be flattened.
     """
-    flat = node.args[0]
-    if not isinstance(flat, fx.Node) or not _flattens(graph, flat) or not isinstance(flat.args[0], fx.Node):
+    flat = node.args[0] if node.args else None
+    if not isinstance(flat, fx.Node) or not _flattens(graph, flat) or not _may_move(graph, flat, node):
+        return []
+    if not flat.args or not isinstance(flat.args[0], fx.Node):
         return []
     image, linear = flat.args[0], _module(graph, node)
     meta = image.meta.get("tensor_meta")
@@ -169,7 +179,9 @@ def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
     user = _only_user(node)
     if user is not None and _is(user, ADDITIONS, ("add", "add_")) and len(user.args) == 2 and not user.kwargs:
         others = [a for a in user.args if a is not node]
-        if len(others) == 1 and isinstance(others[0], fx.Node) and _alike(node, others[0]):
+        # Where the other summand is changed in place, it may have other names.
+        fits = len(others) == 1 and (user.args[0] is node or not changes_in_place(graph, user))
+        if fits and isinstance(others[0], fx.Node) and _alike(node, others[0]) and _may_move(graph, node, user):
             # It moves to where the sum is, because the other summand may be known only there.
             with graph.graph.inserting_before(user):
                 merged = graph.graph.call_module(str(node.target), (node.args[0], others[0]))
@@ -183,6 +195,20 @@ def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
         convolution.relu = True
         user.replace_all_uses_with(node)
         graph.graph.erase_node(user)
+
+
+def _may_move(graph: fx.GraphModule, node: fx.Node, to: fx.Node) -> bool:
+    """Says whether nothing that a step may be computed from is changed in place on the way to another step."""
+    between = node.next
+    while between is not to:
+        if changes_in_place(graph, between):
+            changed = between.args[0] if between.args else None
+            made = _module(graph, changed) if isinstance(changed, fx.Node) else None
+            fresh = isinstance(made, Convolution) or type(made) in (nn.Linear, *CONVOLUTIONS, *NORMS)
+            if not fresh or _only_user(cast(fx.Node, changed)) is not between:
+                return False
+        between = between.next
+    return True
 
 
 def _only_user(node: fx.Node) -> fx.Node | None:

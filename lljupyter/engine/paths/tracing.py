@@ -7,6 +7,7 @@ end in a NameError; and two traces at once would leave the replacement behind.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,23 @@ from typing import Any
 from torch import fx, nn
 
 _one_at_a_time = threading.Lock()
+IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.setitem)
+
+
+class _Proxy(fx.Proxy):
+    """Knows that ``x += y`` changes what else is called x, which torch traces as ``x = x + y``."""
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __isub__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
+
+    def __imul__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
 
 
 class _Tracer(fx.Tracer):
@@ -22,6 +40,9 @@ class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.get_ident()
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -34,6 +55,16 @@ class _Tracer(fx.Tracer):
         if threading.get_ident() != self._thread:
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def changes_in_place(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Says whether a step changes the tensor that it is given first."""
+    if node.op == "call_module":
+        return bool(getattr(graph.get_submodule(str(node.target)), "inplace", False))
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    named = name.endswith("_") and not name.endswith("__")
+    called = node.op in ("call_function", "call_method")
+    return called and (named or node.target in IN_PLACE or bool(node.kwargs.get("inplace")))
 
 
 def trace_graph(model: nn.Module) -> fx.GraphModule:
