@@ -69,6 +69,8 @@ export function drawPanes(ctx: CanvasRenderingContext2D, scene: Scene, p: Projec
   }
 }
 
+const NARROW = 460;
+
 interface Edge {
   from: Point;
   to: Point;
@@ -110,7 +112,8 @@ function drawEdge(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, ed
 
 /** Ticks and names, drawn over the surface so that they can always be read. */
 export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, half: [number, number], camera: Camera): void {
-  const { field: f, width } = scene;
+  const { field: f, theme } = scene;
+  const narrow = scene.width < NARROW;
   const [hx, hy] = half;
   const { backX, backY } = sidesOf(p);
   const ticks = axisTicks(scene);
@@ -140,6 +143,9 @@ export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Project
     from: [cx, cy, 0],
     to: [cx, cy, HEIGHT],
     ticks: ticks.z.map((t) => ({ point: [cx, cy, unit(f, t.at) * HEIGHT], label: t.label })),
-    name: width < 460 ? "" : quantityName(f.quantity),
+    name: narrow ? "" : quantityName(f.quantity),
   }, middle, 22);
+  // Beside its numbers there is no room for its name in a narrow picture, above them there is.
+  const [topX, topY] = p.project(cx, cy, HEIGHT);
+  if (narrow) drawText(ctx, theme, quantityName(f.quantity), Math.max(topX - 8, 4), topY - 12, { align: topX < 60 ? "left" : "center", weight: 600 });
 }

@@ -23,11 +23,17 @@ interface Layout {
 
 const SLICES_FROM = 700;
 
+/** What is said over the picture stays off the map; a cut takes two rows in a narrow one. */
+function notesRoom(field: Field, width: number, path: Path | null): number {
+  const rows = (field.cut ? (width < 460 ? 2 : 1) : 0) + (path ? 1 : 0);
+  return rows ? 8 + 22 * Math.min(rows, width < 460 ? 3 : 1) : 0;
+}
+
 /** The largest map with the true ratio of the ranges (kept between 1:2 and 2:1) beside labels, color bar and slices. */
 function layOut({ field, width, height, look, path }: Scene): Layout {
   const bar = barRoom(width);
   const beside = look.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
-  const room = { left: 60, right: bar.right + 24 + beside, top: bar.right || path ? 30 : 14, bottom: bar.bottom + 44 };
+  const room = { left: 60, right: bar.right + 24 + beside, top: notesRoom(field, width, path) || (bar.right ? 30 : 14), bottom: bar.bottom + 44 };
   const [w, h] = [Math.max(width - room.left - room.right, 40), Math.max(height - room.top - room.bottom, 40)];
   const [halfX, halfY] = boxHalf(field);
   const size = Math.min(w / halfX, h / halfY);
