@@ -45,14 +45,14 @@ def test_small_pictures_stay_and_large_ones_shrink(script):
     content = base64.b64decode(script.small(png(fine)))
     assert len(content) <= script.LARGEST
     image = Image.open(io.BytesIO(content)).convert("RGB")
-    assert image.size in {(1300, 130), (1200, 120), (1000, 100), (800, 80)}
+    assert image.size in {(1500, 150), (1300, 130), (1150, 115), (1000, 100)}
     assert min(image.getpixel((5, 5))) > 240
 
 
 def test_pictures_that_stay_too_large_are_refused(script):
     noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), dtype=np.uint8)
     with pytest.raises(
-        ValueError, match=r"expected a picture of at most 95000 bytes, got \d+ after scaling; draw less"
+        ValueError, match=r"expected a picture of at most 120000 bytes, got \d+ after scaling; draw less"
     ):
         script.small(png(noise))
 

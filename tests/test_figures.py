@@ -309,6 +309,15 @@ def test_several_lines_have_one_scale_that_holds_their_curves():
     assert rows[0] == rows[1]
 
 
+def test_compared_lines_keep_all_of_their_seeds():
+    lines = xarray.concat([made_surface(9, 1, steep) for steep in (1.0, 2.0)], dim="seed").assign_coords(seed=[3, 4])
+    c = compare(lines, lines.isel(beta=0, drop=True), names=["a", "b"])
+    for part in c.to_matplotlib().subfigs:
+        assert len(part.axes[0].collections) == 1  # the band
+        assert part.axes[0].get_ylim()[1] > float(lines.loss.max())
+    c.close()
+
+
 def test_a_single_one_has_its_name():
     assert to_matplotlib([made_surface()], names=["mine"]).get_suptitle() == "mine"
     assert to_matplotlib(made_surface(), title="above").get_suptitle() == "above"
@@ -363,3 +372,13 @@ def test_a_number_of_columns_that_is_none_is_refused():
 def test_still_pictures_are_small():
     figure = to_matplotlib([made_surface(25, 25, steep=steep) for steep in range(1, 7)], view="surface")
     assert len(png(figure)) < 150_000
+
+
+def test_still_pictures_have_the_colors_of_the_figure():
+    # Drawn for the second time, a figure may be laid out a little differently.
+    surfaces = [made_surface(15, 15, steep=steep) for steep in (1, 9, 50)]
+    figure, same = (to_matplotlib(surfaces, scale="log") for _ in range(2))
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    drawn, stored = (np.asarray(Image.open(io.BytesIO(x)).convert("RGB"), int) for x in (file.getvalue(), png(same)))
+    assert np.abs(drawn - stored).max() < 20

@@ -28,7 +28,7 @@ SIZE = (5.4, 4.4)
 N_LEVELS, N_BANDS, N_TICKS = 12, 24, 10
 LABEL_ROOM = 0.2  # of the map, along one axis
 PNG_DPI = 110
-N_COLORS = 128
+N_COLORS = 256
 N_COLUMNS = 3
 
 
@@ -151,11 +151,11 @@ def _alike(shown: Sequence[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[
 
 
 def _line(surface: Any) -> Any:
-    """A surface of one row or column as a line; a line as it is."""
+    """A surface of one row or column as a line, with all of its seeds; a line as it is."""
     if not {"alpha", "beta"} <= set(getattr(surface, "dims", ())):
         return surface
     flat = [axis for axis in ("alpha", "beta") if surface.sizes[axis] == 1]
-    return of_seed(surface).isel({flat[-1]: 0}, drop=True)
+    return surface.isel({flat[-1]: 0}, drop=True)
 
 
 def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], filled: bool) -> None:
@@ -178,8 +178,10 @@ def png(figure: Figure) -> bytes:
 
     file, small = io.BytesIO(), io.BytesIO()
     figure.savefig(file, format="png", dpi=PNG_DPI)
-    # With a palette it is a third as large, and every saved notebook has some.
-    Image.open(file).convert("RGB").quantize(N_COLORS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    # With a palette it is a third as large, and every saved notebook has some. The other ways to find one drop the
+    # colors of small parts, such as the ends of the scale; these are off by a few of 255.
+    best: dict[str, Any] = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 1, "dither": Image.Dither.NONE}
+    Image.open(file).convert("RGB").quantize(N_COLORS, **best).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray
 
-# A curvature below this share of the other one counts as flat (Li et al. 2018, section 7: about 1 %).
+# A curvature below this share of the other one counts as flat (Li et al. 2018, section 6: about 1 %).
 TOLERANCE = 0.01
 
 
@@ -59,7 +59,7 @@ def nonconvex_share(dataset: xarray.Dataset, *, quantity: str = "loss", toleranc
         ValueError: If there is no such quantity or the grid has fewer points.
 
     Source:
-        Li et al. 2018, section 7: what negative curvature in a random plane says about the whole.
+        Li et al. 2018, section 6: what negative curvature in a random plane says about the whole.
     """
     values, axes = _values(dataset, quantity)
     if len(axes) < 2 or min(dataset.sizes[axis] for axis in axes) < 3:

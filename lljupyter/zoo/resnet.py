@@ -49,7 +49,7 @@ def resnet(
 
     Source:
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, section 4.2; Li et al. 2018,
-        section 5 for the networks without shortcuts. Differs from He et al. in that weight decay and learning
+        section 6 for the networks without shortcuts. Differs from He et al. in that weight decay and learning
         rate are those of the trainer.
     """
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:

@@ -96,7 +96,7 @@ def train(
         >>> history = zoo.train(model, DataLoader(train, 128, shuffle=True))  # doctest: +SKIP
 
     Source:
-        Li et al. 2018, section 5 and appendix A, in the code they published.
+        Li et al. 2018, section 6, in the code they published.
     """
     import xarray
 
