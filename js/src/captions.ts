@@ -43,7 +43,7 @@ export function makeCaptions(): Captions {
   const point = (at: GridPoint | null, { meta, field, snapshot, path }: What): void => {
     showsPoint = at !== null;
     if (at && path && field && at.checkpoint !== undefined) setText(hover, describeCheckpoint(path, field, at.checkpoint));
-    else if (at && snapshot && field) setText(hover, describePoint(snapshot, field, at));
+    else if (at && snapshot && field) setText(hover, describePoint(snapshot, field, at, meta?.sketch !== undefined));
     else setText(hover, meta ? describeCenter(meta) : "");
   };
   return {

@@ -22,6 +22,9 @@ export function formatNumber(value: number, digits = 4): string {
   return magnitude >= 10 ** digits ? format(".0f")(value) : format(`.${digits}~r`)(value);
 }
 
+/** A whole number with its thousands set apart: "50,000". */
+export const formatCount: (n: number) => string = format(",");
+
 /** The labels of evenly spaced ticks, with as many decimals as their step asks for. */
 export function tickLabels(values: number[], percent = false): string[] {
   const scale = percent ? 100 : 1;

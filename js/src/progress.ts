@@ -1,21 +1,30 @@
 // How far the computation is, in a bar and in words, with the buttons that hold or end it.
 
 import { h, setText, toggle } from "./dom.ts";
-import { formatDuration, formatRemaining } from "./format.ts";
+import { formatCount, formatDuration, formatNumber, formatPercent, formatRemaining, isPercent } from "./format.ts";
 import type { Command, Meta } from "./wire.ts";
 
-export function progressText(meta: Meta | null): string {
+/** What the picture is made of before its first points are known: "Sketch from 512 of 50,000 samples, ± 0.02". */
+function sketchText({ sketch }: Meta, quantity?: string): string {
+  if (!sketch) return "";
+  const error = quantity === undefined ? undefined : sketch.stderr[quantity];
+  const around = error === undefined ? "" : `, ± ${isPercent(quantity as string) ? formatPercent(error) : formatNumber(error, 2)}`;
+  return `Sketch from ${formatCount(sketch.n)} of ${formatCount(sketch.n_samples)} samples${around}`;
+}
+
+export function progressText(meta: Meta | null, quantity?: string): string {
   if (!meta) return "Waiting for the kernel";
   const points = `${meta.n_done} of ${meta.n_points} points`;
+  const parts = (...texts: string[]): string => [...texts, sketchText(meta, quantity)].filter(Boolean).join(" · ");
   switch (meta.status) {
     case "running":
-      return [points, formatRemaining(meta.remaining_s, meta.at_most)].filter(Boolean).join(" · ");
+      return parts(points, formatRemaining(meta.remaining_s, meta.at_most));
     case "paused":
-      return `Paused · ${points}`;
+      return parts("Paused", points);
     case "stopped":
-      return `Stopped · ${points}`;
+      return parts("Stopped", points);
     case "error":
-      return `Ended by an error · ${points}`;
+      return parts("Ended by an error", points);
     case "done":
       // With a tolerance not all of them are measured.
       return `${meta.n_points === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${meta.n_points} points`} in ${formatDuration(meta.elapsed_s)}`;
@@ -26,12 +35,13 @@ export function progressText(meta: Meta | null): string {
 export function spokenProgress(meta: Meta): string {
   if (meta.status !== "running") return progressText(meta);
   const quarter = Math.floor((4 * meta.n_done) / Math.max(meta.n_points, 1)) * 25;
-  return `Computing, ${quarter} percent of ${meta.n_points} points`;
+  return [`Computing, ${quarter} percent of ${meta.n_points} points`, sketchText(meta)].filter(Boolean).join(". ");
 }
 
 export interface Progress {
   element: HTMLElement;
-  update(meta: Meta | null): void;
+  /** The quantity is the one that is drawn. */
+  update(meta: Meta | null, quantity: string): void;
 }
 
 export function makeProgress(send: (command: Command) => void): Progress {
@@ -50,13 +60,13 @@ export function makeProgress(send: (command: Command) => void): Progress {
   cancel.addEventListener("click", () => send({ type: "stop" }));
   return {
     element: h("div", { class: "ll-status" }, track, text, actions),
-    update(meta) {
+    update(meta, quantity) {
       const all = Math.max(meta?.n_points ?? 1, 1);
       const done = meta?.status === "done" ? all : (meta?.n_done ?? 0);
       bar.style.width = `${Math.min(100, (100 * done) / all)}%`;
       track.setAttribute("aria-valuemax", String(all));
       track.setAttribute("aria-valuenow", String(Math.min(done, all)));
-      setText(text, progressText(meta));
+      setText(text, progressText(meta, quantity));
       const status = meta?.status;
       resumes = status === "paused" || status === "stopped" || status === "error";
       const label = resumes ? "Resume" : "Pause";

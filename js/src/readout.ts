@@ -17,16 +17,17 @@ function valueText(snapshot: Snapshot, name: string, i: number): string {
   return `${name.replaceAll("_", " ")} ${formatValue(value, name)}${around}`;
 }
 
-/** "evaluated", "interpolated", "not finite" or "not computed yet" for grid point i. */
-export function pointState(snapshot: Snapshot, quantity: string, i: number): string {
+/** "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
+export function pointState(snapshot: Snapshot, quantity: string, i: number, sketched = false): string {
   const evaluated = (snapshot.layers.get("evaluated")?.[i] ?? 1) !== 0;
   const finite = Number.isFinite(snapshot.layers.get(quantity)?.[i] ?? NaN);
   if (evaluated) return finite ? "evaluated" : "not finite";
-  return finite ? "interpolated" : "not computed yet";
+  if (!finite) return "not computed yet";
+  return sketched ? "sketched" : "interpolated";
 }
 
 /** Everything about one grid point, the chosen quantity and its error first. */
-export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint): string {
+export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint, sketched = false): string {
   const i = point.row * field.nAlpha + point.column;
   const names = new Set([field.quantity.replace(/_stderr$/, ""), "loss", "accuracy"]);
   for (const name of snapshot.layers.keys()) {
@@ -36,7 +37,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
     ...[...names].map((name) => valueText(snapshot, name, i)).filter(Boolean),
-    snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i),
+    snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched),
   ].join(" · ");
 }
 

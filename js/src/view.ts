@@ -147,7 +147,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     const stale = staleNow();
     tellState(root, meta, { view: effectiveView(), stale, silent });
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
-    progress.update(meta);
+    progress.update(meta, field?.quantity ?? controls.quantity);
     probe.update(state.probe);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
     const { path, marks } = shown;

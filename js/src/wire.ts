@@ -32,6 +32,14 @@ export interface Trajectory {
 /** Named points of the plane, (alpha, beta) each. */
 export type Marks = Record<string, Range>;
 
+/** Points that are drawn from some of the samples until all were used: from how many, and how exact they are, by quantity. */
+export interface Sketch {
+  n: number;
+  n_samples: number;
+  /** The median of the standard errors. */
+  stderr: Record<string, number>;
+}
+
 /** The JSON beside a frame. It describes what the frame shows, which may lag behind the controls. */
 export interface Meta {
   version: 1;
@@ -57,6 +65,7 @@ export interface Meta {
   marks?: Marks;
   /** It may take less than `remaining_s`: a tolerance may be met before. */
   at_most?: boolean;
+  sketch?: Sketch;
 }
 
 /** The traits a person may change, here or in Python. */

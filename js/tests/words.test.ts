@@ -4,7 +4,7 @@ import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-sca
 import { formatDuration, formatNumber, formatRemaining, formatValue, tickLabels } from "../src/format.ts";
 import { noteTexts, emptyText } from "../src/notes.ts";
 import { colorTable, cssColor } from "../src/palette.ts";
-import { progressText } from "../src/progress.ts";
+import { progressText, spokenProgress } from "../src/progress.ts";
 import { boundFor, editRange } from "../src/range.ts";
 import { describePoint, describePicture, pointState } from "../src/readout.ts";
 import { parseSeed } from "../src/seed.ts";
@@ -35,6 +35,20 @@ test("progress is told for every status", () => {
   assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 2601 }), "2601 points in 3.2 s");
   assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 433 }), "433 of 2601 points in 3.2 s");
   assert.equal(progressText(null), "Waiting for the kernel");
+});
+
+test("a sketch says from how many samples it is, and how exact, until its points are known", () => {
+  const sketch = { n: 512, n_samples: 50000, stderr: { loss: 0.0234, accuracy: 0.0123 } };
+  const meta = makeMeta(51, 51, { n_done: 3, remaining_s: 720, sketch });
+  assert.equal(progressText(meta, "loss"), "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 0.023");
+  assert.equal(progressText(meta, "accuracy"), "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 1.2 %");
+  assert.equal(progressText({ ...meta, status: "paused" }, "loss_stderr"), "Paused · 3 of 2601 points · Sketch from 512 of 50,000 samples");
+  assert.equal(spokenProgress(meta), "Computing, 0 percent of 2601 points. Sketch from 512 of 50,000 samples");
+  assert.equal(spokenProgress(makeMeta(51, 51)), "Computing, 0 percent of 2601 points");
+  const layers = new Map([["loss", new Float32Array([0.5])], ["evaluated", new Float32Array([0])]]);
+  const snapshot: Snapshot = { nAlpha: 1, nBeta: 1, layers };
+  assert.equal(pointState(snapshot, "loss", 0, true), "sketched");
+  assert.equal(pointState(snapshot, "loss", 0), "interpolated");
 });
 
 test("ticks of a log axis are labelled in original units", () => {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Cell, Points, Request
 from lljupyter.engine.refinement import Refinement
+from lljupyter.engine.sketch import Sketch, Subsets
 from lljupyter.geometry.checkpoints import Checkpoint
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,7 @@ class Task(NamedTuple):
         probe: (alpha, beta) of a point that is looked at closely.
         stage: 0 for the surface, 1 for what is measured once that is complete.
         refinement: What says where the surface needs more points, when that is to be found out.
+        sketch: What measures points on some of the samples, when that is to be done.
     """
 
     request: Request
@@ -34,6 +36,7 @@ class Task(NamedTuple):
     stage: int = 0
     refinement: Refinement | None = None
     probe: tuple[float, float] | None = None
+    sketch: Sketch | None = None
 
 
 class Agenda:
@@ -52,6 +55,8 @@ class Agenda:
         points: The points.
         overlay: As given.
         refinement: Says where the surface at hand needs more points, with a tolerance.
+        subsets: What the coarsest pass is sketched from where it takes long; None, as at first, leaves that out.
+        sketch: Of the surface at hand, once it was begun.
         seconds: How long the points that were measured of the surface at hand took.
     """
 
@@ -70,9 +75,14 @@ class Agenda:
         self.refinement = None if tolerance is None else Refinement(tolerance)
         self._projected = request.seed
         self._pace: list[tuple[float, int]] = [(0.0, 0)] * len(self._stages)  # seconds, points
+        self._usual_pace: float | None = None
+        self.subsets: Subsets | None = None
+        self.sketch: Sketch | None = None
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
         """Turns to another surface, see ``Points.begin``."""
+        self._usual_pace = self.pace() or self._usual_pace
+        self.sketch = None
         for points in self._stages:
             points.begin(request, [cells.copy() for cells in passes])
         self._pace = [(0.0, 0)] * len(self._stages)
@@ -120,6 +130,10 @@ class Agenda:
         request = self.points.request
         if self.overlay is not None and self.points.coarse_is_done() and (index := self.overlay.next()) is not None:
             return Task(request, checkpoint=(index, self.overlay.checkpoints[index]))
+        if self.subsets is not None:
+            self.sketch = self.sketch or Sketch(self.subsets, self.points.coarse_left(), self._usual_pace)
+            if not self.sketch.done:
+                return Task(request, sketch=self.sketch)
         cells = self.points.next(chunk(self.pace()))
         if cells:
             return Task(request, cells=cells)
@@ -140,12 +154,14 @@ class Agenda:
 
         Args:
             task: What ``next`` returned last; if its surface is not at hand any more, it is kept for later.
-            table: The values of each cell, or of the checkpoint, in the order of ``names``.
+            table: The values of each cell, or of the checkpoint, in the order of ``names``; a sketch has its own.
             seconds: How long it took.
 
         Returns:
-            Whether this completed a pass over the surface.
+            Whether this completed a pass over the surface, or a sketch of one.
         """
+        if task.sketch is not None:
+            return task.sketch.take(seconds)
         if task.checkpoint is not None:
             assert self.overlay is not None
             self.overlay.take(task.checkpoint[0], table[0])

@@ -110,6 +110,11 @@ def picked(batch: Batch, rows: Tensor) -> Batch:
     return Batch(_mapped(batch.inputs, pick), _mapped(batch.targets, pick), len(rows))
 
 
+def are_tensors(batches: Sequence[Batch]) -> bool:
+    """Says whether targets are tensors throughout, as inputs always are, so that samples can be chosen and joined."""
+    return all(_tensors(batch.targets) for batch in batches)
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Returns a batch with all its tensors on a device; those that are there already are not copied."""
 
@@ -167,7 +172,7 @@ def resized(batches: Sequence[Batch], size: int) -> list[Batch]:
         batches: Tensors throughout, samples along the first axis.
         size: The largest number of samples.
     """
-    if not all(_tensors(batch.targets) for batch in batches):
+    if not are_tensors(batches):
         return list(batches)
     shapes = {tuple((t.shape[1:], t.dtype) for t in _tensors((batch.inputs, batch.targets))) for batch in batches}
     if len(shapes) == 1 and len(batches) > 1:

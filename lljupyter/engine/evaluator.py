@@ -17,7 +17,7 @@ from lljupyter.engine.batches import Batch, brought, copied, n_bytes, pinned, re
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
-from lljupyter.engine.paths import Evaluation, Moving, Path, Tick, Values, Wanted
+from lljupyter.engine.paths import Evaluation, Moving, Parts, Path, Tick, Values, Wanted
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.precision import Precision, check_precision, exact_products
 from lljupyter.engine.probe import probe
@@ -208,9 +208,13 @@ class Evaluator:
 
     def evaluate_plainly(self, points: NDArray[np.float64], tick: Tick) -> Values:
         """Measures points as ``evaluate`` does, one by one on the model as it is."""
+        return means_of(self.measure_plainly(points, tick, self.parts()))
+
+    def measure_plainly(self, points: NDArray[np.float64], tick: Tick, parts: Parts) -> dict[str, list[Measured]]:
+        """Measures points on some batches of each loader, on the model as it is; see ``means_of``."""
         places = [(float(alpha), float(beta)) for alpha, beta in points]
         moves = [partial(self._move, alpha, beta) for alpha, beta in places]
-        return self._measure(moves, [f"the point (alpha, beta) = ({a:g}, {b:g})" for a, b in places], tick)
+        return self._measure(moves, [f"the point (alpha, beta) = ({a:g}, {b:g})" for a, b in places], tick, parts)
 
     def evaluate_states(self, states: Parameters, label: str = "a checkpoint", tick: Tick = lambda: None) -> Values:
         """Measures every quantity for parameters (and buffers) of their own, off the plane.
@@ -228,7 +232,8 @@ class Evaluator:
         """
         try:
             with exact_products():
-                return self._measure([partial(self._load, {**self.states, **states})], [label], tick)
+                moves = [partial(self._load, {**self.states, **states})]
+                return means_of(self._measure(moves, [label], tick, self.parts()))
         finally:
             self._load(self.states)
 
@@ -240,7 +245,7 @@ class Evaluator:
         total = [torch.zeros_like(theta) for theta in self.center.values()]
         weight = 0.0
         with plain_evaluation(self.device), exact_products(), torch.enable_grad():
-            for batch in self._batches_of(self._prefixes[0]):
+            for batch in self.first_batches():
                 there = to_device(batch, self.device)
                 totals, weights = self.measures["loss"](self._outputs(there), there.targets, there.n)
                 parts = torch.autograd.grad(totals.sum(), leaves, allow_unused=True)
@@ -272,18 +277,22 @@ class Evaluator:
         self._prefixes = [prefix for prefix, batches in halves.items() for _ in batches]
         return True
 
-    def _measure(self, moves: Sequence[Callable[[], None]], places: Sequence[str], tick: Tick) -> Values:
-        parts: dict[str, list[Measured]] = {name: [[] for _ in moves] for name in self.quantities}
+    def _measure(
+        self, moves: Sequence[Callable[[], None]], places: Sequence[str], tick: Tick, parts: Parts
+    ) -> dict[str, list[Measured]]:
+        found: dict[str, list[Measured]] = {name: [[] for _ in moves] for name in self.quantities}
         # Points inside batches when a batch has to be brought to the device, else batches inside points. Statistics
         # that are recalibrated belong to one point, so that every batch is brought over for each then.
         each = range(len(moves))
+        prefixes = [prefix for prefix, part in parts.items() for _ in part]
+        batches = [batch for part in parts.values() for batch in part]
         if self.resident or self._norms:
-            numbers = [(i, prefix) for i in each for prefix in self._prefixes]
-            again = self.batches * len(moves)
+            numbers = [(i, prefix) for i in each for prefix in prefixes]
+            again = batches * len(moves)
             there = again if self.resident else brought(again, self.device)
             order = ((i, prefix, batch) for (i, prefix), batch in zip(numbers, there, strict=True))
         else:
-            pairs = zip(self._prefixes, brought(self.batches, self.device), strict=True)
+            pairs = zip(prefixes, brought(batches, self.device), strict=True)
             order = ((i, prefix, batch) for prefix, batch in pairs for i in each)
         at = -1
         with plain_evaluation(self.device):
@@ -297,8 +306,8 @@ class Evaluator:
                 with naming(places[i]):
                     outputs = self._outputs(batch)
                     for kind in self.kinds[prefix]:
-                        parts[prefix + kind][i].append(self.measures[kind](outputs, batch.targets, batch.n))
-        return means_of(parts)
+                        found[prefix + kind][i].append(self.measures[kind](outputs, batch.targets, batch.n))
+        return found
 
     def _outputs(self, batch: Batch) -> Any:
         # A model that draws random numbers all the same draws the same ones at every point.
@@ -312,7 +321,7 @@ class Evaluator:
                 self._outputs(to_device(batch, self.device))
 
         if self._norms:
-            recalibrate(self._norms, self._batches_of(self._prefixes[0]), forward)
+            recalibrate(self._norms, self.first_batches(), forward)
 
     def first_batches(self) -> list[Batch]:
         """Returns the batches of the first loader."""

@@ -110,7 +110,11 @@ class Points:
 
     def coarse_is_done(self) -> bool:
         """Says whether the first, coarsest pass is complete."""
-        return bool(self.evaluated[tuple(self._coarsest.T)].all())
+        return not self.coarse_left()
+
+    def coarse_left(self) -> list[Cell]:
+        """Returns the cells of the first, coarsest pass that are not evaluated yet, center first."""
+        return [(row, column) for row, column in self._coarsest.tolist() if not self.evaluated[row, column]]
 
     def next(self, n: int) -> list[Cell]:
         """Returns the next cells of the pass at hand, at most ``n``; none when the surface is complete."""

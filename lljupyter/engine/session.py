@@ -21,7 +21,7 @@ from lljupyter.engine.worker import Interrupted, Measuring, Worker
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_trajectory_of
-from lljupyter.surface.frame import Status
+from lljupyter.surface.frame import Sketched, Status
 
 if TYPE_CHECKING:
     import xarray
@@ -210,6 +210,14 @@ class Session:
             refinement = self._agenda.refinement
             return ({}, {}) if refinement is None else (dict(refinement.predicted), dict(refinement.told))
 
+    def sketched(
+        self, request: Request, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]
+    ) -> tuple[dict[str, NDArray[np.float64]], Sketched | None]:
+        """Returns what ``arrays`` lacks and is drawn from some of the samples meanwhile, see ``Sketch.drawn``."""
+        with self._condition:
+            sketch = self._agenda.sketch if self._agenda.points.request is request else None
+        return ({}, None) if sketch is None else sketch.drawn(request, values, evaluated)
+
     def trajectory(self) -> tuple[list[str], dict[str, NDArray[np.float64]], float] | None:
         """Returns the labels of the checkpoints, what is known of them, and the share that the plane captures."""
         with self._condition:
@@ -254,6 +262,7 @@ class Session:
         if self._worker is None:
             raise RuntimeError("expected a new session, got one that was started or closed already; make another one")
         worker, self._worker = self._worker, None  # it and the model live as long as the thread
+        self._agenda.subsets = worker.subsets()  # somebody looks on, and is shown a sketch before the first points
         # The context is copied because some kernels look up the running cell in it whenever a message is sent.
         work = contextvars.copy_context().run
         self._thread = threading.Thread(target=work, args=(worker.serve,), name="lljupyter-engine", daemon=True)

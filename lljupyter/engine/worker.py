@@ -16,6 +16,7 @@ from lljupyter.engine.curvature import CurvatureEvaluator
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths import Values
 from lljupyter.engine.priority import step_back
+from lljupyter.engine.sketch import Sketch, Subsets
 from lljupyter.geometry.checkpoints import Checkpoint
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
@@ -66,6 +67,21 @@ class Measuring(Protocol):
         """Returns the values of a checkpoint."""
 
 
+class Pauses:
+    """A ``tick`` that waits while the session is paused.
+
+    Attributes:
+        seconds: For how long.
+    """
+
+    def __init__(self, session: Session, task: Task) -> None:
+        self._session, self._task, self.seconds = session, task, 0.0
+
+    def __call__(self) -> None:
+        """Raises Interrupted when the task is not wanted any more."""
+        self.seconds += self._session.check(self._task.request)
+
+
 class Worker:
     """Measures the tasks of a session. Used by one thread.
 
@@ -93,6 +109,11 @@ class Worker:
         self._known: list[tuple[NDArray[np.float64], Values]] = []
         self._provisional: list[tuple[str, Task]] = []
 
+    def subsets(self) -> Subsets | None:
+        """Returns what the coarsest pass can be sketched from, or None where that does not do."""
+        found = Subsets(self._evaluator) if isinstance(self._evaluator, Evaluator) else None
+        return found if found is not None and found.useful else None
+
     def serve(self) -> None:
         """Works whenever there is something to do, until the session is closed."""
         step_back()
@@ -111,6 +132,8 @@ class Worker:
                     self._session.refine(task)
                 elif task.probe is not None:
                     self._session.on_probe(self._look_closely(task, *task.probe))
+                elif task.sketch is not None:
+                    self._sketch(task, task.sketch)
                 else:
                     self._measure(task)
             except Interrupted:
@@ -153,21 +176,29 @@ class Worker:
         fitting = int(CHUNK_SECONDS / max(CHUNK_SECONDS if pace is None else pace, 1e-9))
         return max(fitting // group, 1) * group
 
+    def _sketch(self, task: Task, sketch: Sketch) -> None:
+        assert isinstance(self._evaluator, Evaluator)
+        self._turn_to(task)
+        pauses = Pauses(self._session, task)
+        started = time.monotonic()
+        try:
+            sketch.measure(task.request, self._evaluator, pauses)
+        except Interrupted:
+            raise
+        except Exception:  # what is wrong with the model, the points themselves tell
+            sketch.give_up()
+        else:
+            self._session.take(task, [], time.monotonic() - started - pauses.seconds)
+
     def _measure(self, task: Task) -> None:
-        paused = 0.0
-
-        def tick() -> None:
-            nonlocal paused
-            paused += self._session.check(task.request)
-
+        tick = Pauses(self._session, task)
         if task.checkpoint is None:
             self._turn_to(task)
         started = time.monotonic()
         measured = self._at_points(task, tick) if task.checkpoint is None else self._at(task.checkpoint[1], tick)
         names = self._evaluators[task.stage].names
         table = np.stack([measured[name] for name in names], axis=1).tolist()
-        seconds = time.monotonic() - started - paused
-        self._session.take(task, table, seconds)
+        self._session.take(task, table, time.monotonic() - started - tick.seconds)
         if task.checkpoint is None and task.stage == 0:
             self._choose(task, measured, tick)
 

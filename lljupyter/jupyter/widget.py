@@ -34,7 +34,8 @@ class LandscapeWidget(Landscape):
     """Shows the loss landscape of a model while it is computed, from coarse to fine, in a thread of its own.
 
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
-    free for other cells. The model is not changed in any way. Running the cell again ends what its earlier run was
+    free for other cells. The model is not changed in any way. Where the coarsest pass takes long, it is drawn from some
+    of the samples first; ``surface`` never holds such values. Running the cell again ends what its earlier run was
     computing. The saved notebook keeps a picture of a widget that was shown when it was done already; of one that was
     shown while it was computed, ``w.snapshot()`` in a later cell keeps one.
 

@@ -32,7 +32,9 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
     """
     request, values, evaluated = session.arrays()
     progress = session.progress()
-    layers, frame = make_frame(values, evaluated, request.alpha, request.beta, session.predicted()[0])
+    sketched, sketch = session.sketched(request, values, evaluated)
+    predicted = sketched or session.predicted()[0]
+    layers, frame = make_frame(values, evaluated, request.alpha, request.beta, predicted)
     center = session.center()
     meta: Meta = {
         "version": VERSION,
@@ -57,6 +59,8 @@ def pack(session: Session, sequence: int) -> tuple[bytes, Meta]:
     }
     if progress.at_most:
         meta["at_most"] = True
+    if sketch is not None:
+        meta["sketch"] = sketch
     if (trajectory := session.trajectory()) is not None:
         meta["trajectory"] = make_trajectory(*trajectory)
     if marks := marks_of(session.recipe):

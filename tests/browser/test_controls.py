@@ -223,3 +223,20 @@ def test_pointer_shows_the_value(bench, view):
     viewer.until("/^alpha .* beta .* loss /.test(root.querySelector('.ll-hover').textContent)")
     bench.page.mouse.move(0, 0)
     viewer.until("/^At the center: loss /.test(root.querySelector('.ll-hover').textContent)")
+
+
+def test_a_slow_surface_is_sketched_and_says_so(bench):
+    bench.execute("Model.seconds, many = 0.02, loader * 64")  # a point takes 1.3 s, the coarsest pass 12 s
+    bench.execute("w = lljupyter.LandscapeWidget(model, many, resolution=21, evaluation='plain')\nw")
+    viewer = bench.viewer()
+    text = "root.querySelector('.ll-progress').textContent"
+    viewer.until(rf"/points.* · Sketch from [0-9]+ of 4,096 samples, ± 0\.[0-9]+$/.test({text})")
+    viewer.until_drawn()
+    viewer.label("Pause").click()
+    viewer.until(f"data.status === 'paused' && {text}.includes('Sketch')")
+    assert int(bench.execute("int(w.surface.evaluated.sum())")) == viewer.number("n-done") < 9
+    assert pixels(viewer).std() > 10
+    bench.execute("Model.seconds = 0.0")
+    viewer.label("Resume").click()
+    viewer.until_complete()
+    assert "Sketch" not in viewer.root.locator(".ll-progress").inner_text()

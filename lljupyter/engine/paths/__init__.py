@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lljupyter.engine.batches import Batch
+
 Values = dict[str, NDArray[np.float64]]
+Parts = Mapping[str, Sequence[Batch]]  # the batches of every loader, by the prefix of its quantities
 # What moves on a plane: {name: (theta, delta, eta)}. What is missing stays where it is at the center.
 Moving = Mapping[str, tuple[Tensor, Tensor, Tensor]]
 Tick = Callable[[], None]
