@@ -100,6 +100,14 @@ def test_a_way_that_fails_or_disagrees_is_passed_over_and_told(monkeypatch, opti
     np.testing.assert_array_equal(found.loss, surface(evaluation="plain").loss)
 
 
+def test_half_precision_does_not_excuse_a_way_that_is_off(monkeypatch):
+    offered(monkeypatch, ("slow", {"seconds": 0.04}), ("broken", {"factor": 1.05}))
+    model, loader = network(torch.bfloat16), batches_of(8, dtype=torch.bfloat16)
+    found = loss_surface(model, loader, resolution=5, progress=False)
+    assert found.attrs["evaluation"] == "slow"
+    assert "differs by 0.05" in json.loads(found.attrs["evaluation_seconds"])["broken"]
+
+
 @pytest.mark.parametrize(("factor", "taken"), [(1.002, True), (1.02, False)])
 def test_a_reduced_precision_is_measured_on_the_plane_and_taken_below_one_percent(monkeypatch, factor, taken):
     offered(monkeypatch, ("exact", {"seconds": 0.04}), ("low", {"factor": factor, "reduced": True}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 import warnings
@@ -18,6 +19,7 @@ from torch.nn import Conv2d, Linear, functional
 from lljupyter.engine.evaluator import out_of_memory
 from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.stacked import Stacked
+from lljupyter.engine.paths.together import Workers
 from lljupyter.engine.precision import exact_products
 from lljupyter.engine.quantities import measure_scores
 from lljupyter.engine.threads import using_threads
@@ -279,3 +281,42 @@ def test_products_stay_exact_until_the_last_thread_is_done():
         thread.join()
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("build", [partial(Folded, n_workers=2), Stacked], ids=["folded", "stacked"])
+def test_workers_use_one_thread_each_stop_when_told_and_end_with_their_path(build, monkeypatch):
+    evaluator, _ = on_plane(settled(chain(7, 6, 4)), data(7))
+    with using_threads(2):
+        path = build(evaluator)
+    path.set_plane(evaluator.moving)
+    numbers, ticks = [], itertools.count()
+    shared_work = Workers.share
+
+    def share(workers, work, n_items, tick):
+        def seen(worker, item, check):
+            numbers.append(torch.get_num_threads())
+            work(worker, item, check)
+
+        shared_work(workers, seen, n_items, tick)
+
+    monkeypatch.setattr(Workers, "share", share)
+
+    def give_up():
+        if next(ticks) == 1:
+            raise KeyError("enough")
+
+    before = torch.get_num_threads()
+    path.evaluate(POINTS, lambda: None)
+    assert set(numbers) == {1}
+    with pytest.raises(KeyError, match="enough"):
+        path.evaluate(np.tile(POINTS, (20_000, 1)), give_up)
+    done = len(numbers)
+    own = [thread for thread in threading.enumerate() if thread.name.startswith("lljupyter-point")]
+    own[0].join(0.05)
+    assert len(numbers) == done
+    assert torch.get_num_threads() == before
+    del path
+    gc.collect()
+    for thread in own:
+        thread.join(10)
+        assert not thread.is_alive()

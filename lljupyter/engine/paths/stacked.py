@@ -6,8 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from lljupyter.engine.batches import Batch, resized
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.chain import INPUTS, chain_of
+from lljupyter.engine.paths.grouped import available, convolved, packed_weight
 from lljupyter.engine.paths.together import Workers
 from lljupyter.engine.quantities import means_and_stderrs, means_of_sums, score_sums
 
@@ -31,9 +31,6 @@ MAX_GROUP = 96
 SLICE = 256
 # A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
 TERMS_BYTES = 256 << 20
-# Padding, stride and dilation of a layer as a convolution.
-WHERE = ([0, 0], [1, 1], [1, 1])
-ONE_STEP = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 # TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
 SCRIPTS = sys.version_info < (3, 14)
 _jit: Any = torch.jit
@@ -86,7 +83,7 @@ class Stacked:
         self._steps, self._result = chain_of(evaluator.model, example)
         self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
         hidden = [s.result for s in self._steps if s.kind == "linear" and INPUTS not in s.sources][:-1]
-        if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and ONE_STEP):
+        if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and available()):
             raise ValueError("there are no layers between the first and the last, or no oneDNN for them")
         self._grouped = hidden if grouped else []
         self.label = "stacked, grouped" if grouped else "stacked"
@@ -198,7 +195,8 @@ class Stacked:
         pieces = [piece for parts in self._pieces.values() for piece in parts]
         weights = [at[:, start : start + shape.numel()].view(len(group), *shape) for start, shape in pieces]
         first = dict(zip(self._pieces, np.cumsum([0, *map(len, self._pieces.values())]).tolist(), strict=False))
-        packed = [self._packed(weights[first[layer]]) for layer in self._grouped]
+        n = max(part.n for part in self._slices)
+        packed = [packed_weight(weights[first[layer]], n) for layer in self._grouped]
         where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
         found: dict[str, list[Any]] = {name: [] for name in self._evaluator.quantities}
         for part in self._slices:
@@ -208,14 +206,6 @@ class Stacked:
             for kind, value in measured.items():
                 found[part.prefix + kind].append(value)
         return found
-
-    def _packed(self, weight: Tensor) -> Tensor:
-        """Returns the weights of all points, shape (k, out, in), laid out for ``_convolved``."""
-        k, n_out, n_in = weight.shape
-        shape = [1, k * n_in, max(part.n for part in self._slices), 1]
-        images = weight.reshape(k * n_out, n_in, 1, 1)
-        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(images, *WHERE, k, shape)
-        return packed
 
     def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
         """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
@@ -236,7 +226,7 @@ class Stacked:
                 weight, *bias = (next(left) for _ in self._pieces[step.result])
                 source = known[step.sources[0]]
                 if step.result in self._grouped:
-                    out = _convolved(source, next(ready), bias, step.options["relu"])
+                    out = convolved(source, next(ready), bias[0] if bias else None, step.options["relu"])
                 else:
                     out = (weight.flatten(0, 1) @ source).view(k, -1, n) if source.dim() == 2 else weight.bmm(source)
                     out = out.add_(bias[0][:, :, None]) if bias else out
@@ -292,26 +282,3 @@ def _combined(where: Tensor, terms: Tensor, grouped: bool) -> Tensor:
     if grouped:
         return torch.bmm(where.expand(terms.shape[0], k, 3), terms).permute(1, 2, 0)
     return (where @ terms.flatten(1)).view(k, *terms.shape[1:])
-
-
-def _convolved(source: Tensor, packed: Tensor, bias: list[Tensor], relu: bool) -> Tensor:
-    """Returns a layer of all points at once: their features as channels, one group a point."""
-    k, _, n = source.shape
-    image = source.permute(2, 0, 1).reshape(1, n, 1, -1).permute(0, 3, 1, 2)
-    shift = bias[0].flatten().contiguous() if bias else None  # oneDNN takes no strides
-    # A trace does not take this operation, but what is scripted.
-    layer = _scripted_layer() if _jit.is_tracing() else _layer
-    out: Tensor = layer(image, packed, shift, k, "relu" if relu else "none")
-    return out.permute(0, 2, 3, 1).reshape(n, k, -1).permute(1, 2, 0)
-
-
-def _layer(image: Tensor, packed: Tensor, shift: Tensor | None, n_groups: int, activation: str) -> Tensor:
-    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        image, packed, shift, [0, 0], [1, 1], [1, 1], n_groups, activation, [], ""
-    )
-    return out
-
-
-@cache
-def _scripted_layer() -> Callable[..., Tensor]:
-    return cast(Callable[..., Tensor], _jit.script(_layer))
