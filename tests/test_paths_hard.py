@@ -207,6 +207,17 @@ def test_convolutions_equal_the_slow_loop(name, build, precision):
     compare(build, IMAGES[name](), data(3, 6, 5), *precision)
 
 
+def flattened_and_changed(m, x):
+    h = m.a(x)
+    flat = m.flat(h)
+    return m.out(flat) + m.out(m.flat(m.b(h.relu_())))
+
+
+def test_what_is_flattened_and_changed_in_place_is_refused():
+    with pytest.raises(ValueError, match="changes in place what it flattens"):
+        compare(Folded, Body(flattened_and_changed, **convolutions(72)), data(3, 6, 5), *EXACT)
+
+
 def test_images_of_two_sizes_whose_results_are_images():
     model = nn.Sequential(Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(), Conv2d(5, 4, 1))
     generator = torch.Generator().manual_seed(1)

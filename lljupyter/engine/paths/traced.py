@@ -66,6 +66,7 @@ def traced(model: nn.Module, example: Any) -> Trace:
     graph = trace_graph(private)
     inputs = example if isinstance(example, (list, tuple)) else (example,)
     note_shapes(graph, *inputs)
+    _check_flat(graph)
     metas = [node.meta.get("tensor_meta") for node in graph.graph.nodes]
     widest = max(math.prod(m.shape) for m in metas if hasattr(m, "shape")) // len(inputs[0])
     _drop_identities(graph)
@@ -105,6 +106,14 @@ def _module(graph: fx.GraphModule, node: fx.Node) -> Any:
 def _uses(graph: fx.GraphModule, target: Any) -> int:
     module = graph.get_submodule(target)
     return sum(_module(graph, node) is module for node in graph.graph.nodes)
+
+
+def _check_flat(graph: fx.GraphModule) -> None:
+    """Refuses what changes in place a tensor that is flattened elsewhere: with channels last, that would be a copy."""
+    for node in graph.graph.nodes:
+        changed = node.args[0] if changes_in_place(graph, node) and node.args else None
+        if isinstance(changed, fx.Node) and any(_flattens(graph, user) for user in changed.users if user is not node):
+            raise ValueError("it changes in place what it flattens")
 
 
 def _allow_copies(graph: fx.GraphModule) -> None:
