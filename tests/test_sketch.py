@@ -255,6 +255,11 @@ def test_a_model_that_fails_everywhere_is_told_at_a_point(monkeypatch):
         live(session)
 
 
+def shows_sketch_of(request, frame, meta, dataset, n_done):
+    here = (meta["alpha"], meta["seed"]) == ((request.alpha[0], request.alpha[-1]), request.seed)
+    return here and "sketch" in meta and n_done == 0
+
+
 @pytest.mark.parametrize("n_before", [1, 4, 12, 20])
 @pytest.mark.parametrize("command", ["pause", "stop", "range", "seed"])
 def test_commands_in_the_middle_of_a_sketch(command, n_before):
@@ -287,7 +292,9 @@ def test_commands_in_the_middle_of_a_sketch(command, n_before):
         assert calls[n] == calls[n - 1]  # what was interrupted is taken up again
     if command in ("range", "seed"):
         assert [1.5, 1] in calls if command == "range" else seeds.count(4) >= 9
-        assert any("sketch" in meta and meta["seed"] == other.seed for _, meta, _, _ in seen)
+        # What is drawn of the new plane is what would be drawn of it alone.
+        anew, alone = ([s[0] for s in found if shows_sketch_of(other, *s)] for found in (seen, live(make(other)[0])))
+        assert anew[-1] == alone[-1]
         assert session.shows(other)
     assert_as_without(session)
 
