@@ -193,6 +193,13 @@ def test_order_of_the_layers(model, order):
     assert "".join(letters.get(type(module), "") for module in model.modules()) == order.replace(" ", "")
 
 
+def test_alexnet_normalizes_over_nine_channels():
+    layer = next(module for module in alexnet().modules() if isinstance(module, nn.LocalResponseNorm))
+    x = 20 * torch.randn(1, 16, 1, 1, dtype=torch.float64)
+    around = [x[:, max(0, c - 4) : c + 5].square().sum(1, keepdim=True) for c in range(16)]
+    torch.testing.assert_close(layer(x), x / (1 + 0.001 / 9 * torch.cat(around, 1)) ** 0.75)
+
+
 def test_dropout_is_between_the_convolutions_of_a_wide_block_and_after_those_of_a_dense_layer():
     x = torch.randn(2, 8, 4, 4)
     wide = wide_resnet(10, 1, width=8, dropout=0.5).layer1[0]

@@ -38,7 +38,8 @@ def alexnet(
     Source:
         Krizhevsky, Sutskever, Hinton, *ImageNet Classification with Deep Convolutional Neural Networks*, 2012; the
         CIFAR form is that of Zhang, Bengio, Hardt, Recht, Vinyals, *Understanding deep learning requires rethinking
-        generalization*, 2017, appendix A. Li et al. 2018 do not say which form they used.
+        generalization*, 2017, appendix A. The constants of the normalization, which Zhang et al. leave open, are those
+        of TensorFlow's CIFAR-10 tutorial. Li et al. 2018 do not say which form they used.
     """
     check_sizes(num_classes=num_classes, width=width, channels=channels, image_size=image_size)
     layers = layers_of(batchnorm, dropout, activation)
@@ -58,7 +59,7 @@ class AlexNet(nn.Module):
                 layers.convolution(c_in, width, 5, bias=True),
                 layers.nonlinearity(),
                 nn.MaxPool2d(3, stride=2, padding=1),
-                nn.BatchNorm2d(width) if layers.batchnorm else nn.LocalResponseNorm(9, alpha=0.009, k=1.0),
+                nn.BatchNorm2d(width) if layers.batchnorm else nn.LocalResponseNorm(9, alpha=0.001, k=1.0),
             )
 
         self.features = nn.Sequential(module(channels), module(width))
