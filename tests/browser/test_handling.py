@@ -35,12 +35,17 @@ def viewer(chromium: Browser, tmp_path: Path) -> Iterator[Viewer]:
 
 
 def picture(viewer: Viewer) -> bytes:
-    """The picture once it has come to rest."""
-    before = b""
-    while (now := viewer.canvas_png()) != before:
-        before = now
-        viewer.page.wait_for_timeout(500)  # longer than a picture drawn in a hurry stands
-    return now
+    """The picture once it has come to rest; one drawn in a hurry stands for less than a second."""
+    shots = [viewer.canvas_png()]
+    while len(shots) < 4 or len(set(shots[-4:])) > 1:
+        viewer.page.wait_for_timeout(300)
+        shots.append(viewer.canvas_png())
+    return shots[-1]
+
+
+def comes_back(viewer: Viewer, usual: bytes) -> bool:
+    """Whether it looks as usual again; a busy machine takes its time for the fine picture."""
+    return any(picture(viewer) == usual for _ in range(5))
 
 
 def test_it_is_turned_moved_zoomed_and_reset(viewer: Viewer) -> None:
@@ -67,11 +72,12 @@ def test_it_is_turned_moved_zoomed_and_reset(viewer: Viewer) -> None:
     assert len(seen) == 9
     page.mouse.dblclick(x, y)
     page.mouse.move(0, 0)
-    assert picture(viewer) == usual
+    assert comes_back(viewer, usual)
     page.keyboard.press("-")
-    assert picture(viewer) != usual
+    different = picture(viewer) != usual  # pytest takes minutes to tell two pictures apart
+    assert different
     page.keyboard.press("r")
-    assert picture(viewer) == usual
+    assert comes_back(viewer, usual)
 
 
 def test_it_fills_the_screen_and_comes_back(viewer: Viewer) -> None:
