@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lljupyter.engine.randomness import fixed_randomness
+from lljupyter.randomness import fixed_randomness
 
 
 def draw(own):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lljupyter.engine.randomness import fixed_randomness
+from lljupyter.randomness import fixed_randomness
 
 # Batches are kept; a loader that yields more than this share of the memory, or for ever, is refused.
 HOST_BUDGET = 0.5

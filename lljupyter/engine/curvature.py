@@ -22,11 +22,11 @@ from lljupyter.engine.memory import available_bytes
 from lljupyter.engine.model import call, plain_evaluation, private_copy
 from lljupyter.engine.paths import Values, Wanted
 from lljupyter.engine.precision import exact_products
-from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.engine.tangents import Program
 from lljupyter.engine.twice import make_cheaper, undo
 from lljupyter.geometry.parameters import Parameters, states_of
 from lljupyter.geometry.plane import Plane
+from lljupyter.randomness import fixed_randomness
 from lljupyter.surface.frame import CURVATURES
 
 Hessians = Literal["weights", "all"]

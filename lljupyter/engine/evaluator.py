@@ -22,9 +22,9 @@ from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.precision import Precision, check_precision, exact_products
 from lljupyter.engine.probe import probe
 from lljupyter.engine.quantities import LossFunction, Measured, check_quantities, is_plain, means_of, measures_for
-from lljupyter.engine.randomness import fixed_randomness
 from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of, unwrapped
 from lljupyter.geometry.plane import Plane
+from lljupyter.randomness import fixed_randomness
 
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5

@@ -13,7 +13,7 @@ from lljupyter.engine.batches import Batch, copied, take, to_device, versions
 from lljupyter.engine.model import call, plain_evaluation
 from lljupyter.engine.precision import exact_products
 from lljupyter.engine.quantities import LossFunction, Measure, check_classification, classifies
-from lljupyter.engine.randomness import fixed_randomness
+from lljupyter.randomness import fixed_randomness
 
 
 class Probed(NamedTuple):

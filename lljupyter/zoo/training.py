@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from lljupyter.randomness import fixed_randomness
 from lljupyter.zoo.batches import augmented, batches_of, n_batches
 from lljupyter.zoo.checks import available, first_parameter, number, switch, whole_number
-from lljupyter.zoo.restored import limited_threads, randomness, rates, training
+from lljupyter.zoo.restored import limited_threads, rates, training
 
 if TYPE_CHECKING:
     import xarray
@@ -113,7 +114,7 @@ def train(
         limited_threads(threads),
         training(model, where, kind),
         rates(optimizer) as highest,
-        randomness(seed, where),
+        fixed_randomness(seed=seed),  # after the model came to its device, whose generator is seeded, too
         tqdm(total=n_epochs, disable=not progress, unit="epoch") as bar,
     ):
         for epoch in range(n_epochs):

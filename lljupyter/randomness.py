@@ -30,7 +30,7 @@ def fixed_randomness(own: Iterable[torch.Generator] = (), seed: int = 0) -> Iter
         for generator in generators:
             generator.manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed % 2**32)  # noqa: NPY002
         yield
     finally:
         random.setstate(python_state)
