@@ -27,6 +27,10 @@ class Workers:
         self.n = n_workers
         one = use_threads, (1, torch.get_num_threads())
         self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", *one) if n_workers > 1 else None
+        if self._pool is not None:
+            # All of them begin here: while one does, threads of others would be given its number of cores.
+            together = threading.Barrier(n_workers)
+            wait([self._pool.submit(together.wait) for _ in range(n_workers)])
 
     def share(self, work: Callable[[int, int, Tick], None], n_items: int, tick: Tick) -> None:
         """Calls ``work(worker, item, check)`` for every item, each in the first thread that is free.
