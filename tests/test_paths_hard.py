@@ -63,6 +63,34 @@ def changed_before_the_sum(m, x):
     return m.out((other + torch.relu_(h)).flatten(1))
 
 
+def needed_after_the_sum(m, x):
+    h = torch.relu(m.a(x))
+    return m.out((torch.relu(m.b(m.c(h)) + h) + m.c(h)).flatten(1))
+
+
+def added_to_itself(m, x):
+    h = m.a(x)
+    return m.out((m.b(h) + h).flatten(1))
+
+
+def seen_from_elsewhere(m, x):
+    h = m.a(x)
+    part = h[:, :3]
+    return m.out(torch.cat([m.b(m.c(h)) + h, part], 1)[:, 3:].flatten(1))
+
+
+def added_in_a_row(m, x):
+    h = torch.relu(m.a(x))
+    h = torch.relu(m.b(torch.relu(m.c(h))) + h)
+    return m.out(torch.relu(m.e(m.d(h)) + h).flatten(1))
+
+
+def padded_along(m, x):
+    h = functional.pad(m.a(x)[:, :, ::2], (0, 0, 0, 0, 2, 1))
+    h = m.b(functional.pad(h[:, 2:-1], (0, 1, 0, 0), "replicate")) + functional.pad(h[:, 1:-2], [-1, 2], value=0.5)
+    return m.out(h.flatten(1))
+
+
 def used_twice(m, x):
     return m.out(torch.tanh(m.b(torch.relu(m.b(torch.relu(m.a(x)))))).flatten(1))
 
@@ -135,6 +163,13 @@ IMAGES = {
     "added in place": lambda: Body(added_in_place, **convolutions(72)),
     "residual in place": lambda: Body(residual_in_place, **convolutions(72)),
     "changed before the sum": lambda: Body(changed_before_the_sum, **convolutions(72)),
+    "needed after the sum": lambda: Body(needed_after_the_sum, c=Conv2d(6, 6, 1), **convolutions(72)),
+    "added to itself": lambda: Body(added_to_itself, **convolutions(72)),
+    "seen from elsewhere": lambda: Body(seen_from_elsewhere, c=Conv2d(6, 6, 1), **convolutions(72)),
+    "added in a row": lambda: Body(
+        added_in_a_row, **{name: Conv2d(6, 6, 3, padding=1) for name in "cde"}, **convolutions(72)
+    ),
+    "padded along": lambda: Body(padded_along, **convolutions(48)),
     "used twice": lambda: Body(used_twice, **convolutions(72)),
     "tied": lambda: shared(tied, Conv2d(6, 6, 3, padding=1), **convolutions(72)),
     "viewed": lambda: Body(viewed, **convolutions(24, a=Conv2d(3, 6, 3, padding=(0, 1)))),

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lljupyter.engine.paths.layout import sideways
+
 Get = Callable[[str], "Tensor | None"]
 # A convolution that sees at most so many numbers is computed on patches.
 PATCH = 32
@@ -26,6 +28,10 @@ class Convolution(nn.Module):
             "norm.weight", "norm.bias", "norm.running_mean" and "norm.running_var".
         eps: Of that BatchNorm.
         shape: Of the weight as a convolution, where it is that of a linear layer.
+
+    Attributes:
+        relu: Whether there is a ReLU.
+        in_place: Whether nothing else needs the second summand any more, so that its memory takes the result.
     """
 
     def __init__(
@@ -35,7 +41,7 @@ class Convolution(nn.Module):
         self.source = cast(Any, source)
         self.names, self.eps, self._own_shape = names, eps, shape
         self.source.weight = self.source.bias = None
-        self.relu = self.one_step = self.patched = self.sideways = False
+        self.relu = self.one_step = self.patched = self.sideways = self.in_place = False
         self._where: Any = (source.padding, source.stride, source.dilation, source.groups)
         self.weight: Any = None
         self.bias: Any = None
@@ -157,14 +163,13 @@ class Convolution(nn.Module):
         how = (self._weight() if self._packed is None else self._packed, self.bias, *self._settings())
         step = torch.ops.mkldnn._convolution_pointwise
         if self.sideways:
-            x, other = _sideways(x), None if other is None else _sideways(other)
+            x, other = sideways(x), None if other is None else sideways(other)
         if other is None:
             out = step(x, *how, "relu" if self.relu else "none", [], "")
+        elif self.in_place:
+            out = torch.ops.mkldnn._convolution_pointwise_.binary(
+                other, x, *how, "add", 1.0, "relu" if self.relu else None, [], ""
+            )
         else:
             out = step.binary(x, other, *how, "add", 1.0, "relu" if self.relu else None, [], "")
         return cast(Tensor, out[0].permute(3, 0, 1, 2) if self.sideways else out)
-
-
-def _sideways(x: Tensor) -> Tensor:
-    """Returns images (n, channels, height, width) as one, (1, channels, height, width, n), with the channels last."""
-    return x.permute(2, 3, 0, 1).contiguous()[None].permute(0, 4, 1, 2, 3)

@@ -12,6 +12,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from lljupyter.engine.paths.convolution import Convolution
+from lljupyter.engine.paths.layout import keep_order
 from lljupyter.engine.paths.shapes import note_shapes
 from lljupyter.engine.paths.tracing import changes_in_place, trace_graph
 
@@ -84,6 +85,8 @@ def traced(model: nn.Module, example: Any) -> Trace:
     for node in list(graph.graph.nodes):
         if isinstance(_module(graph, node), Convolution):
             _draw_in(graph, node)
+    _free_summands(graph)
+    keep_order(graph)
     graph.graph.lint()
     graph.delete_all_unused_submodules()
     graph.recompile()
@@ -204,6 +207,19 @@ def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
         convolution.relu = True
         user.replace_all_uses_with(node)
         graph.graph.erase_node(user)
+
+
+def _free_summands(graph: fx.GraphModule) -> None:
+    """Lets a convolution add in place where its second summand came from one, and only they have read it before."""
+    place = {node: i for i, node in enumerate(graph.graph.nodes)}
+    for node in graph.graph.nodes:
+        module = _module(graph, node)
+        if not isinstance(module, Convolution) or len(node.args) < 2:
+            continue
+        image, other = node.args
+        readers = [user for user in other.users if user is not node]
+        fresh = all(isinstance(_module(graph, n), Convolution) for n in (other, *readers))
+        module.in_place = fresh and image is not other and all(place[user] < place[node] for user in readers)
 
 
 def _may_move(graph: fx.GraphModule, node: fx.Node, to: fx.Node) -> bool:
