@@ -5,7 +5,7 @@ import type { GridPoint } from "./field.ts";
 import { emptyText, noteTexts } from "./notes.ts";
 import type { Path } from "./path.ts";
 import { spokenProgress } from "./progress.ts";
-import { describeCenter, describeCheckpoint, describePoint } from "./readout.ts";
+import { describeCenter, describeCheckpoint, describePoint, isLong } from "./readout.ts";
 import type { Shown } from "./shown.ts";
 
 /** What is shown, with the path only where it is drawn. */
@@ -46,14 +46,16 @@ export function makeCaptions(): Captions {
     else if (at && snapshot && field) setText(hover, describePoint(snapshot, field, at, meta?.sketch !== undefined));
     else setText(hover, meta ? describeCenter(meta) : "");
   };
+  const foot = h("div", { class: "ll-foot" }, hover, resolution);
   return {
     over: [message, notes],
     error,
-    foot: h("div", { class: "ll-foot" }, hover, resolution),
+    foot,
     live,
     point,
     update(situation) {
-      const { meta, field, points: [nAlpha, nBeta] } = situation;
+      const { meta, field, snapshot, points: [nAlpha, nBeta] } = situation;
+      foot.classList.toggle("ll-long", snapshot !== null && isLong(snapshot));
       setText(resolution, `${nAlpha} × ${nBeta} points`);
       const empty = emptyText(meta, field);
       setText(message.firstElementChild as Element, empty ?? "");

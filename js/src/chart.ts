@@ -121,8 +121,12 @@ function drawNames(ctx: CanvasRenderingContext2D, theme: Theme, { frame, xName, 
   const middle = frame.y + frame.height / 2;
   const named = (axis: ValueAxis): object => ({ weight: 600, ...(axis.color ? { color: axis.color } : {}) });
   drawText(ctx, theme, xName, frame.x + frame.width / 2, frame.y + frame.height + (small ? 26 : 33), { weight: 600, size: small ? 10.5 : 11 });
-  if (small) drawText(ctx, theme, left.name, frame.x, frame.y - 9, { align: "left", size: 10.5, ...named(left) });
-  else drawText(ctx, theme, left.name, frame.x - 56, middle, { angle: -Math.PI / 2, ...named(left) });
+  if (small) {
+    ctx.font = fontOf(theme, 10.5, 600);
+    const size = Math.min(10.5, (10.5 * (frame.width + 6)) / ctx.measureText(left.name).width);
+    drawText(ctx, theme, left.name, frame.x, frame.y - 9, { align: "left", ...named(left), size });
+  }
+  if (!small) drawText(ctx, theme, left.name, frame.x - 56, middle, { angle: -Math.PI / 2, ...named(left) });
   if (right) drawText(ctx, theme, right.name, frame.x + frame.width + 54, middle, { angle: Math.PI / 2, ...named(right) });
 }
 

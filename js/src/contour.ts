@@ -7,6 +7,7 @@ import { rasterize } from "./heatmap.ts";
 import { isolines, type Isoline } from "./isolines.ts";
 import { drawLines } from "./labels.ts";
 import { boxHalf } from "./mesh.ts";
+import { notesRoom } from "./notes.ts";
 import { pointOf, type Path } from "./path.ts";
 import { checkpointAt, drawCaptured, drawPath, type DrawnPath, type Placing } from "./pathdraw.ts";
 import { INK, PAPER, centerMark, drawText, fontOf, hoverMark, lowestMark, polyline, type Plot, type Rectangle, type Scene } from "./plot.ts";
@@ -22,12 +23,6 @@ interface Layout {
 }
 
 const SLICES_FROM = 700;
-
-/** What is said over the picture stays off the map; a cut takes two rows in a narrow one. */
-function notesRoom(field: Field, width: number, path: Path | null): number {
-  const rows = (field.cut ? (width < 460 ? 2 : 1) : 0) + (path ? 1 : 0);
-  return rows ? 8 + 22 * Math.min(rows, width < 460 ? 3 : 1) : 0;
-}
 
 /** The largest map with the true ratio of the ranges (kept between 1:2 and 2:1) beside labels, color bar and slices. */
 function layOut({ field, width, height, look, path }: Scene): Layout {

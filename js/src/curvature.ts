@@ -12,6 +12,9 @@ export const CURVATURES: Record<string, string> = {
   residual_max: "Residual of the largest",
 };
 
+/** What they are called where there is little room; the others are told only where they are what is drawn. */
+export const SYMBOLS: Record<string, string> = { lambda_min: "λmin", lambda_max: "λmax", convexity: "|λmin/λmax|" };
+
 /** The scale of the paper's maps of convexity (figure 7). */
 export const CONVEXITY_LIMITS: Range = [0, 0.5];
 

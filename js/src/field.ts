@@ -17,6 +17,8 @@ export interface Field extends Channel {
   levels: number[];
   /** What colors the picture; the height itself unless another layer was chosen. */
   color: Channel;
+  /** What a line has on its second axis. */
+  second?: Channel;
 }
 
 export interface GridPoint {

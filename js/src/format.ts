@@ -1,7 +1,7 @@
 // Numbers and durations in words a person reads.
 
 import { format, precisionFixed } from "d3-format";
-import { CURVATURES } from "./curvature.ts";
+import { CURVATURES, SYMBOLS } from "./curvature.ts";
 import { partsOf } from "./loaders.ts";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -52,6 +52,12 @@ export function quantityName(quantity: string): string {
   const name = `${loader} ${base}`.trim().replaceAll("_", " ");
   return name.charAt(0).toUpperCase() + name.slice(1) + (isError ? ", standard error" : "");
 }
+
+/** The same in a list of choices, without a formula. */
+export const choiceName = (quantity: string): string => quantityName(quantity).replace(/ \|.*/, "");
+
+/** The same over a small chart. */
+export const shortName = (quantity: string): string => SYMBOLS[quantity] ?? quantityName(quantity).replace(", standard", "");
 
 /** Seconds as a person says them: "12 s", "3 min", "2 h 5 min". */
 export function formatDuration(seconds: number): string {

@@ -1,12 +1,11 @@
 // The picture of a grid with a single row or column: loss and accuracy along the axis that varies, or a single point.
 
-import { makeChannel, scaleValue, type Channel } from "./channel.ts";
+import { scaleValue, type Channel } from "./channel.ts";
 import { LEGEND_ROW, bandOf, chartX, chartY, drawChart, layOutLegend, type Chart, type Series, type ValueAxis } from "./chart.ts";
 import { interpolate, locate, type Field, type GridPoint } from "./field.ts";
-import { formatNumber, formatValue, isPercent, quantityName } from "./format.ts";
-import { counterpart, partsOf, siblings } from "./loaders.ts";
+import { formatNumber, formatValue, quantityName } from "./format.ts";
+import { partsOf, siblings } from "./loaders.ts";
 import { centerMark, drawText, hoverMark, polyline, type Plot, type Scene } from "./plot.ts";
-import { reachOfCurves } from "./runs.ts";
 import { drawTags, type Tag } from "./tags.ts";
 import type { Theme } from "./theme.ts";
 import type { Snapshot } from "./wire.ts";
@@ -17,14 +16,6 @@ const count = (f: Field): number => Math.max(f.nAlpha, f.nBeta);
 
 /** Blue and orange of Okabe and Ito (2008), for color-blind eyes; lighter on dark ground. */
 const inks = (theme: Theme): [string, string] => (theme.dark ? ["#56b4e9", "#e69f00"] : ["#0066a3", "#b34700"]);
-
-/** What is drawn on the second axis: the layer that was chosen to color, else accuracy beside loss and loss beside accuracy. */
-export function secondQuantity(snapshot: Snapshot, f: Field): string | null {
-  if (partsOf(f.color.quantity).base !== partsOf(f.quantity).base) return f.color.quantity;
-  const { base, isError } = partsOf(f.quantity);
-  const other = { loss: "accuracy", accuracy: "loss" }[base];
-  return other && !isError ? counterpart(snapshot, f.quantity, other) : null;
-}
 
 const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
   lo: c.lo,
@@ -62,12 +53,9 @@ function curvesOf(c: Channel, side: "left" | "right", color: string, snapshot: S
 function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const { field: f, snapshot, theme, width, height } = scene;
   const [first, second] = inks(theme);
-  const other = secondQuantity(snapshot, f);
+  const channel = f.second;
   const along = isAlongAlpha(f);
   const fixed = along ? f.beta[0] : f.alpha[0];
-  const isColor = f.color.quantity === other;
-  const scale = other && isPercent(other) ? "linear" : f.scale;
-  const channel = isColor ? f.color : other && makeChannel(other, snapshot.layers.get(other) as Float32Array, scale, { reach: reachOfCurves(snapshot, other) });
   const left = curvesOf(f, "left", first, snapshot, f.evaluated);
   const series = channel ? [...left, ...curvesOf(channel, "right", second, snapshot, f.evaluated)] : left;
   const remark = snapshot.runs ? `mean and range of ${snapshot.runs.length} seeds` : "";

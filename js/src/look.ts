@@ -4,7 +4,7 @@ import { PRESETS } from "./camera.ts";
 import { unscale } from "./channel.ts";
 import { h, setText, toggle } from "./dom.ts";
 import type { Field } from "./field.ts";
-import { formatValue, quantityName } from "./format.ts";
+import { choiceName, formatValue } from "./format.ts";
 import { COLORMAPS } from "./palette.ts";
 import { OVERLAYS } from "./plot.ts";
 import type { Controls, Levels } from "./wire.ts";
@@ -154,7 +154,7 @@ export function makeLook(host: LookHost): LookPanel {
       ),
     ),
     update(controls, layers, f, { line, spatial, path, labels }) {
-      options(color, [["", "As the height"], ...layers.map((name): [string, string] => [name, quantityName(name)])], controls.color ?? "");
+      options(color, [["", "As the height"], ...layers.map((name): [string, string] => [name, choiceName(name)])], controls.color ?? "");
       options(colormap, COLORMAPS, controls.colormap);
       const custom: [string, string][] = typeof controls.levels === "string" ? [] : [["custom", "As given"]];
       options(levels, [["auto", "Automatic"], ["paper", "As in the paper: 0.1, 0.6, 1.1, …"], ...custom], levelsName(controls.levels));

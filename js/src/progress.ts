@@ -12,9 +12,21 @@ function sketchText({ sketch }: Meta, quantity?: string): string {
   return `Sketch from ${formatCount(sketch.n)} of ${formatCount(sketch.n_samples)} samples${around}`;
 }
 
+/** How many points the surface takes, and the eigenvalues after it: these are measured at each of them once more. */
+function stagesOf({ n_points, shape, layers }: Meta): [first: number, further: number] {
+  const grid = shape[0] * shape[1];
+  return layers.includes("lambda_min") && n_points >= 2 * grid ? [n_points - grid, grid] : [n_points, 0];
+}
+
+function pointsText(meta: Meta): string {
+  const [first, further] = stagesOf(meta);
+  const beyond = meta.n_done - first;
+  return further && beyond >= 0 ? `eigenvalues at ${beyond} of ${further} points` : `${meta.n_done} of ${first} points`;
+}
+
 export function progressText(meta: Meta | null, quantity?: string): string {
   if (!meta) return "Waiting for the kernel";
-  const points = `${meta.n_done} of ${meta.n_points} points`;
+  const points = pointsText(meta);
   const parts = (...texts: string[]): string => [...texts, sketchText(meta, quantity)].filter(Boolean).join(" · ");
   switch (meta.status) {
     case "running":
@@ -27,7 +39,7 @@ export function progressText(meta: Meta | null, quantity?: string): string {
       return parts("Ended by an error", points);
     case "done":
       // With a tolerance not all of them are measured.
-      return `${meta.n_points === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${meta.n_points} points`} in ${formatDuration(meta.elapsed_s)}`;
+      return `${stagesOf(meta)[0] === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${stagesOf(meta)[0]} points`} in ${formatDuration(meta.elapsed_s)}`;
   }
 }
 

@@ -2,19 +2,32 @@
 
 import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
 import { unscale } from "./channel.ts";
+import { SYMBOLS, isCurvature } from "./curvature.ts";
 import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
 import { capturedText, type Path } from "./path.ts";
 import { isLine } from "./runs.ts";
 import type { Meta, Snapshot } from "./wire.ts";
 
-function valueText(snapshot: Snapshot, name: string, i: number): string {
-  const value = snapshot.layers.get(name)?.[i];
+const isTold = (name: string): boolean => name !== "evaluated" && !name.endsWith("_stderr") && (!isCurvature(name) || name in SYMBOLS);
+
+/** The layers that are told of at a point, the chosen one first. */
+const toldNames = (names: Iterable<string>, ...chosen: string[]): string[] => [...new Set([...chosen, ...[...names].filter(isTold)])];
+
+/** Whether what is told of a point takes more than a row. */
+export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => toldNames(layers.keys()).length > 3;
+
+/** A value and how exact it is: the standard error, or the residual of an eigenvalue where that can be seen. */
+function valueText(name: string, valueOf: (name: string) => number | undefined): string {
+  const value = valueOf(name);
   if (value === undefined) return "";
-  if (!Number.isFinite(value)) return `${name.replaceAll("_", " ")} ${formatNumber(value)}`;
-  const error = snapshot.layers.get(`${name}_stderr`)?.[i];
-  const spread = error !== undefined && Number.isFinite(error) && error > 0;
-  const around = spread ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
-  return `${name.replaceAll("_", " ")} ${formatValue(value, name)}${around}`;
+  const label = SYMBOLS[name] ?? name.replaceAll("_", " ");
+  const [curved, known] = [isCurvature(name), Number.isFinite(value)];
+  const error = valueOf(curved ? name.replace("lambda", "residual") : `${name}_stderr`);
+  const seen = error !== undefined && Number.isFinite(error) && error > (curved && known ? 1e-3 * Math.abs(value) : 0) && (!curved || name.startsWith("lambda"));
+  const around = seen ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
+  // The smallest eigenvalue is NaN where it can't be told from zero.
+  if (!known) return `${label} ${name === "lambda_min" && around ? `0${around}` : formatNumber(value)}`;
+  return `${label} ${curved ? formatNumber(value, 3) : formatValue(value, name)}${around}`;
 }
 
 /** "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
@@ -29,14 +42,11 @@ export function pointState(snapshot: Snapshot, quantity: string, i: number, sket
 /** Everything about one grid point, the chosen quantity and its error first. */
 export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint, sketched = false): string {
   const i = point.row * field.nAlpha + point.column;
-  const names = new Set([field.quantity.replace(/_stderr$/, ""), "loss", "accuracy"]);
-  for (const name of snapshot.layers.keys()) {
-    if (name !== "evaluated" && !name.endsWith("_stderr")) names.add(name);
-  }
+  const names = toldNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
   return [
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
-    ...[...names].map((name) => valueText(snapshot, name, i)).filter(Boolean),
+    ...names.map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i])).filter(Boolean),
     snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched),
   ].join(" · ");
 }
@@ -62,15 +72,9 @@ export function describeCheckpoint(path: Path, field: Field, index: number): str
 export function describeCenter(meta: Meta): string {
   const center = meta.center;
   if (!center) return "";
-  const known = Object.entries(center).filter((entry): entry is [string, number] => typeof entry[1] === "number");
-  if (!known.length) return "";
-  const values = known
-    .filter(([name]) => !name.endsWith("_stderr"))
-    .map(([name, value]) => {
-      const error = center[`${name}_stderr`];
-      const around = typeof error === "number" && error > 0 ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
-      return `${name.replaceAll("_", " ")} ${formatValue(value, name)}${around}`;
-    });
+  const isKnown = (name: string): boolean => typeof center[name] === "number" || (name === "lambda_min" && typeof center["residual_min"] === "number");
+  const values = toldNames(Object.keys(center)).filter(isKnown).map((name) => valueText(name, (layer) => (layer in center ? (center[layer] ?? NaN) : undefined)));
+  if (!values.length) return "";
   return [`At the center: ${values.join(" · ")}`, meta.center_on_grid ? "" : "off the grid"].filter(Boolean).join(" · ");
 }
 

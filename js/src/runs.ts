@@ -1,7 +1,10 @@
 // Results of several seeds: lines are drawn as their mean and range, surfaces one at a time.
 
+import { makeChannel, type Channel } from "./channel.ts";
 import { bandOf } from "./chart.ts";
-import { partsOf, siblings } from "./loaders.ts";
+import { rangeKey, type Field } from "./field.ts";
+import { isPercent } from "./format.ts";
+import { counterpart, partsOf, siblings } from "./loaders.ts";
 import type { Range, Snapshot } from "./wire.ts";
 
 export const isLine = ({ nAlpha, nBeta }: Pick<Snapshot, "nAlpha" | "nBeta">): boolean => nAlpha === 1 || nBeta === 1;
@@ -32,4 +35,22 @@ export function reachOfCurves(s: Snapshot, quantity: string): Range | null {
     }
   }
   return lo <= hi ? [lo, hi] : null;
+}
+
+/** What is drawn on the second axis of a line: the layer that was chosen to color, else accuracy beside loss and loss beside accuracy. */
+export function secondQuantity(snapshot: Snapshot, f: Field): string | null {
+  if (partsOf(f.color.quantity).base !== partsOf(f.quantity).base) return f.color.quantity;
+  const { base, isError } = partsOf(f.quantity);
+  const other = { loss: "accuracy", accuracy: "loss" }[base];
+  return other && !isError ? counterpart(snapshot, f.quantity, other) : null;
+}
+
+/** The layer of the second axis of a line, on the range that compared lines agreed on. */
+export function secondChannel(snapshot: Snapshot, f: Field, common: (key: string) => Range | null): Channel | null {
+  const quantity = isLine(f) ? secondQuantity(snapshot, f) : null;
+  if (quantity === null) return null;
+  if (f.color.quantity === quantity) return f.color;
+  const scale = isPercent(quantity) ? "linear" : f.scale;
+  const limits = { reach: reachOfCurves(snapshot, quantity), common: common(rangeKey({ quantity, scale })) };
+  return makeChannel(quantity, snapshot.layers.get(quantity) as Float32Array, scale, limits);
 }

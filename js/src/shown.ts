@@ -2,7 +2,7 @@
 
 import { makeField, rangeKey, type Field } from "./field.ts";
 import { makePath, reachOf, type Path } from "./path.ts";
-import { chooseRun, isLine, reachOfCurves } from "./runs.ts";
+import { chooseRun, isLine, reachOfCurves, secondChannel } from "./runs.ts";
 import { decodeFrame, isSamePlane, parseMeta, type Controls, type Marks, type Meta, type Range, type Snapshot } from "./wire.ts";
 
 export interface Shown {
@@ -73,7 +73,9 @@ export function takeControls(shown: Shown, controls: Controls, common: (key: str
   // The ranges it is made with are noted first: once it is there, its own range is part of the common one.
   const used: Shown["common"] = {};
   const note = (name: string): Range | null => (used[name] = common(name));
-  shown.field = makeField(snapshot, snapshotMeta.alpha, snapshotMeta.beta, { ...choice, common: note });
+  const field = makeField(snapshot, snapshotMeta.alpha, snapshotMeta.beta, { ...choice, common: note });
+  const second = secondChannel(snapshot, field, note);
+  shown.field = second ? { ...field, second } : field;
   shown.fieldKey = key;
   shown.common = used;
   shown.path = null;
@@ -89,4 +91,5 @@ function takePath(shown: Shown, field: Field, { trajectory, marks = {} }: Meta):
 }
 
 /** The ranges a field asks for itself, by quantity and scale. */
-export const rangesOf = (f: Field | null): Map<string, Range> => new Map(f ? [f, f.color].map((c): [string, Range] => [rangeKey(c), c.own]) : []);
+export const rangesOf = (f: Field | null): Map<string, Range> => 
+  new Map(f ? [f, f.color, f.second ?? f].map((c): [string, Range] => [rangeKey(c), c.own]) : []);

@@ -2,7 +2,7 @@
 
 import { drawChart, type Chart } from "./chart.ts";
 import { alphaAt, betaAt, locate, type Field, type GridPoint } from "./field.ts";
-import { formatNumber, quantityName } from "./format.ts";
+import { formatNumber, shortName } from "./format.ts";
 import { polyline, type Rectangle, type Scene } from "./plot.ts";
 import { chartX } from "./chart.ts";
 
@@ -30,7 +30,7 @@ export function drawSlices(ctx: CanvasRenderingContext2D, { field: f, theme }: S
       frame,
       x: along === "alpha" ? f.alpha : f.beta,
       xName: along,
-      left: { lo: f.lo, hi: f.hi, scale: f.scale, percent: f.percent, empty: f.nFinite === 0, name: `${quantityName(f.quantity)} at ${fixed}` },
+      left: { lo: f.lo, hi: f.hi, scale: f.scale, percent: f.percent, empty: f.nFinite === 0, name: `${shortName(f.quantity)} at ${fixed}` },
       series: [{ name: along, side: "left", y, color: theme.accent, style: "solid", width: 1.75, ...(y.length <= 31 ? { dots: dots[along] } : {}) }],
       small: true,
     };

@@ -129,7 +129,9 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     const point = marker.find(plot, scene);
     // An overlay that is empty and stays so costs nothing, where the processor puts the page together.
     const empty = point === null && name !== "contour";
-    if (!empty || marked) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
+    // Chromium may keep the last picture of a canvas that is cleared and not drawn on: a new size empties it for certain.
+    if (empty && marked) overlay.width = 1;
+    if (!empty) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
     marked = !empty;
     host.pointed(point);
   };

@@ -8,6 +8,7 @@ import { interpolate, locate, lowest, unit, type Field, type GridPoint } from ".
 import { sharedGL } from "./gl.ts";
 import { makeHidden } from "./hidden.ts";
 import { FLOOR, HEIGHT, blendMesh, isAlike, makeMesh, type Mesh } from "./mesh.ts";
+import { notesRoom } from "./notes.ts";
 import { pointOf, type Path } from "./path.ts";
 import { checkpointAt, drawCaptured, drawPath, type Place, type Placing } from "./pathdraw.ts";
 import { holeHeights, pickHole, pickSurface } from "./pick.ts";
@@ -82,11 +83,12 @@ export function makeSurfacePlot(camera: Camera): Plot {
   let drawn: Drawn | null = null;
   let fitted: { key: string; fit: Fit } | null = null;
 
-  const project = ({ width, height, path }: Scene, mesh: Mesh): Projection => {
+  const project = ({ field, width, height, path }: Scene, mesh: Mesh): Projection => {
     const bar = barRoom(width);
     const side = width < 460 ? 30 : 52;
-    // A note of the path stands over narrow pictures.
-    const room = { left: side, right: side * 0.8 + bar.right, top: path && !bar.right ? 32 : 12, bottom: bar.bottom + 36 };
+    // Notes stand over the picture; that of a path is short, and beside the box in a wide one.
+    const top = 2 + Math.max(10, notesRoom(field, width, bar.right ? null : path));
+    const room = { left: side, right: side * 0.8 + bar.right, top, bottom: bar.bottom + 36 };
     const key = [...mesh.half, camera.elevation, width, height, room.top].join();
     if (fitted?.key !== key) fitted = { key, fit: fitBox(mesh.half, camera.elevation, width, height, room) };
     return makeProjection(camera, fitted.fit, width, height);

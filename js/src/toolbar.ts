@@ -1,7 +1,7 @@
 // The head of the viewer: title, and what is drawn how.
 
 import { h, icon, setText, toggle } from "./dom.ts";
-import { quantityName } from "./format.ts";
+import { choiceName } from "./format.ts";
 import type { Controls, Meta, ScaleName, ViewName } from "./wire.ts";
 
 interface Choice<T extends string> {
@@ -74,7 +74,7 @@ export function makeToolbar(set: (controls: Partial<Controls>) => void, fullScre
       const layers = (meta?.layers ?? [controls.quantity]).filter((name) => name !== "evaluated");
       if (shownLayers !== layers.join()) {
         shownLayers = layers.join();
-        quantity.replaceChildren(...layers.map((name) => h("option", { value: name }, quantityName(name))));
+        quantity.replaceChildren(...layers.map((name) => h("option", { value: name }, choiceName(name))));
       }
       quantity.value = layers.includes(controls.quantity) ? controls.quantity : (layers[0] ?? "");
     },

@@ -6,12 +6,12 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { layOutLegend, type Series } from "../src/chart.ts";
 import { isPercent, quantityName } from "../src/format.ts";
-import { secondQuantity } from "../src/line.ts";
 import { counterpart, partsOf, siblings } from "../src/loaders.ts";
-import { chooseRun, reachOfCurves } from "../src/runs.ts";
-import { nothing, takeControls, takeFrame } from "../src/shown.ts";
+import { commonRanges } from "../src/group.ts";
+import { chooseRun, reachOfCurves, secondQuantity } from "../src/runs.ts";
+import { nothing, rangesOf, takeControls, takeFrame } from "../src/shown.ts";
 import { DEFAULTS, decodeFrame, parseMeta, type Snapshot } from "../src/wire.ts";
-import { fieldOf } from "./make.ts";
+import { fieldOf, makeMeta } from "./make.ts";
 
 const line = (...layers: Record<string, number[]>[]): Snapshot => {
   const runs = layers.map((run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])));
@@ -82,4 +82,14 @@ test("the legend takes the rows it needs", () => {
   const { entries, count } = layOutLegend(ctx, theme, series, 240, "of 5 seeds");
   assert.equal(count, 2);
   assert.deepEqual(entries.map((e) => e.row), [0, 0, 1, 1]);
+});
+
+test("lines that are compared have the second axis in common, too", () => {
+  const lines = [[0.5, 0.75, 0.5], [0.25, 1, 0.25]].map((accuracy) => ({ ...nothing(), decoded: line({ loss: [1, 2, 3], accuracy, evaluated: [1, 1, 1] }), snapshotMeta: makeMeta(1, 3) }));
+  for (const shown of lines) takeControls(shown, DEFAULTS, () => null);
+  assert.deepEqual(lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]), [[0.5, 0.75], [0.25, 1]]);
+  const common = commonRanges(lines.map(({ field }) => ({ ranges: () => rangesOf(field) })));
+  for (const shown of lines) takeControls(shown, DEFAULTS, (key) => common.get(key) ?? null);
+  assert.deepEqual(lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]), [[0.25, 1], [0.25, 1]]);
+  assert.equal(fieldOf(2, 2, () => 1).second, undefined);
 });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-scale-chromatic";
-import { formatDuration, formatNumber, formatRemaining, formatValue, tickLabels } from "../src/format.ts";
-import { noteTexts, emptyText } from "../src/notes.ts";
+import { choiceName, formatDuration, formatNumber, formatRemaining, formatValue, shortName, tickLabels } from "../src/format.ts";
+import { emptyText, noteTexts, notesRoom } from "../src/notes.ts";
 import { colorTable, cssColor } from "../src/palette.ts";
 import { progressText, spokenProgress } from "../src/progress.ts";
 import { boundFor, editRange } from "../src/range.ts";
-import { describePoint, describePicture, pointState } from "../src/readout.ts";
+import { describeCenter, describePoint, describePicture, isLong, pointState } from "../src/readout.ts";
 import { parseSeed } from "../src/seed.ts";
 import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../src/ticks.ts";
 import type { Snapshot } from "../src/wire.ts";
@@ -35,6 +35,16 @@ test("progress is told for every status", () => {
   assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 2601 }), "2601 points in 3.2 s");
   assert.equal(progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 433 }), "433 of 2601 points in 3.2 s");
   assert.equal(progressText(null), "Waiting for the kernel");
+});
+
+test("eigenvalues are counted by themselves", () => {
+  const layers = ["loss", "lambda_min", "lambda_max", "convexity", "evaluated"];
+  const meta = makeMeta(15, 15, { layers, n_points: 455, n_done: 100, remaining_s: 12 });
+  assert.equal(progressText(meta), "100 of 230 points · about 12 s left");
+  assert.equal(progressText({ ...meta, n_done: 250 }), "eigenvalues at 20 of 225 points · about 12 s left");
+  assert.equal(progressText({ ...meta, n_done: 455, status: "done", elapsed_s: 150 }), "230 points in 3 min");
+  assert.equal(progressText({ ...meta, n_points: 225 }), "100 of 225 points · about 12 s left");
+  assert.equal(progressText(makeMeta(1, 1, { layers, n_points: 2, n_done: 2, status: "done", elapsed_s: 2 })), "1 point in 2 s");
 });
 
 test("a sketch says from how many samples it is, and how exact, until its points are known", () => {
@@ -107,10 +117,27 @@ test("the readout names place, values with their errors, and what they are", () 
   assert.match(describePicture(f, "surface"), /^Loss surface, 2 by 2 points, alpha from −1 to 1, .* from 1.5 to 2$/);
 });
 
+test("eigenvalues are told with their residuals, and how they were computed only where it is drawn", () => {
+  const values = { loss: [1.5, 1], lambda_min: [-9.259, NaN], residual_min: [0.0146, 0.02], lambda_max: [69.857, 2], residual_max: [6.7e-5, 0.5], convexity: [0.13254, NaN], hvps: [15, 40], evaluated: [1, 1] };
+  const snapshot: Snapshot = { nAlpha: 2, nBeta: 1, layers: new Map(Object.entries(values).map(([name, v]) => [name, Float32Array.from(v)])) };
+  const told = (column: number, quantity = "loss"): string => describePoint(snapshot, fieldOf(1, 2, () => 1, { quantity }), { row: 0, column });
+  assert.equal(told(0), "alpha −1 · beta −1 · loss 1.5 · λmin −9.26 ± 0.015 · λmax 69.9 · |λmin/λmax| 0.133 · evaluated");
+  assert.equal(told(1), "alpha 1 · beta −1 · loss 1 · λmin 0 ± 0.02 · λmax 2 ± 0.5 · |λmin/λmax| NaN · evaluated");
+  assert.match(told(0, "hvps"), / · hvps 15 · loss 1.5 · λmin/);
+  const center = { loss: 0.00256, loss_stderr: 0.0001, lambda_min: null, residual_min: 0.02, lambda_max: 0.55432, convexity: null, hvps: 40 };
+  assert.equal(describeCenter(makeMeta(3, 3, { center })), "At the center: loss 0.00256 ± 0.0001 · λmin 0 ± 0.02 · λmax 0.554");
+  assert.equal(describeCenter(makeMeta(3, 3, { center: { loss: null, lambda_min: null } })), "");
+  assert.deepEqual([isLong(snapshot), isLong({ layers: new Map([["loss", new Float32Array(1)], ["loss_stderr", new Float32Array(1)]]) })], [true, false]);
+  assert.deepEqual(["convexity", "accuracy_stderr"].map(shortName), ["|λmin/λmax|", "Accuracy error"]);
+  assert.equal(choiceName("convexity"), "Convexity");
+});
+
 test("notes say what the picture leaves out", () => {
   const field = fieldOf(21, 21, (r, c) => (r === 0 ? 1e9 : r + c));
   const [note] = noteTexts({ meta: makeMeta(21, 21), field, stale: false, silent: false });
   assert.match(note, /^Cut at .* values are higher, up to 10⁹$/);
+  assert.deepEqual([300, 800].map((width) => notesRoom(field, width, null)), [52, 30]);
+  assert.equal(notesRoom(fieldOf(3, 3, () => 1), 300, null), 0);
   assert.equal(emptyText(null, null), "Evaluating the first points…");
   assert.equal(emptyText(makeMeta(21, 21), field), null);
   const holes = fieldOf(3, 3, () => NaN);

@@ -175,6 +175,33 @@ def test_the_views_differ(opened, tmp_path, request):
     viewer.until("root.querySelector('canvas').ariaLabel.includes('ccuracy')")
 
 
+def test_nothing_of_the_map_stays_over_the_surface(opened, tmp_path, request):
+    if "no-webgl" in request.node.name:
+        pytest.skip("there is no surface without WebGL")
+    to_html(made_surface(), tmp_path / "page.html")
+    shown = opened(tmp_path / "page.html", viewport={"width": 1000, "height": 900})
+    (viewer,) = shown.viewers
+    viewer.until_drawn()
+    shown.page.wait_for_timeout(1200)  # a picture that was drawn in a hurry is drawn well by then
+
+    def picture() -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(viewer.canvas_png())).convert("RGB"), dtype=int)
+
+    before = picture()
+    for _ in range(3):
+        viewer.root.locator(".ll-contour").click()
+        viewer.until("data.plot === 'contour'")
+        shown.page.wait_for_timeout(300)
+        shown.page.emulate_media(color_scheme="dark")
+        shown.page.wait_for_timeout(200)
+        shown.page.emulate_media(color_scheme="light")
+        shown.page.wait_for_timeout(150)
+        viewer.root.locator(".ll-surface").click()
+        viewer.until("data.plot === 'surface'")
+        shown.page.wait_for_timeout(1200)
+        assert (np.abs(picture() - before).max(-1) > 60).sum() < 100
+
+
 def test_what_is_changed_in_one_is_changed_in_all(opened, tmp_path):
     to_html([made_surface(), made_surface(steep=3)], tmp_path / "page.html", view="contour")
     first, second = opened(tmp_path / "page.html").viewers
