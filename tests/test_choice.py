@@ -61,7 +61,7 @@ def offered(monkeypatch, *ways):
     def candidates(evaluator):
         for label, options in ways:
             build = lambda label=label, options=options: Slowed(evaluator, label, **options)  # noqa: E731
-            yield Candidate(label, build, options.get("reduced", False))
+            yield Candidate(label, build, options.get("reduced", False), label.endswith("1 thread"))
 
     monkeypatch.setattr(module, "candidates", candidates)
     monkeypatch.setattr(module, "PAYS_SECONDS", -1.0)
@@ -119,6 +119,20 @@ def test_a_reduced_precision_is_measured_on_the_plane_and_taken_below_one_percen
     else:
         assert "precision_error" not in found.attrs
         assert "off by 2.00%" in json.loads(found.attrs["evaluation_seconds"])["low"]
+
+
+def test_the_error_of_a_reduced_precision_is_measured_only_where_it_is_faster(monkeypatch):
+    offered(monkeypatch, ("exact", {}), ("low", {"seconds": 0.04, "factor": 1.02, "reduced": True}))
+    found = surface(precision="auto")
+    assert found.attrs["evaluation"] == "exact"
+    assert json.loads(found.attrs["evaluation_seconds"])["low"] == 0.04
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(0.04, True), (0.2, False)])
+def test_one_thread_is_tried_only_where_a_point_takes_little_time(monkeypatch, seconds, tried):
+    offered(monkeypatch, ("plain", {"seconds": seconds}), ("plain, 1 thread", {"seconds": 1.0}))
+    told = json.loads(surface().attrs["evaluation_seconds"])
+    assert ("plain, 1 thread" in told) == tried
 
 
 def test_a_reduced_precision_is_measured_anew_on_another_plane(monkeypatch):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PARAMETER_BYTES = 256 << 20
 # With less than this left to compute, in seconds, choosing would not pay.
 PAYS_SECONDS = 2.0
+# Where a point takes longer than this, in seconds, several threads share its work well.
+SMALL_SECONDS = 0.1
 # A candidate is timed over as many rounds as take this long.
 TIMED_SECONDS = 0.03
 # The first rounds of a fast candidate, which set up what depends on how many points there are, are not the last.
@@ -45,11 +47,13 @@ class Candidate(NamedTuple):
         name: One of ``Evaluation``.
         build: Makes it; raises where it does not fit the model.
         reduced: Whether it computes in a lower precision.
+        small: Whether it pays at most where a point takes no longer than ``SMALL_SECONDS``.
     """
 
     name: str
     build: Callable[[], Path]
     reduced: bool = False
+    small: bool = False
 
 
 def check_evaluation(evaluation: str) -> None:
@@ -71,7 +75,7 @@ def candidates(evaluator: Evaluator) -> Iterator[Candidate]:
     kinds = [torch.bfloat16] if evaluator.precision == "auto" and _reducible(evaluator) else []
     yield Candidate("plain", partial(Plain, evaluator))
     if cores > 1 and threading.current_thread() is not threading.main_thread():
-        yield Candidate("plain", partial(Plain, evaluator, 1))
+        yield Candidate("plain", partial(Plain, evaluator, 1), small=True)
     if sum(tensor.nbytes for tensor in evaluator.states.values()) > PARAMETER_BYTES:
         return
     for grouped in (False, True):
@@ -146,6 +150,9 @@ class Choice:
             tick: See ``Evaluator.evaluate``; what it raises leaves the candidate to be tried again.
         """
         candidate = self._left[0]
+        if candidate.small and SMALL_SECONDS < self._best < np.inf:
+            del self._left[0]
+            return
         wanted = Wanted(tick)
         try:
             seconds = self._timed(candidate, points, values, wanted)
@@ -191,10 +198,10 @@ class Choice:
             # The first point is the center, where it does not show how directions are folded.
             first = slice(min(1, len(points) - 1), 2)
             points, values = points[first], {name: column[first] for name, column in values.items()}
-        measured = path.evaluate(points, tick)  # the first call sets up what is set up lazily
-        error = _difference(measured, values, len(points))
-        self._check(candidate, error)
         many = np.resize(points, (max(path.group, 1), 2))
+        measured = path.evaluate(many if candidate.reduced else points, tick)  # this sets up what is set up lazily
+        if not candidate.reduced:
+            self._check(candidate, measured, values)
         rounds: list[float] = []
         while not rounds or sum(rounds) < (TIMED_SECONDS if len(rounds) > WARM_ROUNDS else WARM_SECONDS):
             began = time.perf_counter()
@@ -202,25 +209,28 @@ class Choice:
             rounds.append(time.perf_counter() - began)
         seconds = min(rounds) / len(many)
         self._seconds[path.label] = float(f"{seconds:.3g}")
-        if candidate.reduced:
-            self._error = error
+        if candidate.reduced and seconds * MARGIN < self._best:  # its error takes long to measure
+            self._error = self._check(candidate, path.evaluate(points, tick), values)
         return seconds
 
-    def _check(self, candidate: Candidate, error: float) -> None:
+    def _check(self, candidate: Candidate, measured: Values, values: Values) -> float:
+        """Returns by how much the losses differ, if that is little enough; raises if not."""
+        error = _difference(measured, values)
         # Of half precision, a thousand roundings are as much as the loss.
         largest = min(ROUNDINGS * torch.finfo(self._evaluator.dtype()).eps, LARGEST_ERROR)
         if candidate.reduced and not error <= LARGEST_ERROR:
             raise ValueError(f"the loss is off by {error:.2%}")
         if not candidate.reduced and not error <= largest:
             raise ValueError(f"the loss differs by {error:.2g}")
+        return error
 
 
-def _difference(measured: Values, values: Values, n: int) -> float:
+def _difference(measured: Values, values: Values) -> float:
     """Returns by how much the losses differ at most, relatively; inf where only one is finite."""
     worst = 0.0
     for name in measured:
         if name.endswith("loss"):
-            ours, theirs = measured[name], values[name][:n]
+            ours, theirs = measured[name], values[name]
             same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
             with np.errstate(invalid="ignore", divide="ignore"):
                 off = np.where(same, 0.0, np.abs(ours - theirs) / np.abs(theirs))
