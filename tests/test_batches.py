@@ -9,7 +9,8 @@ import torch
 from reference import batches_of, samples
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, TensorDataset
 
-from lljupyter.engine.batches import Batch, n_bytes, read_batches, take, to_device
+from lljupyter.engine.batches import Batch, n_bytes, take, to_device
+from lljupyter.engine.loaders import read_batches
 
 CPU = torch.device("cpu")
 X, Y = torch.arange(30.0).reshape(10, 3), torch.arange(10)

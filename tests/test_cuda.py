@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lljupyter import TrajectoryRecorder, loss_surface
-from lljupyter.engine import evaluator
+from lljupyter.engine import memory
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import parameters_of
 
@@ -33,7 +33,7 @@ def batches(dtype: torch.dtype = torch.float64) -> list[tuple[torch.Tensor, torc
 
 @pytest.mark.parametrize("budget", [0.5, 0.0], ids=["resident", "streamed"])
 def test_surface_on_the_gpu_equals_that_on_the_cpu(monkeypatch, budget):
-    monkeypatch.setattr(evaluator, "DATA_BUDGET", budget)
+    monkeypatch.setattr(memory, "DATA_BUDGET", budget)
     on_cpu = loss_surface(network(), batches(), resolution=5, progress=False)
     on_gpu = loss_surface(network().cuda(), batches(), resolution=5, progress=False)
     np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-10)

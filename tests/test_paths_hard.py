@@ -16,7 +16,7 @@ from test_paths import measured, on_plane, settled
 from torch import nn
 from torch.nn import Conv2d, Linear, functional
 
-from lljupyter.engine.evaluator import out_of_memory
+from lljupyter.engine.memory import out_of_memory
 from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.paths.together import Workers

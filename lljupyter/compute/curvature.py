@@ -15,7 +15,8 @@ from lljupyter.compute.options import Surface, takes
 from lljupyter.compute.prepare import prepare
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
-from lljupyter.engine.evaluator import Evaluator, Loader
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.loaders import Loader
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.geometry.parameters import check_direction
 from lljupyter.geometry.plane import Plane

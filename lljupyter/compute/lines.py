@@ -16,7 +16,7 @@ from lljupyter.compute.prepare import prepare
 from lljupyter.compute.resume import earlier_line
 from lljupyter.compute.surfaces import run_all
 from lljupyter.engine.batchnorm import BatchNorm
-from lljupyter.engine.evaluator import Loader
+from lljupyter.engine.loaders import Loader
 from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import Parameters, fingerprint, states_of, unwrapped
 

@@ -16,7 +16,8 @@ from lljupyter.compute.planes import Directions, checked_plane, hash_directions,
 from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, check_statistics
 from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
-from lljupyter.engine.evaluator import Evaluator, Loader
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.loaders import Loader
 from lljupyter.engine.overlay import Overlay
 from lljupyter.engine.points import Request
 from lljupyter.engine.refinement import check_tolerance

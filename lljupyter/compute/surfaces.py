@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from lljupyter.compute.options import Surface, takes
 from lljupyter.compute.prepare import Prepared, prepare
-from lljupyter.engine.evaluator import Evaluator, Loader
+from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.loaders import Loader
 from lljupyter.engine.quantities import LossFunction
 from lljupyter.engine.session import Session
 from lljupyter.geometry.atomic import checked_path

@@ -1,25 +1,16 @@
-"""Reads the data once, so that every point of a landscape sees the same samples."""
+"""Batches of data, and how they are split, joined, converted and brought to a device."""
 
 from __future__ import annotations
 
 import copy
 import itertools
-import math
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-
-from lljupyter.randomness import fixed_randomness
-
-# Batches are kept; a loader that yields more than this share of the memory, or for ever, is refused.
-HOST_BUDGET = 0.5
 
 
 class Batch(NamedTuple):
@@ -36,67 +27,10 @@ class Batch(NamedTuple):
     n: int
 
 
-def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int | None = None) -> list[Batch]:
-    """Reads a loader once, from start to end, and keeps copies of its batches.
-
-    Whatever the loader draws at random (order, augmentation) is drawn here with a fixed seed, once. The global
-    generators of torch, NumPy and Python and the loader's own are left as they were. Called on the main thread:
-    a loader's worker processes must not be forked from the engine's.
-
-    Args:
-        loader: Yields pairs ``(inputs, targets)``. ``inputs`` is a tensor, a list or tuple of tensors (passed to
-            the model as positional arguments) or a dict of tensors (keyword arguments).
-        device: The device of the model. Batches may come from the CPU or from this device.
-        max_samples: Stop after this many samples; None reads all.
-
-    Returns:
-        The batches, on the CPU or on the device they came from. The last may be smaller than the others.
-
-    Raises:
-        TypeError: If the loader can't be iterated, or yields batches of another form.
-        ValueError: If it is empty or does not fit the memory, inputs and targets differ in length, ``max_samples`` is
-            below 1, or a batch lies on another accelerator than the model.
-    """
-    if max_samples is not None:
-        if isinstance(max_samples, bool) or not isinstance(max_samples, (int, np.integer)):
-            raise TypeError(f"expected max_samples as a whole number or None, got {max_samples!r}")
-        if max_samples < 1:
-            raise ValueError(f"expected max_samples of at least 1, got {max_samples}; None reads the whole loader")
-    if isinstance(loader, (Tensor, Mapping, str)) or not isinstance(loader, Iterable):
-        raise TypeError(
-            f"expected a loader that yields (inputs, targets) batches, got {type(loader).__name__}; "
-            "pass a DataLoader, or a list such as [(inputs, targets)]"
-        )
-    batches: list[Batch] = []
-    left, room = max_samples, _host_budget()
-    with fixed_randomness(_generators_of(loader)):
-        for item in _with_own_workers(loader):
-            batch = _batch(item, device, len(batches))
-            if left is not None and batch.n > left:
-                batch = take(batch, left)
-            # A loader may hand out views of one buffer that it fills again for the next batch.
-            batches.append(Batch(copied(batch.inputs), copied(batch.targets), batch.n))
-            room -= n_bytes(batches[-1:])
-            if room < 0:
-                raise ValueError(
-                    f"expected data that fit {HOST_BUDGET:.0%} of this machine's memory, got more after "
-                    f"{sum(batch.n for batch in batches):,} samples; pass max_samples=... to use the first of them"
-                )
-            left = None if left is None else left - batch.n
-            if left == 0:
-                break
-    if not batches:
-        raise ValueError(
-            "expected a loader with at least one batch, got an empty one; "
-            "check its dataset and drop_last, or pass a list (a generator is used up after one pass)"
-        )
-    return batches
-
-
 def take(batch: Batch, n: int) -> Batch:
     """Returns the first ``n`` samples of a batch, tensors as views."""
     targets = batch.targets
-    if not _tensors(targets) and hasattr(targets, "__getitem__") and hasattr(targets, "__len__"):
+    if not tensors_of(targets) and hasattr(targets, "__getitem__") and hasattr(targets, "__len__"):
         targets = targets[:n] if len(targets) == batch.n else targets
     return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(targets, lambda t: t[:n]), n)
 
@@ -112,7 +46,7 @@ def picked(batch: Batch, rows: Tensor) -> Batch:
 
 def are_tensors(batches: Sequence[Batch]) -> bool:
     """Says whether targets are tensors throughout, as inputs always are, so that samples can be chosen and joined."""
-    return all(_tensors(batch.targets) for batch in batches)
+    return all(tensors_of(batch.targets) for batch in batches)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -157,7 +91,7 @@ def brought(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
             there, arrived = on_their_way.popleft()
             stream = torch.cuda.current_stream(device)
             stream.wait_event(arrived)
-            for tensor in (*_tensors(there.inputs), *_tensors(there.targets)):
+            for tensor in (*tensors_of(there.inputs), *tensors_of(there.targets)):
                 if tensor.device.type == "cuda":  # its memory is not given away before this stream is done with it
                     tensor.record_stream(stream)
             yield there
@@ -174,7 +108,7 @@ def resized(batches: Sequence[Batch], size: int) -> list[Batch]:
     """
     if not are_tensors(batches):
         return list(batches)
-    shapes = {tuple((t.shape[1:], t.dtype) for t in _tensors((batch.inputs, batch.targets))) for batch in batches}
+    shapes = {tuple((t.shape[1:], t.dtype) for t in tensors_of((batch.inputs, batch.targets))) for batch in batches}
     if len(shapes) == 1 and len(batches) > 1:
         batches = [_joined(batches)]
     return split(batches, size)
@@ -215,39 +149,8 @@ def converted(batch: Batch, device: torch.device, dtype: torch.dtype, samples_in
 
 def n_bytes(batches: Sequence[Batch], elsewhere: torch.device | None = None) -> int:
     """Returns the memory that the tensors of some batches take, in bytes; those on ``elsewhere`` are not counted."""
-    tensors = [t for batch in batches for t in (*_tensors(batch.inputs), *_tensors(batch.targets))]
+    tensors = [t for batch in batches for t in (*tensors_of(batch.inputs), *tensors_of(batch.targets))]
     return sum(t.numel() * t.element_size() for t in tensors if t.device != elsewhere)
-
-
-def _batch(item: Any, device: torch.device, index: int) -> Batch:
-    if isinstance(item, Mapping) or not isinstance(item, Sequence) or len(item) != 2:
-        got = f"{type(item).__name__}" + (f" of length {len(item)}" if isinstance(item, (Sequence, Mapping)) else "")
-        if isinstance(item, Mapping):
-            got = f"a dict with the keys {sorted(map(str, item))[:6]}"
-        raise TypeError(
-            f"expected batches of the form (inputs, targets), got {got} as batch {index}; wrap the loader, "
-            "for example [((a, b), y) for a, b, y in loader] for a model called as model(a, b)"
-        )
-    inputs, targets = item
-    found = _tensors(inputs)
-    if not found:
-        raise TypeError(
-            f"expected inputs as a tensor, or a tuple or dict of tensors, got {type(inputs).__name__} "
-            f"in batch {index}; convert them with torch.as_tensor"
-        )
-    for tensor in (*found, *_tensors(targets)):
-        if tensor.device != device and tensor.device.type != "cpu":
-            raise ValueError(
-                f"expected data on the model's device {device} or on the CPU, got a tensor on {tensor.device} in "
-                f"batch {index}; move one of them, or pass device={str(tensor.device)!r} to evaluate there"
-            )
-    lengths = {len(t) if t.dim() else 0 for t in (*found, *_tensors(targets))}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(
-            f"expected inputs and targets with the same number of samples along the first axis, got "
-            f"{sorted(lengths)} in batch {index}; every tensor of a batch starts with the sample axis"
-        )
-    return Batch(inputs, targets, lengths.pop())
 
 
 def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
@@ -267,13 +170,14 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     return Batch(inputs, targets, sum(batch.n for batch in batches))
 
 
-def _tensors(tree: Any) -> list[Tensor]:
+def tensors_of(tree: Any) -> list[Tensor]:
+    """Returns the tensors of inputs or targets, in order; none where they are something else."""
     if isinstance(tree, Tensor):
         return [tree]
     if isinstance(tree, Mapping):
-        return [t for part in tree.values() for t in _tensors(part)]
+        return [t for part in tree.values() for t in tensors_of(part)]
     if isinstance(tree, (list, tuple)):
-        return [t for part in tree for t in _tensors(part)]
+        return [t for part in tree for t in tensors_of(part)]
     return []
 
 
@@ -289,33 +193,9 @@ def _mapped(tree: Any, function: Any) -> Any:
 
 def copied(tree: Any) -> Any:
     """Returns inputs or targets with memory of their own."""
-    return _mapped(tree, lambda t: t.detach().clone()) if _tensors(tree) else copy.deepcopy(tree)
+    return _mapped(tree, lambda t: t.detach().clone()) if tensors_of(tree) else copy.deepcopy(tree)
 
 
 def versions(tree: Any) -> list[int]:
     """Returns how often each tensor was changed in place so far."""
-    return [tensor._version for tensor in _tensors(tree)]
-
-
-def _host_budget() -> float:
-    try:
-        return HOST_BUDGET * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not known on this system
-        return math.inf
-
-
-def _with_own_workers(loader: Iterable[Any]) -> Iterable[Any]:
-    """A loader's persistent workers hold random states that belong to the user's next epoch."""
-    if not isinstance(loader, DataLoader) or not loader.persistent_workers:
-        return loader
-    private = copy.copy(loader)
-    vars(private).update(_iterator=None, persistent_workers=False)
-    return private
-
-
-def _generators_of(loader: Any) -> list[torch.Generator]:
-    """The generators that a DataLoader draws its order from."""
-    samplers = [getattr(loader, "sampler", None), batches := getattr(loader, "batch_sampler", None)]
-    parts = [loader, *samplers, getattr(batches, "sampler", None)]
-    found = [getattr(part, "generator", None) for part in parts]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]
+    return [tensor._version for tensor in tensors_of(tree)]

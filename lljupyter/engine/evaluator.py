@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -13,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, brought, copied, n_bytes, pinned, read_batches, split, take, to_device
+from lljupyter.engine.batches import Batch, brought, copied, n_bytes, pinned, split, take, to_device
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
+from lljupyter.engine.loaders import Loader, read_loaders
+from lljupyter.engine.memory import data_budget, out_of_memory
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
 from lljupyter.engine.paths import Evaluation, Moving, Parts, Path, Tick, Values, Wanted
 from lljupyter.engine.paths.plain import Plain
@@ -25,10 +26,6 @@ from lljupyter.engine.quantities import LossFunction, Measured, check_quantities
 from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of, unwrapped
 from lljupyter.geometry.plane import Plane
 from lljupyter.randomness import fixed_randomness
-
-# Data stay on an accelerator while they take less than this share of its free memory.
-DATA_BUDGET = 0.5
-Loader = Iterable[Any] | Mapping[str, Iterable[Any]]
 
 
 class Evaluator:
@@ -94,10 +91,7 @@ class Evaluator:
         home = device_of(model)
         self.device = home if device is None else available_device(device)
         self.measures = measures_for(loss_fn, self.device)
-        read = {}
-        for prefix, part in _by_prefix(loader).items():
-            with naming_loader(prefix):
-                read[prefix] = read_batches(part, self.device, max_samples)
+        read = read_loaders(loader, self.device, max_samples)
         self.batches = [batch for batches in read.values() for batch in batches]
         self._prefixes = [prefix for prefix, batches in read.items() for _ in batches]
         self.n_samples = sum(batch.n for batch in self.batches)
@@ -111,7 +105,7 @@ class Evaluator:
         self.center = {name: self.states[name] for name in parameters}
         self._norms = running_norms(self.model) if batchnorm == "recalibrate" else []
         # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
-        self.resident = n_bytes(self.batches, self.device) <= _budget(self.device)
+        self.resident = n_bytes(self.batches, self.device) <= data_budget(self.device)
         place = partial(to_device, device=self.device) if self.resident else pinned
         self.batches = [place(batch) for batch in self.batches]
         probed = [
@@ -350,43 +344,3 @@ def naming(place: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise RuntimeError(f"evaluating {place} failed: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def naming_loader(prefix: str) -> Iterator[None]:
-    """Tells which of several loaders can't be read."""
-    try:
-        yield
-    except ValueError as error:
-        if not prefix:
-            raise
-        raise ValueError(f"the loader {prefix.removesuffix('_')!r}: {error}") from error
-
-
-def _by_prefix(loader: Loader) -> dict[str, Iterable[Any]]:
-    if not isinstance(loader, Mapping):
-        return {"": loader}
-    if not loader or not all(isinstance(name, str) and name.isidentifier() for name in loader):
-        raise ValueError(
-            f"expected loaders with names, got the keys {list(loader)[:6]}; try {{'train': loader, 'test': other}}"
-        )
-    if "trajectory" in loader:
-        raise ValueError(
-            "expected loaders of other names than 'trajectory', got one: what is measured at checkpoints has it; "
-            "try 'train'"
-        )
-    return {f"{name}_": part for name, part in loader.items()}
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Says whether a device, or the machine, had no memory left for a tensor."""
-    causes = [error, *([error.__cause__] if error.__cause__ else [])]
-    # torch says so in words of their own on Linux and elsewhere.
-    said = ("can't allocate memory", "not enough memory")
-    return any(isinstance(e, torch.cuda.OutOfMemoryError) or any(word in str(e) for word in said) for e in causes)
-
-
-def _budget(device: torch.device) -> float:
-    if device.type != "cuda":
-        return math.inf
-    return DATA_BUDGET * torch.cuda.mem_get_info(device)[0]

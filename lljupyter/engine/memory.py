@@ -1,7 +1,8 @@
-"""How much memory there is left."""
+"""How much memory there is left, and what is said when there is none."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 
 MEMINFO = Path("/proc/meminfo")
 UNKNOWN = 8e9
+# Data stay on an accelerator while they take less than this share of its free memory.
+DATA_BUDGET = 0.5
 
 
 def available_bytes(device: torch.device) -> float:
@@ -26,3 +29,18 @@ def available_bytes(device: torch.device) -> float:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
         return UNKNOWN
+
+
+def data_budget(device: torch.device) -> float:
+    """Returns how many bytes of data may stay on a device; they are on a processor anyway."""
+    if device.type != "cuda":
+        return math.inf
+    return DATA_BUDGET * torch.cuda.mem_get_info(device)[0]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Says whether a device, or the machine, had no memory left for a tensor."""
+    causes = [error, *([error.__cause__] if error.__cause__ else [])]
+    # torch says so in words of their own on Linux and elsewhere.
+    said = ("can't allocate memory", "not enough memory")
+    return any(isinstance(e, torch.cuda.OutOfMemoryError) or any(word in str(e) for word in said) for e in causes)
