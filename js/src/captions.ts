@@ -40,11 +40,16 @@ export function makeCaptions(): Captions {
   const resolution = h("span", { class: "ll-resolution" });
   let showsPoint = false;
 
+  // A row ends between two parts, not within one.
+  const say = (text: string): void => {
+    if (hover.textContent === text) return;
+    hover.replaceChildren(...text.split(" · ").flatMap((part, i) => [...(i ? [" · "] : []), h("span", { class: "ll-part" }, part)]));
+  };
   const point = (at: GridPoint | null, { meta, field, snapshot, path }: What): void => {
     showsPoint = at !== null;
-    if (at && path && field && at.checkpoint !== undefined) setText(hover, describeCheckpoint(path, field, at.checkpoint));
-    else if (at && snapshot && field) setText(hover, describePoint(snapshot, field, at, meta?.sketch !== undefined));
-    else setText(hover, meta ? describeCenter(meta) : "");
+    if (at && path && field && at.checkpoint !== undefined) say(describeCheckpoint(path, field, at.checkpoint));
+    else if (at && snapshot && field) say(describePoint(snapshot, field, at, meta?.sketch !== undefined));
+    else say(meta ? describeCenter(meta) : "");
   };
   const foot = h("div", { class: "ll-foot" }, hover, resolution);
   return {
