@@ -15,7 +15,7 @@ from lljupyter.engine.choice import Candidate, Choice
 from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.session import Session
-from lljupyter.engine.sketch import DOUBLINGS, LARGEST_SHARE, SECONDS, Subsets
+from lljupyter.engine.sketch import DOUBLINGS, LARGEST_SHARE, SECONDS, Sketch, Subsets
 from lljupyter.geometry.plane import random_plane
 from lljupyter.jupyter.wire import pack
 
@@ -352,3 +352,25 @@ def test_the_page_says_so_until_the_coarsest_pass_is_complete():
     assert all(meta["n_done"] < 9 for meta in said)
     alone = make_and_run().arrays()[1]["loss"]
     np.testing.assert_array_equal(surface.loss, alone)
+
+
+def test_the_time_of_a_sketch_counts(clock, monkeypatch):
+    took = []
+
+    def measure(self, *args):
+        began = clock.now
+        measure_sketch(self, *args)
+        took.append(clock.now - began)
+
+    measure_sketch = Sketch.measure
+    monkeypatch.setattr(Sketch, "measure", measure)
+    session, _ = make()
+    live(session)
+    sketched, in_all = sum(took), session.progress().elapsed
+    assert sketched > SECONDS
+    session.request(session.arrays()[0]._replace(seed=8))  # a surface of its own, where points are known to be slow
+    session.wait(PATIENCE)
+    alone = make(session.arrays()[0])[0]
+    alone.run()
+    assert in_all == pytest.approx(alone.progress().elapsed + sketched)
+    assert session.progress().elapsed <= alone.progress().elapsed + sum(took) - sketched

@@ -57,7 +57,7 @@ class Agenda:
         refinement: Says where the surface at hand needs more points, with a tolerance.
         subsets: What the coarsest pass is sketched from where it takes long; None, as at first, leaves that out.
         sketch: Of the surface at hand, once it was begun.
-        seconds: How long the points that were measured of the surface at hand took.
+        seconds: How long what was measured of the surface at hand took, its sketch included.
     """
 
     def __init__(
@@ -76,13 +76,14 @@ class Agenda:
         self._projected = request.seed
         self._pace: list[tuple[float, int]] = [(0.0, 0)] * len(self._stages)  # seconds, points
         self._usual_pace: float | None = None
+        self._sketching = 0.0
         self.subsets: Subsets | None = None
         self.sketch: Sketch | None = None
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
         """Turns to another surface, see ``Points.begin``."""
         self._usual_pace = self.pace() or self._usual_pace
-        self.sketch = None
+        self.sketch, self._sketching = None, 0.0
         for points in self._stages:
             points.begin(request, [cells.copy() for cells in passes])
         self._pace = [(0.0, 0)] * len(self._stages)
@@ -91,7 +92,7 @@ class Agenda:
     @property
     def seconds(self) -> float:
         """How long what was measured of the surface at hand took."""
-        return sum(seconds for seconds, _ in self._pace)
+        return self._sketching + sum(seconds for seconds, _ in self._pace)
 
     def pace(self, stage: int = 0) -> float | None:
         """Returns the seconds that a point takes, or None while that is not known."""
@@ -161,6 +162,8 @@ class Agenda:
             Whether this completed a pass over the surface, or a sketch of one.
         """
         if task.sketch is not None:
+            if self.points.request is task.request:
+                self._sketching += seconds
             return task.sketch.take(seconds)
         if task.checkpoint is not None:
             assert self.overlay is not None
