@@ -190,6 +190,12 @@ def test_plotly_has_the_same_layers_and_no_upload():
     assert all(part["config"]["showSendToCloud"] is False for part in bundle.values() if isinstance(part, dict))
 
 
+def test_plotly_keeps_the_numbers_of_its_axes_apart():
+    low, high = to_plotly(made_line()).layout.yaxis2.range
+    assert low < 0
+    assert high > 1
+
+
 @pytest.mark.parametrize("view", ["surface", "contour"])
 def test_plotly_leaves_the_path_out_where_it_is_not_shown(view):
     named = [

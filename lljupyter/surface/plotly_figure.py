@@ -224,7 +224,8 @@ def _add_curves(figure: go.Figure, shown: Drawn, whole: xarray.Dataset) -> None:
         marker = {"mode": "markers", "marker": {"color": line["color"]}} if len(x) == 1 else {"mode": "lines"}
         figure.add_trace(go.Scatter(x=x, y=middle, line=line, name=label, yaxis=on, **marker))
     scale = "log" if shown.height.log else "linear"
-    second = {"overlaying": "y", "side": "right", "range": [0, 1], "tickformat": ".0%", "tickmode": "auto"}
+    # Beyond 0 and 100 %, so that these do not touch the numbers below and the frame.
+    second = {"overlaying": "y", "side": "right", "range": [-0.04, 1.04], "tickformat": ".0%", "tickmode": "auto"}
     figure.update_layout(
         xaxis={"title": {"text": along}},
         yaxis={"title": {"text": escape(quantity_name(kind))}, "type": scale},
