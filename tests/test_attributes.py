@@ -92,3 +92,17 @@ def test_a_version_that_is_no_number_is_refused(tmp_path, monkeypatch):
 def test_missing_and_misplaced_parts_are_named(tmp_path, verb, damage, message):
     with pytest.raises(ValueError, match=message):
         VERBS[verb](damage(made_trajectory()), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".h5", ".vts"])
+def test_values_that_no_file_can_hold_are_named(tmp_path, suffix):
+    surface = made_surface(3, 3)
+    for odd in (surface.loss + 1j, surface.loss.astype(object)):
+        for name in ("loss", "mine"):
+            with pytest.raises(TypeError, match=rf"expected numbers or texts to save, got \S+ in '{name}'; convert it"):
+                save(surface.assign({name: odd}), tmp_path / f"surface{suffix}")
+    assert list(tmp_path.iterdir()) == []
+    texts = surface.assign_coords(label=("alpha", np.array(["a", "b", "c"], dtype=object)))
+    if suffix == ".nc":
+        save(texts, tmp_path / "surface.nc")
+        assert load(tmp_path / "surface.nc").label.values.tolist() == ["a", "b", "c"]

@@ -73,6 +73,20 @@ def check_storable(attributes: Mapping[Any, Any]) -> None:
             )
 
 
+def check_values(name: str, values: np.ndarray) -> None:
+    """Checks that files can hold the values of a variable.
+
+    Raises:
+        TypeError: If they are neither numbers nor texts, or complex.
+    """
+    texts = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat)
+    if not (values.dtype.kind in "biufU" or texts):
+        raise TypeError(
+            f"expected numbers or texts to save, got {values.dtype} in {name!r}; convert it, of complex numbers to "
+            f"abs(surface[{name!r}]) or to two variables, or leave it out with surface.drop_vars({name!r})"
+        )
+
+
 def marks_of(recipe: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Returns the points that a plane names, such as the three models it goes through: ``{name: (alpha, beta)}``."""
     marks: dict[str, tuple[float, float]] = json.loads(recipe.get("marks", "{}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lljupyter.geometry.atomic import atomic, checked_path
-from lljupyter.surface.attributes import check_attributes, check_storable
+from lljupyter.surface.attributes import check_attributes, check_storable, check_values
 from lljupyter.surface.authors import read_h5, write_h5
 from lljupyter.surface.paraview import write_vtk
 
@@ -50,7 +50,7 @@ def save(
         zmax: For ParaView: cut the height off there, before the logarithm.
 
     Raises:
-        TypeError: If it is no Dataset, or no path.
+        TypeError: If it is no Dataset, or no path, or a variable holds complex numbers or objects.
         ValueError: If the suffix is unknown, the Dataset does not fit the format, or an attribute is not what it has to
             be.
     """
@@ -64,6 +64,8 @@ def save(
             "pass what loss_surface returned, whole"
         )
     check_attributes(dataset.attrs)
+    for name, variable in dataset.variables.items():
+        check_values(str(name), variable.values)
     directions = getattr(directions, "directions", directions)  # those that pca_directions returned
     if hasattr(directions, "delta"):
         directions = directions.delta, directions.eta  # a plane
