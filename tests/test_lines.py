@@ -168,3 +168,9 @@ def test_directions_that_do_not_fit_are_refused():
         loss_line(a, small(), direction={**parameters, "conv1.weight": 1}, **QUIET)
     with pytest.raises(TypeError, match=r"expected model_b as a torch.nn.Module, got list; call it as"):
         interpolate(a, small(), small(), **QUIET)
+
+
+def test_without_a_range_a_line_holds_what_it_is_about():
+    a, b = tiny.network("a"), tiny.network("b")
+    assert interpolate(a, b, small(), alpha=None, resolution=3, **QUIET).alpha.values.tolist() == [-0.5, 0.5, 1.5]
+    assert loss_line(a, small(), alpha=None, resolution=3, **QUIET).alpha.values.tolist() == [-1, 0, 1]

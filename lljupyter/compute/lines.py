@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import xarray
     from typing_extensions import Unpack
 
+# From a half before the one model to a half behind the other (Li et al. 2018, figure 2).
+BETWEEN = (-0.5, 1.5)
+
 
 @takes(Drawn, prepare)
 def loss_line(
@@ -32,7 +35,7 @@ def loss_line(
     *,
     direction: Parameters | None = None,
     resolution: int = 51,
-    alpha: Range = (-1, 1),
+    alpha: Range | None = None,
     repeats: int = 1,
     save_to: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -48,7 +51,7 @@ def loss_line(
         **options: See ``Surface``.
         direction: delta, a dict of parameter name to tensor, used as it is; None draws a Gaussian one from ``seed``.
         resolution: Number of points.
-        alpha: Range along delta, ends included.
+        alpha: Range along delta, ends included; None for (-1, 1).
         repeats: Number of lines, of the seeds ``seed, seed + 1, ...``, stacked on a dimension ``seed``.
         save_to: A path where the line is kept while it is computed, see ``loss_surface``.
         progress: Whether to show a progress bar.
@@ -65,7 +68,7 @@ def loss_line(
         Li et al. 2018, section 3.
     """
     line = partial(_line, repeats=repeats, save_to=save_to, progress=progress)
-    return line(model, loader, direction, resolution=resolution, alpha=alpha, **options)
+    return line(model, loader, direction, resolution=resolution, alpha=(-1, 1) if alpha is None else alpha, **options)
 
 
 @takes(Measuring, prepare)
@@ -75,7 +78,7 @@ def interpolate(
     loader: Loader,
     *,
     resolution: int = 41,
-    alpha: Range = (-0.5, 1.5),
+    alpha: Range | None = None,
     batchnorm: BatchNorm = "interpolate",
     resume: Resume | None = None,
     save_to: str | os.PathLike[str] | None = None,
@@ -93,7 +96,7 @@ def interpolate(
         loader: See ``loss_surface``; a dict of several for training and test loss on the same line.
         **options: See ``Surface``.
         resolution: Number of points; 41 has both models, and the middle, on the grid.
-        alpha: Range, ends included.
+        alpha: Range, ends included; None for (-0.5, 1.5), which holds both models.
         batchnorm: "interpolate" moves the running statistics of BatchNorm along with the weights, so that both
             ends are the models as they are; "recalibrate" recomputes them at every point, which shows the barrier
             between the minima without what stale statistics add to it; "eval" keeps those of model_a, so that
@@ -124,7 +127,8 @@ def interpolate(
     marks = json.dumps({"a": (0.0, 0.0), "b": (1.0, 0.0)})
     known = {"directions": "between", "model_b_fingerprint": fingerprint(b), "marks": marks}
     line = partial(_line, known=known, save_to=save_to, progress=progress, resume=resume)
-    return line(a, loader, direction, resolution=resolution, alpha=alpha, batchnorm=batchnorm, **options)
+    reach = BETWEEN if alpha is None else alpha
+    return line(a, loader, direction, resolution=resolution, alpha=reach, batchnorm=batchnorm, **options)
 
 
 def _line(
