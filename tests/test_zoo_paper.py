@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,8 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
 def test_other_weights_are_not_taken(tmp_path):
     zoo.train_once(small(), batches(), tmp_path, "VGG", epochs=1, progress=False)
     with pytest.raises(
-        ValueError, match=r'trained with {"epochs": 2}, got {"epochs": 1}; remove the file to train again'
+        ValueError,
+        match=r'with {"batch_size": 32, "epochs": 2}, got {"batch_size": 32, "epochs": 1}; remove the file to',
     ):
         zoo.train_once(small(), batches(), tmp_path, "VGG", epochs=2, progress=False)
     with pytest.raises(ValueError, match=r"expected weights of this network in .* \(\S+ differs\); remove the file"):
@@ -118,6 +120,25 @@ def test_other_weights_are_not_taken(tmp_path):
     weights_file(tmp_path, "VGG").write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"expected weights in .*, got a damaged file .*; remove it"):
         zoo.train_once(small(), batches(), tmp_path, "VGG", epochs=1)
+
+
+def test_batches_of_another_size_and_another_optimizer_are_other_training(tmp_path):
+    def once(batches, make=None):
+        model = small()
+        optimizer = None if make is None else make(model.parameters())
+        zoo.train_once(model, batches, tmp_path, "VGG", epochs=1, progress=False, optimizer=optimizer)
+
+    adam = partial(torch.optim.Adam, lr=0.001)
+    once(list(batches()), adam)
+    once(batches(), adam)
+    with pytest.raises(ValueError, match=r'trained with {"batch_size": 64, .* got {"batch_size": 32, '):
+        once(DataLoader(batches().dataset, 64), adam)
+    with pytest.raises(ValueError, match=r'"kind": "Adam", "lr": 0.01.* got .*"lr": 0.001'):
+        once(batches(), partial(adam, lr=0.01))
+    with pytest.raises(ValueError, match=r'"kind": "SGD", .* got .*"kind": "Adam"'):
+        once(batches(), partial(torch.optim.SGD, lr=0.1))
+    with pytest.raises(ValueError, match=r'trained with {"batch_size": 32, "epochs": 1}, got .*"kind": "Adam"'):
+        once(batches())
 
 
 def test_surfaces_are_gone_on_with(tmp_path):

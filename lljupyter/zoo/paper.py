@@ -116,13 +116,16 @@ def train_once(
         **options: See ``train``.
 
     Raises:
-        ValueError: If the folder has weights of that name that were trained with other options, or of another network.
+        ValueError: If the folder has weights of that name that were trained with other options, batches of another
+            size or another optimizer, or of another network.
     """
     if folder is None:
         train(model, loader, **options)
         return
     path = weights_file(folder, name)
     told = {key: value for key, value in options.items() if key not in ("optimizer", "progress", "device", "threads")}
+    told |= {"batch_size": _batch_size(loader), "optimizer": _settings(options.get("optimizer"))}
+    told = {key: value for key, value in told.items() if value is not None}
     if not path.exists():
         train(model, loader, **options)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +177,21 @@ def weights_file(folder: str | os.PathLike[str], name: str) -> Path:
 
 def _stem(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _batch_size(loader: Iterable[Any]) -> int | None:
+    size = getattr(loader, "batch_size", None)
+    if size is None and isinstance(loader, list) and loader:
+        size = len(loader[0][1])
+    return size
+
+
+def _settings(optimizer: torch.optim.Optimizer | None) -> dict[str, Any] | None:
+    """Its kind and what was chosen for it; None for that of the recipe."""
+    if optimizer is None:
+        return None
+    chosen = {key: value for key, value in optimizer.defaults.items() if value is not None and value is not False}
+    return {"kind": type(optimizer).__name__, **chosen}
 
 
 def _text(options: dict[str, Any]) -> str:
