@@ -122,6 +122,50 @@ def test_wrong_options_are_refused():
         projected_curvatures(network(), batches_of(8), np.zeros(3))
     with pytest.raises(ValueError, match="expected n_planes"):
         projected_curvatures(network(), batches_of(8), np.zeros(3), n_planes=0)
+    n = sum(theta.numel() for theta in network().parameters() if theta.dim() > 1)
+    with pytest.raises(ValueError, match="expected finite eigenvalues, got 1 that are not; check the weights"):
+        projected_curvatures(network(), batches_of(8), np.array([np.nan, *np.zeros(n - 1)]))
+
+
+def test_points_and_planes_of_another_kind_are_refused():
+    plane = random_plane(parameters_of(network()), 3)
+    with pytest.raises(TypeError, match=r"expected a Plane, got tuple; make it with Plane\(center, delta, eta\)"):
+        projected_hessian(network(), batches_of(8), (plane.delta, plane.eta))
+    for point in ((0, 0, 1), "ab", None):
+        with pytest.raises(TypeError, match=r"expected point as two numbers, got .*; try point=\(0, 0\)"):
+            projected_hessian(network(), batches_of(8), plane, point)
+    with pytest.raises(ValueError, match=r"expected a finite point, got \(nan, 0\); try"):
+        projected_hessian(network(), batches_of(8), plane, (np.nan, 0))
+
+
+class Rounding(nn.Module):
+    """Its loss is flat nearly everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.layer(x).round()
+
+
+def test_a_hessian_without_two_directions_is_refused():
+    classes = [(torch.ones(3, 2), torch.arange(3))]
+    with pytest.raises(
+        ValueError, match=r"expected a Hessian with two directions to show, got .* eigenvalue is 0; pass"
+    ):
+        hessian_directions(Rounding(), classes)
+    single = [(torch.ones(3, 1), torch.zeros(3, 1))]
+    with pytest.raises(ValueError, match="expected a Hessian with two directions to show, got one over 1 parameters"):
+        hessian_directions(nn.Linear(1, 1, bias=False), single, loss_fn=nn.MSELoss())
+
+
+def test_other_quantities_are_measured_where_they_are_asked_for():
+    dataset = map_of(quantities=["loss"], resolution=1)
+    assert list(dataset.data_vars) == ["loss", "loss_stderr", *NAMES, "evaluated"]
+    assert list(map_of(quantities=("convexity",), resolution=1).data_vars) == [*NAMES, "evaluated"]
+    with pytest.raises(ValueError, match=r"expected quantities as some of .* got 'loss'; None takes all"):
+        map_of(quantities="loss")
 
 
 @pytest.mark.parametrize("which", ["ends", "top"])

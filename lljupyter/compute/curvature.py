@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -48,7 +49,7 @@ def convexity_map(
     Args:
         model: See ``loss_surface``.
         loader: See ``loss_surface``. Of several loaders the first is used.
-        **options: See ``Surface``.
+        **options: See ``Surface``; ``quantities`` that are asked for are measured, too.
         repeats: See ``loss_surface``.
         save_to: See ``loss_surface``.
         progress: Whether to show a progress bar.
@@ -75,7 +76,12 @@ def convexity_map(
     Source:
         Li et al. 2018, section 6.
     """
-    options["quantities"] = ["convexity"]
+    wanted = options.get("quantities")
+    if wanted is None or isinstance(wanted, str):  # a text is refused, with advice, as everywhere
+        wanted = ["convexity"] if wanted is None else wanted
+    elif "convexity" not in wanted:
+        wanted = [*wanted, "convexity"]
+    options["quantities"] = wanted
     return run_all(prepare(model, loader, **options), repeats, save_to, progress, "convexity")
 
 
@@ -120,6 +126,11 @@ def hessian_directions(
         ends = curvature.ends(hessian)
         if ends is None:
             raise ValueError("expected finite gradients at the model, got some that are not; check its weights")
+        if len(ends.vector_max) < 2 or not (ends.lambda_max or ends.lambda_min):
+            raise ValueError(
+                f"expected a Hessian with two directions to show, got one over {len(ends.vector_max):,} parameters "
+                f"whose largest eigenvalue is {ends.lambda_max:g}; pass over='all', or look along random directions"
+            )
         first, second = ends.vector_max, ends.vector_min
         if which == "top":
             # Without the largest eigenvalue, the second is the largest.
@@ -156,13 +167,20 @@ def projected_hessian(
 
     Raises:
         TypeError: If an argument is of another kind than expected.
-        ValueError: If the plane does not fit the model.
+        ValueError: If the plane does not fit the model, or the point is not finite.
     """
+    if not (hasattr(plane, "delta") and hasattr(plane, "eta")):
+        raise TypeError(f"expected a Plane, got {type(plane).__name__}; make it with Plane(center, delta, eta)")
+    try:
+        alpha, beta = map(float, point)
+    except (TypeError, ValueError):
+        raise TypeError(f"expected point as two numbers, got {point!r}; try point=(0, 0)") from None
+    if not (math.isfinite(alpha) and math.isfinite(beta)):
+        raise ValueError(f"expected a finite point, got {point!r}; try point=(0, 0)")
     curvature = _curvature(model, loader, "all", 0.01, loss_fn, device, max_samples)
     for label, direction in (("delta", plane.delta), ("eta", plane.eta)):
         check_direction(direction, curvature.center, label)
     curvature.set_plane(plane)
-    alpha, beta = map(float, point)
     with curvature.hessian_at(alpha, beta) as hessian:
         return curvature.within(hessian)
 
@@ -208,6 +226,9 @@ def projected_curvatures(
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
 
+    Returns:
+        ``measured`` and ``predicted``, both of shape (k, 2): two samples of one distribution, if the statement holds.
+
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument is out of range or does not fit the model.
@@ -225,6 +246,9 @@ def projected_curvatures(
             f"expected the eigenvalues of a Hessian over {size:,} parameters, shape ({size},), got {spectrum.shape}; "
             f"compute all of them for over={over!r}"
         )
+    if not np.isfinite(spectrum).all():
+        n_bad = int((~np.isfinite(spectrum)).sum())
+        raise ValueError(f"expected finite eigenvalues, got {n_bad} that are not; check the weights of the model")
     generator = torch.Generator("cpu").manual_seed(check_seed(seed))
     like = next(iter(curvature.parameters.values()))
     measured = np.empty((n_planes, 2))

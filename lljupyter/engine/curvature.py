@@ -187,7 +187,9 @@ class CurvatureEvaluator:
             others = (d[name] for d in self._directions for name in d if name not in self.parameters)
             if not any(bool(part.any()) for part in others):
                 within = self.within(hessian)
-                found |= {"f_aa": within[0, 0], "f_ab": within[0, 1], "f_bb": within[1, 1]}
+                found |= {
+                    name: float(within[at]) for name, at in (("f_aa", (0, 0)), ("f_ab", (0, 1)), ("f_bb", (1, 1)))
+                }
         return found
 
     def ends(self, hessian: Hessian | ExplicitHessian, start: Tensor | None = None) -> Ends | None:
