@@ -97,7 +97,7 @@ def brought(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
             yield there
 
 
-def resized(batches: Sequence[Batch], size: int) -> list[Batch]:
+def resized(batches: Sequence[Batch], size: int, multiple: int = 1) -> list[Batch]:
     """Returns the same samples in batches of at most ``size``, all about equally large.
 
     Batches whose tensors have other shapes than those of the first are split at most, never joined.
@@ -105,22 +105,24 @@ def resized(batches: Sequence[Batch], size: int) -> list[Batch]:
     Args:
         batches: Tensors throughout, samples along the first axis.
         size: The largest number of samples.
+        multiple: All numbers of samples but the last are multiples of it; the last may be larger than ``size`` by
+            less than that.
     """
     if not are_tensors(batches):
         return list(batches)
     shapes = {tuple((t.shape[1:], t.dtype) for t in tensors_of((batch.inputs, batch.targets))) for batch in batches}
     if len(shapes) == 1 and len(batches) > 1:
         batches = [_joined(batches)]
-    return split(batches, size)
+    return split(batches, size, multiple)
 
 
-def split(batches: Sequence[Batch], size: int) -> list[Batch]:
-    """Returns the same samples in batches of at most ``size``, each split evenly, tensors as views."""
+def split(batches: Sequence[Batch], size: int, multiple: int = 1) -> list[Batch]:
+    """Returns the same samples in batches of at most ``size``, each split evenly, tensors as views; see ``resized``."""
     found = []
     for batch in batches:
         n_parts = -(-batch.n // size)
-        bounds = [round(batch.n * k / n_parts) for k in range(n_parts + 1)]
-        for start, stop in itertools.pairwise(bounds):
+        bounds = [multiple * round(batch.n * k / n_parts / multiple) for k in range(n_parts)]
+        for start, stop in itertools.pairwise([*bounds, batch.n]):
             part = partial(_rows, start=start, stop=stop)
             found.append(Batch(_mapped(batch.inputs, part), _mapped(batch.targets, part), stop - start))
     return found

@@ -261,29 +261,30 @@ def measure_scores(
     return measured
 
 
-def score_sums(kinds: Sequence[str], scores: Tensor, targets: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
+def score_sums(kinds: Sequence[str], scores: Tensor, places: Tensor, hidden: Tensor) -> Tensor:
     """Returns sums over n samples of what ``measure_scores`` measures, in a few operations.
 
     Args:
         kinds: Some of "loss" and "accuracy".
-        scores: Shape (k, classes, n).
-        targets: Shape (n,), int64.
+        scores: Shape (k, classes, n), at most 256 samples.
+        places: Shape (n,), int64, where the scores of the targets are among those of a point.
         hidden: Shape (classes, n), minus infinity at the targets, else zero.
 
     Returns:
-        Each of shape (k,): for the loss, its sum and the square root of the sum of its squares, float64; for
-        accuracy, how many are right and how many are wrong, int64. Those with ties or NaN are neither.
+        Shape (rows, k), float64. For the loss, its sum and the square root of the sum of its squares; for accuracy,
+        how many more are right than wrong, and how many are either. Those with ties or NaN are neither.
     """
     logarithms = scores.log_softmax(1)
-    found = logarithms.gather(1, targets.expand(scores.shape[0], 1, -1)).squeeze(1)
-    sums: tuple[Tensor, ...] = ()
+    found = logarithms.flatten(1).index_select(1, places)
+    sums = []
     if "loss" in kinds:
-        norms = torch.linalg.vector_norm(found, dim=1, dtype=torch.float64)
-        sums = -found.sum(1, dtype=torch.float64), norms
+        exact = found.double()
+        sums += [exact.sum(1).neg_(), torch.linalg.vector_norm(exact, dim=1)]
     if "accuracy" in kinds:
         others = logarithms.add_(hidden).amax(1)  # argmax is slow on a processor
-        sums = *sums, (found > others).sum(1), (found < others).sum(1)
-    return sums
+        signs = (found - others).sign_()
+        sums += [signs.sum(1).double(), signs.abs_().sum(1).double()]
+    return torch.stack(sums)
 
 
 def means_of_sums(sums: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,8 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-# Padding, stride and dilation of a layer as a convolution.
-WHERE = ([0, 0], [1, 1], [1, 1])
 _jit: Any = torch.jit
 
 
@@ -28,7 +26,9 @@ def packed_weight(weight: Tensor, n: int) -> Tensor:
     """
     k, n_out, n_in = weight.shape
     images = weight.reshape(k * n_out, n_in, 1, 1)
-    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(images, *WHERE, k, [1, k * n_in, n, 1])
+    # A trace does not take operations of oneDNN, but what is scripted.
+    pack = _scripted(_pack) if _jit.is_tracing() else _pack
+    packed: Tensor = pack(images, k, [1, k * n_in, n, 1])
     return packed
 
 
@@ -38,16 +38,18 @@ def convolved(source: Tensor, packed: Tensor, bias: Tensor | None, relu: bool) -
     Args:
         source: Shape (k, in, n), float32; nothing is copied where samples come first in memory.
         packed: See ``packed_weight``.
-        bias: Shape (k, out).
+        bias: Shape (k * out,), contiguous, as oneDNN passes over strides.
         relu: Whether a ReLU follows.
     """
     k, _, n = source.shape
-    image = source.permute(2, 0, 1).reshape(1, n, 1, -1).permute(0, 3, 1, 2)
-    shift = None if bias is None else bias.flatten().contiguous()  # oneDNN passes over strides
-    # A trace does not take this operation, but what is scripted.
-    layer = _scripted_layer() if _jit.is_tracing() else _layer
-    out: Tensor = layer(image, packed, shift, k, "relu" if relu else "none")
-    return out.permute(0, 2, 3, 1).reshape(n, k, -1).permute(1, 2, 0)
+    layer = _scripted(_layer) if _jit.is_tracing() else _layer
+    out: Tensor = layer(source.reshape(1, -1, n, 1), packed, bias, k, "relu" if relu else "none")
+    return out.view(k, -1, n)
+
+
+def _pack(images: Tensor, n_groups: int, source: list[int]) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(images, [0, 0], [1, 1], [1, 1], n_groups, source)
+    return packed
 
 
 def _layer(image: Tensor, packed: Tensor, shift: Tensor | None, n_groups: int, activation: str) -> Tensor:
@@ -58,5 +60,5 @@ def _layer(image: Tensor, packed: Tensor, shift: Tensor | None, n_groups: int, a
 
 
 @cache
-def _scripted_layer() -> Callable[..., Tensor]:
-    return cast(Callable[..., Tensor], _jit.script(_layer))
+def _scripted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return cast(Callable[..., Tensor], _jit.script(function))

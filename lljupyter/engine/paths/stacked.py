@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 # The widest intermediate result of all points that a core computes at once fills about this much memory.
 STACK_BYTES = 4 << 20
-MAX_GROUP = 96
-# Samples are taken in slices of this many.
-SLICE = 256
+MAX_GROUP = 63
+# Samples are taken in slices of this many; with grouped layers in multiples, as vector instructions like them. Where
+# samples come last, results of so many would all fall on the same few places in the cache.
+SLICE, MULTIPLE = 256, 32
 # A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
 TERMS_BYTES = 256 << 20
 # TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
@@ -44,6 +45,7 @@ class Slice(NamedTuple):
         n: How many samples.
         inputs: Shape (features, n).
         targets: Shape (n, ...).
+        places: Shape (n,), where the targets are among the scores; anything where the loss is not plain.
         hidden: Shape (classes, n): minus infinity at the targets, else zero; anything where the loss is not plain.
         terms: By layer of the inputs: theta, delta and eta of its outputs, see ``_combined``.
     """
@@ -52,6 +54,7 @@ class Slice(NamedTuple):
     n: int
     inputs: Tensor
     targets: Any
+    places: Tensor
     hidden: Tensor
     terms: dict[str, Tensor]
 
@@ -94,12 +97,14 @@ class Stacked:
         self._slices = [
             self._slice(prefix, batch, n_classes)
             for prefix, batches in evaluator.parts().items()
-            for batch in resized(batches, SLICE)
+            for batch in resized(batches, SLICE, MULTIPLE if grouped else 1)
         ]
         self._workers = Workers(torch.get_num_threads() if device.type == "cpu" else 1)
         width = max(layer.out_features for layer in self._layers.values())
         n = max(part.n for part in self._slices)
-        self._each = int(min(max(STACK_BYTES // (width * n * example.element_size()), 1), MAX_GROUP))
+        each = int(min(max(STACK_BYTES // (width * n * example.element_size()), 1), MAX_GROUP))
+        # An odd number: rows of an even number of points would fall on the same few places in the cache.
+        self._each = each - 1 | 1 if each > 2 else each
         self.group = self._each * self._workers.n
         self._lock = threading.Lock()
         # Where weight and bias of a layer are in the row of all: (start, shape).
@@ -138,7 +143,7 @@ class Stacked:
         """Measures points, see ``Evaluator.evaluate``."""
         size = min(self._each, max(-(-len(points) // self._workers.n), 1))
         groups = [points[start : start + size] for start in range(0, len(points), size)]
-        found: list[dict[str, list[Any]]] = [{} for _ in groups]
+        found: list[dict[str, Any]] = [{} for _ in groups]
 
         def work(_: int, k: int, check: Tick) -> None:
             with plain_evaluation(self._evaluator.device):
@@ -152,7 +157,7 @@ class Stacked:
             n = sum(part.n for part in self._slices if part.prefix == prefix)
             for name in (prefix + kind for kind in kinds):
                 if self._plain:
-                    sums = np.concatenate([sum(measured[name]) for measured in found], axis=1)
+                    sums = np.concatenate([measured[name] for measured in found], axis=1)
                     values[name], values[f"{name}_stderr"] = means_of_sums(sums, n)
                     continue
                 pairs = [tuple(torch.cat(c, dim=1) for c in zip(*measured[name], strict=True)) for measured in found]
@@ -163,10 +168,11 @@ class Stacked:
     def _slice(self, prefix: str, batch: Batch, n_classes: int) -> Slice:
         inputs, targets = batch.inputs.flatten(1).T.contiguous(), batch.targets
         if not self._plain:
-            return Slice(prefix, batch.n, inputs, targets, inputs, {})
+            return Slice(prefix, batch.n, inputs, targets, inputs, inputs, {})
         targets = targets.long()
         hidden = inputs.new_zeros(n_classes, batch.n).scatter_(0, targets[None], -torch.inf)
-        return Slice(prefix, batch.n, inputs, targets, hidden, {})
+        places = targets * batch.n + torch.arange(batch.n, device=targets.device)
+        return Slice(prefix, batch.n, inputs, targets, places, hidden, {})
 
     def _rows_of(self, layer: str, moving: Moving) -> list[Tensor]:
         """Returns theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
@@ -185,34 +191,44 @@ class Stacked:
             terms = terms if bias is None else terms.add_(bias[:, :, None])
             part.terms[layer] = terms.permute(2, 0, 1).contiguous() if self._grouped else terms
 
-    def _measured(self, group: Tensor, tick: Tick) -> dict[str, list[Any]]:
-        """Returns what is measured of every slice at a group of points, shape (k, 2), by quantity.
+    def _measured(self, group: Tensor, tick: Tick) -> dict[str, Any]:
+        """Returns what is measured at a group of points, shape (k, 2), by quantity.
 
-        Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights.
+        Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights
+        of every slice.
         """
-        theta, delta, eta = self._row
-        at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
-        pieces = [piece for parts in self._pieces.values() for piece in parts]
-        weights = [at[:, start : start + shape.numel()].view(len(group), *shape) for start, shape in pieces]
-        first = dict(zip(self._pieces, np.cumsum([0, *map(len, self._pieces.values())]).tolist(), strict=False))
-        n = max(part.n for part in self._slices)
-        packed = [packed_weight(weights[first[layer]], n) for layer in self._grouped]
-        where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
+        where, *weights = self._fast(self._weights, (len(group),), group, self._row)
+        tensors = [(where, part.inputs, *weights, *part.terms.values()) for part in self._slices]
+        if self._plain:
+            return self._scored(tensors, tick)
         found: dict[str, list[Any]] = {name: [] for name in self._evaluator.quantities}
-        for part in self._slices:
+        for part, these in zip(self._slices, tensors, strict=True):
             tick()
-            tensors = where, part.inputs, *weights, *packed, *part.terms.values()
-            measured = self._scored(part, tensors) if self._plain else self._measure(part, tensors)
-            for kind, value in measured.items():
+            for kind, value in self._measure(part, these).items():
                 found[part.prefix + kind].append(value)
         return found
+
+    def _weights(self, group: Tensor, row: Tensor) -> tuple[Tensor, ...]:
+        """Returns alpha and beta after a one, (k, 3), all weights and biases that move, and those packed."""
+        theta, delta, eta = row.unbind()
+        k = group.shape[0]
+        at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
+        where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
+        n, weights = max(part.n for part in self._slices), []
+        for layer, pieces in self._pieces.items():
+            weight, *bias = (
+                at[:, start : start + shape.numel()].view(k, *shape, *[1] * (2 - len(shape))) for start, shape in pieces
+            )
+            if layer in self._grouped:
+                weight, bias = packed_weight(weight, n), [shift.flatten() for shift in bias]
+            weights += [weight, *bias]
+        return where, *weights
 
     def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
         """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
         k, n = where.shape[0], inputs.shape[1]
         n_weights = sum(map(len, self._pieces.values()))
-        n_ready = n_weights + len(self._grouped)
-        left, ready, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:n_ready]), iter(tensors[n_ready:])
+        weights, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:])
         known: dict[str, Tensor] = {INPUTS: inputs}
         for step in self._steps:
             if step.kind == "method":
@@ -220,51 +236,67 @@ class Stacked:
             elif step.kind != "linear":
                 out = step.what(*(known[source] for source in step.sources), **step.options)
             elif step.result not in self._pieces:
-                out = _combined(where, next(affine), bool(self._grouped))
-                out = out.relu_() if step.options["relu"] else out
+                out = _combined(where, next(affine), step.options["relu"], bool(self._grouped))
             else:
-                weight, *bias = (next(left) for _ in self._pieces[step.result])
+                weight, *bias = (next(weights) for _ in self._pieces[step.result])
                 source = known[step.sources[0]]
                 if step.result in self._grouped:
-                    out = convolved(source, next(ready), bias[0] if bias else None, step.options["relu"])
+                    out = convolved(source, weight, bias[0] if bias else None, step.options["relu"])
                 else:
-                    out = (weight.flatten(0, 1) @ source).view(k, -1, n) if source.dim() == 2 else weight.bmm(source)
-                    out = out.add_(bias[0][:, :, None]) if bias else out
+                    if source.dim() == 2:
+                        out = (weight.flatten(0, 1) @ source).view(k, -1, n)
+                        out = out.add_(bias[0]) if bias else out
+                    else:
+                        out = torch.baddbmm(bias[0], weight, source) if bias else weight.bmm(source)
                     out = out.relu_() if step.options["relu"] else out
             known[step.result] = out
         return known[self._result]
 
-    def _scored(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, NDArray[np.float64]]:
-        kinds = self._evaluator.kinds[part.prefix]
-        script = self._script(kinds, part.targets, part.hidden, *tensors)
-        sums = [column.cpu().numpy() for column in script(part.targets, part.hidden, *tensors)]
-        found = {}
-        if "loss" in kinds:
-            total, norm, *sums = sums
-            found["loss"] = np.stack([total, norm * norm])
-        if "accuracy" in kinds:
-            right, wrong = sums
-            if (right + wrong != part.n).any():  # ties and NaN: the first of them counts
-                right = (self._outputs(*tensors).argmax(1) == part.targets).sum(1).cpu().numpy()
-            found["accuracy"] = np.stack([right, right]).astype(np.float64)
+    def _scored(self, tensors: Sequence[tuple[Tensor, ...]], tick: Tick) -> dict[str, NDArray[np.float64]]:
+        """Adds up what ``score_sums`` says of every slice."""
+        rows, found = [], {}
+        for part, these in zip(self._slices, tensors, strict=True):
+            tick()
+            kinds = self._evaluator.kinds[part.prefix]
+
+            def sums(places: Tensor, hidden: Tensor, *others: Tensor, kinds: Sequence[str] = kinds) -> Tensor:
+                return score_sums(kinds, self._outputs(*others), places, hidden)
+
+            with torch.inference_mode():  # spares what only gradients need at every operation
+                rows.append(self._fast(sums, (len(these[0]), part.n, *kinds), part.places, part.hidden, *these))
+        for prefix, kinds in self._evaluator.kinds.items():
+            which = [i for i, part in enumerate(self._slices) if part.prefix == prefix]
+            table = torch.stack([rows[i] for i in which], dim=1).cpu().numpy()
+            if "loss" in kinds:
+                found[f"{prefix}loss"] = np.stack([table[0].sum(0), (table[1] ** 2).sum(0)])
+            if "accuracy" in kinds:
+                balance, either = table[-2:]
+                right = (balance + either) / 2
+                for j, i in enumerate(which):
+                    part, undecided = self._slices[i], np.flatnonzero(either[j] != self._slices[i].n)
+                    if len(undecided):  # ties and NaN: the first of them counts
+                        outputs = self._outputs(*tensors[i])[torch.from_numpy(undecided)]
+                        right[j, undecided] = (outputs.argmax(1) == part.targets).sum(1).cpu().numpy()
+                found[f"{prefix}accuracy"] = np.stack([right.sum(0)] * 2)
         return found
 
-    def _script(self, kinds: Sequence[str], *tensors: Tensor) -> Callable[..., tuple[Tensor, ...]]:
-        """Returns ``score_sums`` of ``_outputs`` as a function of tensors of these shapes."""
+    def _fast(self, function: Callable[..., Any], key: tuple[Any, ...], *tensors: Tensor) -> Any:
+        """Calls a function of tensors, as a script where that is faster.
 
-        def sums(targets: Tensor, hidden: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-            return score_sums(kinds, self._outputs(*others), targets, hidden)
-
-        _, hidden, where, *_ = tensors
-        if self._workers.n == 1 or not SCRIPTS or len(where) < self._each:
-            return sums
-        shape = len(where), hidden.shape[1], *kinds
+        Args:
+            function: Whatever else it depends on stays as it is until the next plane.
+            key: The number of points, and whatever else tells it from others and the shapes of the tensors.
+            tensors: Its arguments.
+        """
+        if self._workers.n == 1 or not SCRIPTS or key[0] < self._each:
+            return function(*tensors)
         with self._lock:
-            if shape not in self._scripts:
+            if key not in self._scripts:
                 # To put the filters back afterwards would undo what other threads do to them meanwhile.
                 warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-                self._scripts[shape] = _jit.trace(sums, tensors, check_trace=False, strict=False)
-        return self._scripts[shape]
+                self._scripts[key] = _jit.trace(function, tensors, check_trace=False, strict=False)
+            script = self._scripts[key]
+        return script(*tensors)
 
     def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
         outputs, kinds = self._outputs(*tensors), self._evaluator.kinds[part.prefix]
@@ -276,9 +308,9 @@ class Stacked:
         return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
 
 
-def _combined(where: Tensor, terms: Tensor, grouped: bool) -> Tensor:
+def _combined(where: Tensor, terms: Tensor, relu: bool, grouped: bool) -> Tensor:
     """Returns ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), or (n, 3, features)."""
     k = where.shape[0]
-    if grouped:
-        return torch.bmm(where.expand(terms.shape[0], k, 3), terms).permute(1, 2, 0)
-    return (where @ terms.flatten(1)).view(k, *terms.shape[1:])
+    out = torch.bmm(where.expand(terms.shape[0], k, 3), terms) if grouped else where @ terms.flatten(1)
+    out = out.relu_() if relu else out
+    return out.permute(1, 2, 0) if grouped else out.view(k, *terms.shape[1:])

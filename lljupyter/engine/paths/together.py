@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 import torch
 
+from lljupyter.engine.memory import keep_freed_memory
 from lljupyter.engine.paths import Tick
 from lljupyter.engine.threads import use_threads
 
@@ -24,6 +25,7 @@ class Workers:
     """
 
     def __init__(self, n_workers: int) -> None:
+        keep_freed_memory()
         self.n = n_workers
         one = use_threads, (1, torch.get_num_threads())
         self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", *one) if n_workers > 1 else None
