@@ -220,7 +220,7 @@ class Stacked:
                 at[:, start : start + shape.numel()].view(k, *shape, *[1] * (2 - len(shape))) for start, shape in pieces
             )
             if layer in self._grouped:
-                weight, bias = packed_weight(weight, n), [shift.flatten() for shift in bias]
+                weight, bias = packed_weight(weight, n), [shift.flatten().contiguous() for shift in bias]
             weights += [weight, *bias]
         return where, *weights
 
