@@ -129,7 +129,7 @@ def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> K
         for _ in range(2):
             image = image - known.T @ (known @ image)
         beside.append(_norm(image))
-        values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+        values, vectors = _eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
         rounding = ROUNDING * eps * float(np.abs(values).max())
         left = np.abs(beside[-1] * vectors[-1])
         residuals = np.hypot(left, rounding)
@@ -158,7 +158,7 @@ def _corrected(product: Product, krylov: Krylov, tol: float) -> Ends:
         small = (basis.double() @ images.double().T).cpu().numpy()
         if not np.isfinite(small).all():
             raise FloatingPointError("expected finite products, got others")
-        values, vectors = np.linalg.eigh((small + small.T) / 2)
+        values, vectors = _eigh((small + small.T) / 2)
         found = []
         for k in (0, -1):
             weights = torch.from_numpy(np.ascontiguousarray(vectors[:, k])).to(basis)
@@ -184,6 +184,12 @@ def _correction(krylov: Krylov, value: float, residual: Tensor, end: int) -> Ten
     factors[end] = 0.0  # the eigenvector itself is known already
     outside = residual - krylov.vectors.T @ within
     return krylov.vectors.T @ (within * torch.from_numpy(factors).to(within)) + outside / (value or 1.0)
+
+
+def _eigh(small: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # By torch: NumPy's threads would go on to wait for work on the cores that the next product needs.
+    values, vectors = torch.linalg.eigh(torch.from_numpy(small))
+    return values.numpy(), vectors.numpy()
 
 
 def _low_is_done(residual: float, low: float, high: float, tol: float) -> bool:
