@@ -34,7 +34,7 @@ Hessians = Literal["weights", "all"]
 KEPT_BUDGET, BASIS_BUDGET = 0.3, 0.2
 MAX_PRODUCTS = 100
 # Larger batches gain nothing more and leave the caches.
-LARGEST_BATCH, BATCH_BYTES = 512, 512 << 20
+LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
 # Rough products pay where as much is kept of all samples together, about, as here; smaller ones are quick anyway.
 ROUGH_BYTES = 64 << 20
 # Two ways to compute the same round in another order, and at a kink of the loss to another side.
