@@ -49,7 +49,11 @@ def models():
         nn.Flatten(), nn.Linear(128, 6), nn.BatchNorm1d(6), nn.ReLU(inplace=True), nn.Linear(6, 5, bias=False),
         nn.Sigmoid(), nn.Linear(5, 3),
     )  # fmt: skip
+    whole = nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+    )
     found = {
+        "whole": whole,
         "resnet": resnet(14, 3, width=2, channels=2),
         "projection": resnet(14, 3, width=2, channels=2, shortcut="projection"),
         "grouped": grouped,
@@ -68,6 +72,17 @@ def evaluator_of(model, batches, over="weights", **options):
     whole = Evaluator(model, batches, loss_fn=CROSS, **options)
     whole.per_sample = False  # which keeps the batches as they are
     return CurvatureEvaluator(whole, over=over)
+
+
+def test_the_data_are_cut_into_patches_once():
+    found = evaluator_of(models()["whole"], images(12, 2))
+    with found.hessian_at(None) as hessian:
+        assert isinstance(hessian, ExplicitHessian)
+        first, last = found._program._names
+        inputs = [batch.values[source] for batch in hessian._kept for source in list(batch.values)[:1]]
+    assert first.patched
+    assert not last.patched
+    assert [tuple(x.shape[1:]) for x in inputs] == [(18, 4, 4)] * 3
 
 
 @pytest.mark.parametrize("n_kept", [1, 9])

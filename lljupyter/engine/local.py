@@ -64,3 +64,40 @@ class Local:
             outputs, vectors = zip(*pairs, strict=True)
             found = torch.autograd.grad(outputs, self._leaves, vectors, retain_graph=True, allow_unused=True)
         return [a if b is None else b if a is None else a + b for a, b in zip(found, self._second, strict=True)]
+
+
+class Scaled:
+    """As ``Local``, for outputs that are each one of the inputs, in its shape or another, times fixed factors.
+
+    Args:
+        outputs: Of which input each of them is, the output, and its factors, shape (channels,), or None for 1.
+        leaves: The inputs.
+    """
+
+    def __init__(self, outputs: Sequence[tuple[int, Tensor, Tensor | None]], leaves: Sequence[Tensor]) -> None:
+        self._shapes = [leaf.shape for leaf in leaves]
+        self._outputs = [
+            (index, y.shape, None if factors is None else factors.view(-1, *[1] * (y.dim() - 1)))
+            for index, y, factors in outputs
+        ]
+
+    def tangents(self, moves: Parts) -> list[Tensor | None]:
+        """Returns how the outputs move when the inputs move so."""
+        found: list[Tensor | None] = []
+        for index, shape, factors in self._outputs:
+            move = moves[index]
+            move = None if move is None else move.view(shape)
+            found.append(move if move is None or factors is None else move * factors)
+        return found
+
+    def gradients(self, adjoints: Parts) -> list[Tensor | None]:
+        """Returns the gradient through it."""
+        found: list[Tensor | None] = [None] * len(self._shapes)
+        for (index, _, factors), u in zip(self._outputs, adjoints, strict=True):
+            if u is not None:
+                part = (u if factors is None else u * factors).reshape(self._shapes[index])
+                known = found[index]
+                found[index] = part if known is None else known + part
+        return found
+
+    tangents_of_gradients = gradients  # it is linear

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lljupyter.engine.batches import Batch
 from lljupyter.engine.layers import apply, input_gradient, laid, weight_gradient
-from lljupyter.engine.local import Local, Parts
+from lljupyter.engine.local import Local, Parts, Scaled
 from lljupyter.engine.paths.convolution import Convolution
 from lljupyter.engine.paths.traced import RELUS, traced
 from lljupyter.engine.quantities import Measure
@@ -21,6 +21,8 @@ _masked = torch.ops.aten.threshold_backward  # (gradient, y, 0): the gradient wh
 # Weight and bias of every layer, BatchNorm folded in, or what belongs to them.
 Layers = dict[nn.Module, "list[Tensor | None]"]
 Tensors = dict[fx.Node, Tensor]
+
+KINDS = ("weight", "bias")
 
 
 class Linearized(NamedTuple):
@@ -65,6 +67,7 @@ class Program:
             raise ValueError("it takes keywords")
         trace = traced(model, example)
         self._graph, self._live, self._chosen = trace.graph, live, list(chosen.values())
+        self._order = {name: index for index, name in enumerate(chosen)}
         self._names: dict[nn.Module, dict[str, str]] = {c: c.names for c in trace.convolutions}
         if any(c.source.padding_mode != "zeros" or isinstance(c.source.padding, str) for c in trace.convolutions):
             raise ValueError("a convolution pads in another way")
@@ -80,7 +83,11 @@ class Program:
         self._output: Any = self._nodes[-1].args[0]
         if not isinstance(self._output, fx.Node):
             raise ValueError("it returns no tensor")
-        self._fold = Local([], [])
+        if trace.first is not None and self._chosen[0].device.type == "cpu":
+            trace.first.use_patches()
+        kinds = (item for names in self._names.values() for item in names.items())
+        self._scales = not any(kind.startswith("norm.") and name in chosen for kind, name in kinds)
+        self._fold: Local | Scaled = Local([], [])
         self._moving: list[tuple[nn.Module, int]] = []
         self._active: set[fx.Node] = set()
         self._weights: Layers = {}
@@ -90,16 +97,26 @@ class Program:
 
     def move(self) -> None:
         """Takes over the weights where the model is now."""
-        with torch.enable_grad():
+        gets = {m: {kind: self._live[name] for kind, name in names.items()}.get for m, names in self._names.items()}
+        with torch.set_grad_enabled(not self._scales):
             folded: Layers = {}
-            for module, names in self._names.items():
-                get = {kind: self._live[name] for kind, name in names.items()}.get
+            for module, get in gets.items():
                 pair = module.fold(get) if isinstance(module, Convolution) else (get("weight"), get("bias"))
                 folded[module] = list(pair)
-        self._moving = [
-            (m, k) for m, pair in folded.items() for k, t in enumerate(pair) if t is not None and t.requires_grad
-        ]
-        self._fold = Local([folded[m][k] for m, k in self._moving], self._chosen)  # type: ignore[misc]
+        # How the weights of the layers hang on the parameters: where no BatchNorm moves, by factors.
+        if self._scales:
+            scales = {m: m.scale(get) if isinstance(m, Convolution) else None for m, get in gets.items()}
+            indices = {
+                (m, k): self._order.get(names.get(KINDS[k], "")) for m, names in self._names.items() for k in (0, 1)
+            }
+            self._moving = [place for place, index in indices.items() if index is not None]
+            outputs = [(indices[m, k], folded[m][k], scales[m]) for m, k in self._moving]
+            self._fold = Scaled(outputs, self._chosen)  # type: ignore[arg-type]
+        else:
+            self._moving = [
+                (m, k) for m, pair in folded.items() for k, t in enumerate(pair) if t is not None and t.requires_grad
+            ]
+            self._fold = Local([folded[m][k] for m, k in self._moving], self._chosen)  # type: ignore[misc]
         self._weights = {m: [None if t is None else laid(t.detach()) for t in pair] for m, pair in folded.items()}
         self._active = set()
         for node in self._nodes:
@@ -138,7 +155,10 @@ class Program:
                 values[node] = next(given, *node.args)
             elif node in self._layer:
                 module, source = self._layer[node], _node(node)
-                x = values[source] = laid(values[source])
+                x = values[source]
+                if isinstance(module, Convolution) and module.patched:
+                    x = module.patches(x)
+                x = values[source] = laid(x)
                 y = apply(module, x, *self._weights[module])
                 y = y if len(node.args) < 2 else y.add_(values[_node(node, 1)])
                 values[node] = y.relu_() if getattr(module, "relu", False) else y

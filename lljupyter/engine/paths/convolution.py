@@ -55,10 +55,8 @@ class Convolution(nn.Module):
             get: Returns a state by its kind, or None where there is none.
         """
         weight, bias = self._shaped(get("weight")), get("bias")
-        variance = get("norm.running_var")
-        if variance is None:
-            return weight, bias
-        return self._scaled((variance + self.eps).rsqrt(), get("norm.weight"), get, weight, bias)
+        scale = self.scale(get)
+        return (weight, bias) if scale is None else self._scaled(scale, get, weight, bias)
 
     def fold_direction(self, get_theta: Get, get: Get) -> tuple[Tensor, Tensor | None]:
         """Returns how the folded weight and bias move along a direction that leaves the scale of BatchNorm alone.
@@ -68,20 +66,23 @@ class Convolution(nn.Module):
             get: Returns the part of the direction.
         """
         weight, bias = self._shaped(get("weight")), get("bias")
-        variance = get_theta("norm.running_var")
+        scale = self.scale(get_theta)
+        return (weight, bias) if scale is None else self._scaled(scale, get, weight, bias)
+
+    def scale(self, get: Get) -> Tensor | None:
+        """Returns what the BatchNorm multiplies the outputs with, if there is one."""
+        variance, gamma = get("norm.running_var"), get("norm.weight")
         if variance is None:
-            return weight, bias
-        return self._scaled((variance + self.eps).rsqrt(), get_theta("norm.weight"), get, weight, bias)
+            return None
+        scale = (variance + self.eps).rsqrt()
+        return scale if gamma is None else scale * gamma
 
     def _shaped(self, weight: Tensor | None) -> Tensor:
         assert weight is not None
         return weight if self._own_shape is None else weight.view(self._own_shape)
 
-    def _scaled(
-        self, scale: Tensor, gamma: Tensor | None, get: Get, weight: Tensor, bias: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def _scaled(self, scale: Tensor, get: Get, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, shift = get("norm.running_mean"), get("norm.bias")
-        scale = scale if gamma is None else scale * gamma
         offset = -mean if bias is None else bias - mean  # type: ignore[operator]
         folded = offset * scale if shift is None else offset * scale + shift
         return weight * scale.reshape(-1, *[1] * (weight.dim() - 1)), folded
@@ -100,7 +101,7 @@ class Convolution(nn.Module):
         1,797 images of 8 x 8 in bfloat16). The inputs are the data, so patches are cut once.
         """
         c = self.source
-        self.patched = self.one_step and c.groups == 1 and c.in_channels * math.prod(c.kernel_size) <= PATCH
+        self.patched = isinstance(c, nn.Conv2d) and c.groups == 1 and c.in_channels * math.prod(c.kernel_size) <= PATCH
         if self.patched:
             self._where = ((0, 0), (1, 1), (1, 1), 1)
         return self.patched

@@ -104,7 +104,7 @@ class Folded:
         self._ready = evaluator.resident and n_bytes(evaluator.batches) < CONVERTED_BYTES
         first = [trace.first for trace in traces if trace.first is not None]
         few = n_bytes(evaluator.batches) * PATCH < CONVERTED_BYTES
-        patched = [c for c in first if self._ready and few and c.use_patches()]
+        patched = [c for c in first if self._ready and few and c.one_step and c.use_patches()]
         self._first = patched[0] if patched else None
         self._parts: dict[str, list[Batch]] = {}
         for prefix, batches in evaluator.parts().items():
