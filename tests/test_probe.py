@@ -82,6 +82,20 @@ def test_probing_changes_nothing_of_the_surface(make):
     np.testing.assert_array_equal(widget.wait(PATIENCE).loss, plain.loss)
 
 
+def test_a_point_of_another_plane_is_not_shown_any_more(make):
+    widget = make(resolution=5)
+    found = widget.probe_at(*POINT, timeout=PATIENCE)
+    assert all(type(value) in (int, float) for value in found.values())
+    widget.alpha = (-0.5, 0.5)
+    assert widget.probe["status"] == "done"  # along the same directions it is the same point
+    widget.seed = 4
+    assert widget.probe == {}
+    widget._tell(found)  # an answer that comes late
+    assert widget.probe == {}
+    assert widget.probe_at(*POINT, timeout=PATIENCE)["loss"] != found["loss"]
+    assert widget.probe["status"] == "done"
+
+
 def test_what_can_not_be_probed_is_refused(make):
     widget = make()
     with pytest.raises(TypeError, match="expected a point as two numbers"):

@@ -1,7 +1,8 @@
 // What the viewer says about the picture beside the numbers: chips over it, or a sentence instead of it.
 
+import { isCurvature } from "./curvature.ts";
 import type { Field } from "./field.ts";
-import { formatValue } from "./format.ts";
+import { choiceName, formatValue } from "./format.ts";
 import { capturedText, type Path } from "./path.ts";
 import type { Meta } from "./wire.ts";
 
@@ -29,6 +30,17 @@ interface Situation {
   gone?: boolean;
 }
 
+/** Whether the layer that was chosen to color has no value at all. */
+const isColorless = ({ color, quantity, nFinite }: Field): boolean => color.quantity !== quantity && color.nFinite === 0 && nFinite > 0;
+
+function colorlessText({ color }: Field, meta: Meta | null): string {
+  const name = choiceName(color.quantity);
+  if (isCurvature(color.quantity) && color.values.every(Number.isNaN) && meta?.status !== "done") {
+    return meta?.status === "stopped" ? `${name} was not computed` : `${name} is computed after the surface`;
+  }
+  return color.quantity === "convexity" ? `No ${name.toLowerCase()} to show: nowhere is λmin finite and told apart from 0` : `${name} has no finite value to color with`;
+}
+
 export function noteTexts({ meta, field, stale, silent, path, gone }: Situation): string[] {
   const texts: string[] = [];
   if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to go on");
@@ -40,6 +52,7 @@ export function noteTexts({ meta, field, stale, silent, path, gone }: Situation)
     const name = field.quantity;
     texts.push(`${field.cut.chosen ? "Clipped" : "Cut"} at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
   }
+  if (field && isColorless(field)) texts.push(colorlessText(field, meta));
   const captured = path && capturedText(path);
   if (captured) texts.push(captured);
   return texts;
@@ -47,6 +60,6 @@ export function noteTexts({ meta, field, stale, silent, path, gone }: Situation)
 
 /** What is said over the picture stays off it; a cut takes two rows in a narrow one. */
 export function notesRoom(field: Field, width: number, path: Path | null): number {
-  const rows = (field.cut ? (width < 460 ? 2 : 1) : 0) + (path ? 1 : 0);
+  const rows = (field.cut ? (width < 460 ? 2 : 1) : 0) + (isColorless(field) ? 1 : 0) + (path ? 1 : 0);
   return rows ? 8 + 22 * Math.min(rows, width < 460 ? 3 : 1) : 0;
 }

@@ -26,6 +26,7 @@ function valueText(name: string, valueOf: (name: string) => number | undefined):
   const seen = error !== undefined && Number.isFinite(error) && error > (curved && known ? 1e-3 * Math.abs(value) : 0) && (!curved || name.startsWith("lambda"));
   const around = seen ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
   // The smallest eigenvalue is NaN where it can't be told from zero.
+  if (!known && name === "convexity") return "";
   if (!known) return `${label} ${name === "lambda_min" && around ? `0${around}` : formatNumber(value)}`;
   return `${label} ${curved ? formatNumber(value, 3) : formatValue(value, name)}${around}`;
 }
@@ -42,12 +43,15 @@ export function pointState(snapshot: Snapshot, quantity: string, i: number, sket
 /** Everything about one grid point, the chosen quantity and its error first. */
 export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint, sketched = false): string {
   const i = point.row * field.nAlpha + point.column;
+  // Products are counted at every point whose eigenvalues were looked for.
+  const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
+  const state = snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched);
   const names = toldNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
   return [
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
-    ...names.map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i])).filter(Boolean),
-    snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched),
+    ...names.filter((name) => !awaited || !isCurvature(name)).map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i])).filter(Boolean),
+    ...(!awaited ? [state] : isCurvature(field.quantity) ? ["not computed yet"] : [state, "eigenvalues not computed yet"]),
   ].join(" · ");
 }
 

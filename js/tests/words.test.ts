@@ -9,6 +9,7 @@ import { boundFor, editRange } from "../src/range.ts";
 import { describeCenter, describePoint, describePicture, isLong, pointState } from "../src/readout.ts";
 import { parseSeed } from "../src/seed.ts";
 import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../src/ticks.ts";
+import type { Field } from "../src/field.ts";
 import type { Snapshot } from "../src/wire.ts";
 import { fieldOf, makeMeta } from "./make.ts";
 
@@ -122,7 +123,11 @@ test("eigenvalues are told with their residuals, and how they were computed only
   const snapshot: Snapshot = { nAlpha: 2, nBeta: 1, layers: new Map(Object.entries(values).map(([name, v]) => [name, Float32Array.from(v)])) };
   const told = (column: number, quantity = "loss"): string => describePoint(snapshot, fieldOf(1, 2, () => 1, { quantity }), { row: 0, column });
   assert.equal(told(0), "alpha −1 · beta −1 · loss 1.5 · λmin −9.26 ± 0.015 · λmax 69.9 · |λmin/λmax| 0.133 · evaluated");
-  assert.equal(told(1), "alpha 1 · beta −1 · loss 1 · λmin 0 ± 0.02 · λmax 2 ± 0.5 · |λmin/λmax| NaN · evaluated");
+  assert.equal(told(1), "alpha 1 · beta −1 · loss 1 · λmin 0 ± 0.02 · λmax 2 ± 0.5 · evaluated");
+  const later = { ...snapshot, layers: new Map([...snapshot.layers].map(([name, v]) => [name, /^(loss|evaluated)$/.test(name) ? v : v.map(() => NaN)])) };
+  const before = (quantity: string): string => describePoint(later, fieldOf(1, 2, () => 1, { quantity }), { row: 0, column: 0 });
+  assert.equal(before("loss"), "alpha −1 · beta −1 · loss 1.5 · evaluated · eigenvalues not computed yet");
+  assert.equal(before("lambda_min"), "alpha −1 · beta −1 · loss 1.5 · not computed yet");
   assert.match(told(0, "hvps"), / · hvps 15 · loss 1.5 · λmin/);
   const center = { loss: 0.00256, loss_stderr: 0.0001, lambda_min: null, residual_min: 0.02, lambda_max: 0.55432, convexity: null, hvps: 40 };
   assert.equal(describeCenter(makeMeta(3, 3, { center })), "At the center: loss 0.00256 ± 0.0001 · λmin 0 ± 0.02 · λmax 0.554");
@@ -138,6 +143,13 @@ test("notes say what the picture leaves out", () => {
   assert.match(note, /^Cut at .* values are higher, up to 10⁹$/);
   assert.deepEqual([300, 800].map((width) => notesRoom(field, width, null)), [52, 30]);
   assert.equal(notesRoom(fieldOf(3, 3, () => 1), 300, null), 0);
+  const gray: Field = { ...fieldOf(3, 3, () => 1), color: fieldOf(3, 3, () => NaN, { quantity: "convexity" }) };
+  const said = (status: "running" | "stopped" | "done", f = gray) => noteTexts({ meta: makeMeta(3, 3, { status }), field: f, stale: false, silent: false });
+  assert.deepEqual(said("running"), ["Convexity is computed after the surface"]);
+  assert.deepEqual(said("stopped"), ["Convexity was not computed"]);
+  assert.deepEqual(said("done"), ["No convexity to show: nowhere is λmin finite and told apart from 0"]);
+  assert.deepEqual(said("done", { ...gray, color: fieldOf(3, 3, () => NaN, { quantity: "accuracy" }) }), ["Accuracy has no finite value to color with"]);
+  assert.deepEqual([notesRoom(gray, 300, null), said("done", fieldOf(3, 3, () => 1))], [30, []]);
   assert.equal(emptyText(null, null), "Evaluating the first points…");
   assert.equal(emptyText(makeMeta(21, 21), field), null);
   const holes = fieldOf(3, 3, () => NaN);

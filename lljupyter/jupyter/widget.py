@@ -193,6 +193,8 @@ class LandscapeWidget(Landscape):
 
     def _tell(self, answer: dict[str, Any]) -> None:
         self._probed.put(answer)
+        if not self.probe:
+            return  # it is not asked for any more
         numbers = {name: finite(value) if isinstance(value, float) else value for name, value in answer.items()}
         try:
             self.probe = {"status": "done", **numbers}
@@ -252,6 +254,8 @@ class LandscapeWidget(Landscape):
     def _on_control(self, change: Any) -> None:
         # May run on the main thread or on a subshell's; the engine picks the request up before its next batch.
         request = make_request(self.seed if self._seeded else None, self.resolution, self.alpha, self.beta)
+        if change["name"] == "seed":
+            self.probe = {}  # the point was one of another plane
         if not self._engine.shows(request):
             self._engine.request(request)
 
