@@ -13,7 +13,7 @@ from reference import TESTS, FakeEvaluator, fake_session, make_request
 
 from lljupyter.geometry.trajectory import ProjectedPath
 from lljupyter.jupyter.wire import pack
-from lljupyter.surface.frame import VERSION, Meta, pack_dataset
+from lljupyter.surface.frame import VERSION, Meta, measured, pack_dataset
 
 GOLDEN = TESTS / "golden" / "wire.json"
 NONE = None  # NaN
@@ -194,3 +194,10 @@ def test_a_frame_is_a_copy():
 if __name__ == "__main__":
     GOLDEN.parent.mkdir(exist_ok=True)
     GOLDEN.write_text(json.dumps(golden(), indent=1, allow_nan=False) + "\n")
+
+
+def test_one_sample_is_one():
+    assert [measured({"loss_fn": "loss", "n_samples": n}) for n in (1, 1200)] == [
+        "loss on 1 sample",
+        "loss on 1,200 samples",
+    ]

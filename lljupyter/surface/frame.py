@@ -197,7 +197,10 @@ def subtitle(recipe: Mapping[str, Any]) -> str:
 
 def measured(recipe: Mapping[str, Any]) -> str:
     """Returns what was measured, "CrossEntropyLoss on 1,797 samples", or "" where that is not known."""
-    return f"{recipe.get('loss_fn', 'loss')} on {recipe['n_samples']:,} samples" if "n_samples" in recipe else ""
+    if "n_samples" not in recipe:
+        return ""
+    n = recipe["n_samples"]
+    return f"{recipe.get('loss_fn', 'loss')} on {n:,} sample{'' if n == 1 else 's'}"
 
 
 def scaled(recipe: Mapping[str, Any]) -> str:
