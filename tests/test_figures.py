@@ -190,6 +190,16 @@ def test_plotly_has_the_same_layers_and_no_upload():
     assert all(part["config"]["showSendToCloud"] is False for part in bundle.values() if isinstance(part, dict))
 
 
+def test_curvature_is_called_and_counted_as_in_the_viewer():
+    surface = made_surface()
+    surface = surface.assign(convexity=surface.accuracy / 4, lambda_min=-surface.loss)
+    _, bar = to_matplotlib(surface, color="convexity").axes
+    assert bar.get_ylabel() == "Convexity |λmin/λmax|"
+    np.testing.assert_allclose(bar.get_yticks(), np.arange(11) / 20, atol=1e-12)
+    scene = to_plotly(surface, quantity="lambda_min").layout
+    assert (scene.scene.zaxis.title.text, scene.margin.l) == ("Smallest eigenvalue", 0)
+
+
 def test_plotly_keeps_the_numbers_of_its_axes_apart():
     low, high = to_plotly(made_line()).layout.yaxis2.range
     assert low < 0

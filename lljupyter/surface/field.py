@@ -37,7 +37,13 @@ NAMES = {
     "loss_stderr": "Loss, standard error",
     "accuracy": "Accuracy",
     "accuracy_stderr": "Accuracy, standard error",
-    "convexity": "|lambda_min / lambda_max|",
+    # As in the viewer.
+    "lambda_min": "Smallest eigenvalue",
+    "lambda_max": "Largest eigenvalue",
+    "convexity": "Convexity |λmin/λmax|",
+    "hvps": "Hessian-vector products",
+    "residual_min": "Residual of the smallest",
+    "residual_max": "Residual of the largest",
 }
 
 

@@ -211,12 +211,16 @@ def _draw_map(figure: Figure | SubFigure, shown: Drawn, filled: bool) -> None:
         _color_bar(figure, axes.pcolormesh(x, y, color.values, norm=norm, cmap=colormap), axes, color)
     elif filled:
         bands = np.unique([color.low, *(levels if color is height else ()), color.high])
+        ticks = bands[1:-1][:: -(-len(bands) // N_TICKS)]
         if len(bands) < 4:
             bands = (np.geomspace if color.log else np.linspace)(color.low, color.high, N_BANDS)
+            locator = ticker.LogLocator(subs=(1, 2, 5)) if color.log else ticker.MaxNLocator(N_TICKS)
+            ticks = np.asarray(locator.tick_values(color.low, color.high))
+            ticks = ticks[(ticks >= color.low) & (ticks <= color.high)]
         # Its own lower end is part of the lowest band.
         extend = {"extend": "max"} if color.is_cut else {}
         mesh = axes.contourf(x, y, np.maximum(color.values, bands[0]), levels=bands, norm=norm, cmap=colormap, **extend)
-        _color_bar(figure, mesh, axes, color).set_ticks(list(bands[1:-1][:: -(-len(bands) // N_TICKS)]))
+        _color_bar(figure, mesh, axes, color).set_ticks(list(ticks))
         axes.set_facecolor("0.85")  # holes
     if shown.look["show_contours"] and len(levels) and not plain:
         style: dict[str, Any] = {"colors": "white", "linewidths": 0.6} if filled else {"cmap": colormap, "norm": norm}

@@ -96,7 +96,8 @@ def to_plotly(surface: xarray.Dataset, *, seed: int | None = None, title: str = 
     figure.update_layout(
         title={"text": escape(title or heading)},
         template="plotly_white",
-        margin={"l": 60, "r": 30, "t": 60, "b": 50},
+        # A scene cuts off what is beyond it: the name of an upright axis needs all of the room.
+        margin={"l": 0 if not is_line and shown.look["view"] == "surface" else 60, "r": 30, "t": 60, "b": 50},
         showlegend=is_line,
     )
     return figure
