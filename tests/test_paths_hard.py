@@ -21,7 +21,7 @@ from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.paths.together import Workers
 from lljupyter.engine.precision import exact_products
-from lljupyter.engine.quantities import measure_scores
+from lljupyter.engine.scores import measure_scores
 from lljupyter.engine.threads import using_threads
 
 POINTS = grid_points([-1, 0.3], [-0.5, 0.7])

@@ -9,13 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from lljupyter.engine.batches import Batch
-from lljupyter.engine.quantities import (
-    accuracy,
-    check_classification,
-    classifies,
-    mean_and_stderr,
-    measures_for,
-)
+from lljupyter.engine.means import mean_and_stderr
+from lljupyter.engine.quantities import accuracy, check_classification, classifies, measures_for
 
 CPU = torch.device("cpu")
 SCORES = torch.tensor([[2.0, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 0], [0, 0, 1]], dtype=torch.float64)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from lljupyter.engine.batches import Batch, resized
 from lljupyter.engine.paths.grouped import convolved, packed_weight
 from lljupyter.engine.paths.stacked import Stacked
-from lljupyter.engine.quantities import score_sums
+from lljupyter.engine.scores import score_sums
 from lljupyter.engine.threads import using_threads
 
 POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])

@@ -16,13 +16,14 @@ from lljupyter.engine.batches import Batch, brought, copied, n_bytes, pinned, sp
 from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
 from lljupyter.engine.choice import Choice, check_evaluation
 from lljupyter.engine.loaders import Loader, read_loaders
+from lljupyter.engine.means import Measured, means_of
 from lljupyter.engine.memory import data_budget, out_of_memory
 from lljupyter.engine.model import available_device, call, device_of, plain_evaluation, private_copy
 from lljupyter.engine.paths import Evaluation, Moving, Parts, Path, Tick, Values, Wanted
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.precision import Precision, check_precision, exact_products
 from lljupyter.engine.probe import probe
-from lljupyter.engine.quantities import LossFunction, Measured, check_quantities, is_plain, means_of, measures_for
+from lljupyter.engine.quantities import LossFunction, check_quantities, is_plain, measures_for
 from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of, unwrapped
 from lljupyter.geometry.plane import Plane
 from lljupyter.randomness import fixed_randomness

@@ -1,16 +1,14 @@
-"""What is measured at a point: loss and accuracy, sample by sample, and their means with standard errors."""
+"""What is measured at a point: loss and accuracy, sample by sample."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lljupyter.engine.batches import Batch
@@ -20,7 +18,6 @@ LossFunction = Callable[[Any, Any], Any]
 # A measure maps (outputs, targets, n samples) to (totals, weights), both of shape (k,): k = n, or k = 1 for a batch
 # whose samples can't be told apart. The quantity is sum(totals) / sum(weights).
 Measure = Callable[[Any, Any, int], tuple[Tensor, Tensor]]
-Measured = list[tuple[Tensor, Tensor]]  # of one quantity at one point, a pair a batch
 
 
 def measures_for(loss_fn: LossFunction | None, device: torch.device) -> dict[str, Measure]:
@@ -227,139 +224,3 @@ def check_classification(loss_fn: LossFunction | None, outputs: Any, batches: Se
                 f"expected targets from 0 to {n_classes - 1} for a model with {n_classes} outputs, "
                 f"got {int(wrong[0])}; {wanted}"
             )
-
-
-def measure_scores(
-    kinds: Sequence[str], scores: Tensor, targets: Tensor, waiting: bool = True
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Measures cross-entropy and accuracy where there is nothing special about them, at k points at once.
-
-    Args:
-        kinds: Some of "loss" and "accuracy".
-        scores: Shape (k, classes, n): sums over classes are fast when the samples come last.
-        targets: Shape (n,), indices of classes.
-        waiting: Whether the host may wait for the device.
-
-    Returns:
-        By kind: totals of shape (k, n), and weights that broadcast to it.
-    """
-    indices = targets.long()
-    found = scores.gather(1, indices.expand(len(scores), 1, -1)).squeeze(1)
-    ones = torch.ones(1, len(targets), dtype=scores.dtype, device=scores.device)
-    top = scores.amax(1)
-    measured: dict[str, tuple[Tensor, Tensor]] = {}
-    if "loss" in kinds:
-        measured["loss"] = (scores - top[:, None]).exp_().sum(1).log_().add_(top - found), ones
-    if "accuracy" in kinds:
-        # argmax is slow on a processor; as there, the first of several largest counts, and NaN is larger than all.
-        if not waiting or bool(top.isnan().any()):
-            right = scores.argmax(1) == indices
-        else:
-            before = torch.arange(scores.shape[1], device=scores.device)[:, None] < indices
-            right = (found == top).logical_and_(((scores == top[:, None]) & before).any(1).logical_not_())
-        measured["accuracy"] = right.to(scores.dtype), ones
-    return measured
-
-
-def score_sums(kinds: Sequence[str], scores: Tensor, places: Tensor, hidden: Tensor) -> Tensor:
-    """Returns sums over n samples of what ``measure_scores`` measures, in a few operations.
-
-    Args:
-        kinds: Some of "loss" and "accuracy".
-        scores: Shape (k, classes, n), at most 256 samples.
-        places: Shape (n,), int64, where the scores of the targets are among those of a point.
-        hidden: Shape (classes, n), minus infinity at the targets, else zero.
-
-    Returns:
-        Shape (rows, k), float64. For the loss, its sum and the square root of the sum of its squares; for accuracy,
-        how many more are right than wrong, and how many are either. Those with ties or NaN are neither.
-    """
-    logarithms = scores.log_softmax(1)
-    found = logarithms.flatten(1).index_select(1, places)
-    sums = []
-    if "loss" in kinds:
-        exact = found.double()
-        sums += [exact.sum(1).neg_(), torch.linalg.vector_norm(exact, dim=1)]
-    if "accuracy" in kinds:
-        others = logarithms.add_(hidden).amax(1)  # argmax is slow on a processor
-        signs = (found - others).sign_()
-        sums += [signs.sum(1).double(), signs.abs_().sum(1).double()]
-    return torch.stack(sums)
-
-
-def means_of_sums(sums: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns means and standard errors, each of shape (k,), float64, of n samples of weight 1.
-
-    Args:
-        sums: Shape (2, k), the sums over the samples and those of their squares.
-        n: How many samples there are.
-    """
-    with np.errstate(invalid="ignore", over="ignore"):
-        means = sums[0] / n
-        spread = np.maximum(sums[1] - sums[0] * means, 0)
-        return means, np.sqrt(spread * n / (n - 1)) / n if n > 1 else np.full_like(means, math.nan)
-
-
-def means_of(measured: dict[str, list[Measured]]) -> dict[str, NDArray[np.float64]]:
-    """Returns the means of quantities at k points.
-
-    Args:
-        measured: ``{quantity: k lists of (totals, weights)}``, one pair a batch.
-
-    Returns:
-        ``{quantity: values}`` with values of shape (k,), each quantity followed by ``<quantity>_stderr``.
-    """
-    values = {}
-    for name, points in measured.items():
-        pairs = [mean_and_stderr(*(_gathered(column) for column in zip(*p, strict=True))) for p in points]
-        table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-        values[name], values[f"{name}_stderr"] = table[:, 0], table[:, 1]
-    return values
-
-
-def _gathered(tensors: Iterable[Tensor]) -> NDArray[np.float64]:
-    gathered: NDArray[np.float64] = torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().double().numpy()
-    return gathered
-
-
-def means_and_stderrs(totals: Tensor, weights: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns what ``mean_and_stderr`` does, for k points at once.
-
-    Args:
-        totals: Shape (k, n).
-        weights: Shape (k, n), or one that broadcasts to it.
-
-    Returns:
-        Means and standard errors, each of shape (k,), float64.
-    """
-    mean, stderr = means_and_stderrs_there(totals, weights)
-    return mean.cpu().numpy(), stderr.cpu().numpy()
-
-
-def means_and_stderrs_there(totals: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the same on the device where they are."""
-    totals, weights = totals.double(), weights.double()
-    n, weight = totals.shape[1], weights.sum(1)
-    mean = totals.sum(1) / weight
-    spread = (totals - mean[:, None] * weights).square_().sum(1)
-    stderr = (spread * n / (n - 1)).sqrt() / weight if n > 1 else torch.full_like(mean, math.nan)
-    return mean, stderr
-
-
-def mean_and_stderr(totals: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns ``sum(totals) / sum(weights)`` and its standard error (that of a ratio estimator).
-
-    Args:
-        totals: Shape (k,), float64.
-        weights: Shape (k,), float64. With weights of 1 the standard error is ``std / sqrt(k)``. Where k counts batches,
-            because the loss is known as their mean only, it is a rough estimate below about ten of them.
-
-    Returns:
-        The mean and its standard error, NaN when ``k < 2``.
-    """
-    k, weight = len(totals), float(weights.sum())
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mean = float(np.sum(totals) / weight) if weight else math.nan
-        residuals = totals - mean * weights
-        spread = float(np.sqrt((residuals**2).sum() * k / (k - 1))) / weight if k > 1 and weight else math.nan
-    return mean, spread

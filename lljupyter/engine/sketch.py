@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from lljupyter.engine.batches import Batch, are_tensors, picked, resized
 from lljupyter.engine.evaluator import Evaluator
+from lljupyter.engine.means import Measured, means_of
 from lljupyter.engine.paths import Tick, Values
 from lljupyter.engine.points import Cell, Request
 from lljupyter.engine.precision import exact_products
-from lljupyter.engine.quantities import Measured, means_of
 from lljupyter.geometry.grid import fill
 from lljupyter.surface.frame import Sketched
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lljupyter.engine.batches import Batch, converted, n_bytes, resized, split
+from lljupyter.engine.means import Measured, means_of
 from lljupyter.engine.model import call, plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.convolution import PATCH
 from lljupyter.engine.paths.flat import Flat
 from lljupyter.engine.paths.together import Workers
 from lljupyter.engine.paths.traced import Trace, traced
-from lljupyter.engine.quantities import Measured, means_of, measure_scores
+from lljupyter.engine.scores import measure_scores
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator

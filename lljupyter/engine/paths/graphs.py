@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lljupyter.engine.means import means_and_stderrs_there
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.folded import Folded
-from lljupyter.engine.quantities import means_and_stderrs_there, measure_scores
+from lljupyter.engine.scores import measure_scores
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator

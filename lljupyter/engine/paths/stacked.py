@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lljupyter.engine.batches import Batch, resized
+from lljupyter.engine.means import means_and_stderrs, means_of_sums
 from lljupyter.engine.model import plain_evaluation
 from lljupyter.engine.paths import Moving, Tick, Values
 from lljupyter.engine.paths.chain import INPUTS, chain_of
 from lljupyter.engine.paths.grouped import available, convolved, packed_weight
 from lljupyter.engine.paths.together import Workers
-from lljupyter.engine.quantities import means_and_stderrs, means_of_sums, score_sums
+from lljupyter.engine.scores import score_sums
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator
