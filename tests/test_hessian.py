@@ -48,7 +48,7 @@ def test_products_and_gradient_equal_the_dense_ones(over, size, n_kept):
     whole = Evaluator(network(), batches_of(size), loss_fn=LOSS)
     whole.per_sample = False  # which keeps the batches as they are
     evaluator = CurvatureEvaluator(whole, over=over)
-    evaluator._n_kept = n_kept
+    evaluator._differentiation.n_kept = n_kept
     expected = dense(network(), over)
     with evaluator.hessian_at(None) as hessian:
         columns = torch.stack([hessian.product(unit) for unit in torch.eye(len(expected), dtype=torch.float64)])

@@ -61,14 +61,14 @@ def test_batches_are_kept_where_samples_depend_on_each_other(options):
     evaluator = made(**options)
     assert not evaluator.per_sample
     curvature = CurvatureEvaluator(evaluator)
-    assert len(curvature._batches) == len(evaluator.batches)
+    assert len(curvature._differentiation.batches) == len(evaluator.batches)
     with curvature.hessian_at(0.0) as hessian:
         assert hessian.loss == pytest.approx(float(evaluator.evaluate(CENTER)["loss"][0]), rel=1e-12)
 
 
 def test_products_of_a_model_that_draws_are_those_of_one_function():
     curvature = CurvatureEvaluator(made(draws=True))
-    curvature._n_kept = 0
+    curvature._differentiation.n_kept = 0
     with curvature.hessian_at(0.0) as hessian:
         first, second = (hessian.product(curvature._noise) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Literal, get_args
@@ -13,32 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.engine.batches import Batch, copied, resized, take, to_device
+from lljupyter.engine.differentiation import Differentiation
 from lljupyter.engine.evaluator import Evaluator, naming
 from lljupyter.engine.explicit import ExplicitHessian
-from lljupyter.engine.hessian import Hessian, bytes_kept
+from lljupyter.engine.hessian import Hessian
 from lljupyter.engine.lanczos import Ends, Product, extreme_eigenvalues
 from lljupyter.engine.memory import available_bytes
-from lljupyter.engine.model import call, plain_evaluation, private_copy
+from lljupyter.engine.model import plain_evaluation, private_copy
 from lljupyter.engine.paths import Values, Wanted
-from lljupyter.engine.precision import exact_products
-from lljupyter.engine.tangents import Program
-from lljupyter.engine.twice import make_cheaper, undo
 from lljupyter.geometry.parameters import Parameters, states_of
 from lljupyter.geometry.plane import Plane
-from lljupyter.randomness import fixed_randomness
 from lljupyter.surface.frame import CURVATURES
 
 Hessians = Literal["weights", "all"]
-# What is kept differentiated, and what the vectors of one point take, stays below these shares of the memory.
-KEPT_BUDGET, BASIS_BUDGET = 0.3, 0.2
+# The vectors of one point stay below this share of the memory.
+BASIS_BUDGET = 0.2
 MAX_PRODUCTS = 100
-# Larger batches gain nothing more and leave the caches.
-LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
-# Rough products pay where as much is kept of all samples together, about, as here; smaller ones are quick anyway.
-ROUGH_BYTES = 64 << 20
-# Two ways to compute the same round in another order, and at a kink of the loss to another side.
-SAME = 10.0
 # A point starts from the eigenvectors of the nearest of the last few, and from noise of this length beside them, so
 # that an eigenvector that has come in from elsewhere is found.
 REMEMBERED, NOISE = 24, 1.0
@@ -72,10 +62,8 @@ class CurvatureEvaluator:
         check_curvature(over, tol)
         self.tol, self.over, self.device = tol, over, evaluator.device
         self.center = evaluator.center
-        self.states, self._measure, self._draws = evaluator.states, evaluator.measures["loss"], evaluator.draws
-        self._batches = evaluator.first_batches()
-        self._joins, self._changes_inputs = evaluator.per_sample, evaluator.changes_inputs
-        self.n_samples = sum(batch.n for batch in self._batches)
+        self.states = evaluator.states
+        self.n_samples = sum(batch.n for batch in evaluator.first_batches())
         with plain_evaluation(self.device):
             self.model = private_copy(evaluator.model, self.device)
         self._live = states_of(self.model)
@@ -103,9 +91,8 @@ class CurvatureEvaluator:
         self._near: deque[tuple[float, float, Tensor, Tensor]] = deque(maxlen=REMEMBERED)
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        self._program: Program | None = None
-        self._rough: torch.dtype | None = None
-        self._n_kept = self._prepare(evaluator, room)
+        self.load(self.states)
+        self._differentiation = Differentiation(evaluator, self.model, self.parameters, self._noise, room)
 
     def choice(self) -> None:
         """Returns None: there is no other way to choose."""
@@ -217,18 +204,13 @@ class CurvatureEvaluator:
         self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
     ) -> Iterator[Hessian | ExplicitHessian]:
         """Lends the Hessian at a point of the plane, or (None) where the model is now."""
-        with plain_evaluation(self.device), exact_products():
+        with self._differentiation.differentiable():
             if alpha is not None:
-                for tensor, theta, delta, eta in self._moving:
-                    torch.mul(delta, alpha, out=tensor)
-                    tensor.add_(eta, alpha=beta).add_(theta)
-            for theta in self.parameters.values():
-                theta.requires_grad_(True)
-            try:
-                yield self._hessian(self._batches, self._n_kept, tick)
-            finally:
-                for theta in self.parameters.values():
-                    theta.requires_grad_(False)
+                with torch.no_grad():
+                    for tensor, theta, delta, eta in self._moving:
+                        torch.mul(delta, alpha, out=tensor)
+                        tensor.add_(eta, alpha=beta).add_(theta)
+            yield self._differentiation.hessian(tick)
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Returns a vector, shape (N,), as ``{name: tensor}`` over all parameters, zeros where H is not over them."""
@@ -238,11 +220,6 @@ class CurvatureEvaluator:
             name: named[name].view_as(theta) if name in named else torch.zeros_like(theta)
             for name, theta in self.center.items()
         }
-
-    def _outputs(self, inputs: object) -> object:
-        # As in the evaluator: random numbers are the same ones for every batch.
-        with fixed_randomness_if(self._draws):
-            return call(self.model, copied(inputs) if self._changes_inputs else inputs)
 
     def _start(self, alpha: float, beta: float) -> Tensor:
         if not self._near:
@@ -256,93 +233,6 @@ class CurvatureEvaluator:
         low = ends.lambda_min if ends.separated() else np.nan
         convexity = abs(low / ends.lambda_max) if ends.lambda_max else np.nan
         return [low, ends.lambda_max, convexity, ends.n_products, ends.residual_min, ends.residual_max]
-
-    def _hessian(
-        self, batches: Sequence[Batch], n_kept: int, tick: Callable[[], None] = lambda: None
-    ) -> Hessian | ExplicitHessian:
-        if self._program is None:
-            return Hessian(self.parameters, self._outputs, self._measure, batches, n_kept, tick)
-        return ExplicitHessian(self._program, self.parameters, self._measure, batches, n_kept, tick, self._rough)
-
-    def _prepare(self, evaluator: Evaluator, room: float) -> int:
-        """Tries two samples, and the ways there are to be quicker; says how many batches can be kept."""
-        first = to_device(take(self._batches[0], min(2, self._batches[0].n)), self.device)
-        self.load(self.states)
-        with plain_evaluation(self.device), exact_products(), fixed_randomness():
-            for theta in self.parameters.values():
-                theta.requires_grad_(True)
-            try:
-                plain = self._hessian([first], 0)
-                changed = make_cheaper(self.model)
-                if not self._agrees(first, plain):
-                    undo(changed)
-                per_sample = bytes_kept(self.parameters, self._outputs, self._measure, first) / first.n
-                hessian = self._hessian([first], 1)
-                image = hessian.product(self._noise)
-                self._use_program(evaluator, first, hessian, image)
-            except Exception as error:
-                raise ValueError(
-                    f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
-                    f"{error}; build its attention from matrix products (attn_implementation='eager' in transformers)"
-                ) from error
-            finally:
-                for theta in self.parameters.values():
-                    theta.requires_grad_(False)
-        if not hessian.depends:
-            raise ValueError(
-                "expected a loss that torch can differentiate, got one that does not depend on the parameters "
-                "(a number or a detached tensor); return a tensor computed from the outputs, without .item(), "
-                ".detach() or no_grad"
-            )
-        left, n_kept = KEPT_BUDGET * room, 0
-        if self._joins:
-            size = max(1, min(LARGEST_BATCH, int(min(left, BATCH_BYTES) / max(per_sample, 1))))
-            self._batches = resized(self._batches, size)
-        kept = per_sample * self.n_samples
-        if self._program is not None and self._joins and ROUGH_BYTES <= kept <= left / 2:
-            self._rough = _rough_dtype(self._noise)
-        for batch in self._batches:
-            left -= per_sample * batch.n
-            if left < 0:
-                break
-            n_kept += 1
-        return n_kept
-
-    def _agrees(self, first: Batch, other: Hessian | ExplicitHessian) -> bool:
-        """Says whether loss and gradient of two samples are those of another way to compute them."""
-        ours = self._hessian([first], 0)
-        return _close(ours.loss, other.loss, self._noise) and _near(ours.gradient, other.gradient)
-
-    def _use_program(
-        self, evaluator: Evaluator, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor
-    ) -> None:
-        """Takes products layer by layer from now on, if the model allows for it and they are the same."""
-        if self._draws or self._changes_inputs or not bool(torch.isfinite(image).all()):
-            return
-        live = {**self._live, **self.parameters}
-        try:
-            self._program = Program(evaluator.model, evaluator.example(), live, self.parameters)
-            same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._noise), image)
-        except Exception:  # whatever the model does that can't be traced
-            same = False
-        if not same:
-            self._program = None
-
-
-def _near(a: Tensor, b: Tensor) -> bool:
-    close = SAME * float(torch.finfo(b.dtype).eps) ** 0.5
-    return bool((a - b).double().norm() <= close * b.double().norm())
-
-
-def _close(a: float, b: float, like: Tensor) -> bool:
-    return a == b or abs(a - b) <= SAME * float(torch.finfo(like.dtype).eps) ** 0.5 * abs(b) or (a != a and b != b)
-
-
-def _rough_dtype(like: Tensor) -> torch.dtype:
-    """Returns what rough products are computed in: a processor that has no bfloat16 is slower with it."""
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    able = like.device.type == "cpu" and like.dtype == torch.float32 and supported()
-    return torch.bfloat16 if able and torch.ops.mkldnn._is_mkldnn_bf16_supported() else like.dtype
 
 
 def _columns(rows: list[list[float]]) -> Values:
@@ -361,16 +251,6 @@ def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]
         if wanted.given_up:
             raise wanted.given_up from None
         raise
-
-
-@contextmanager
-def fixed_randomness_if(draws: bool) -> Iterator[None]:
-    """Fixes the random numbers of a model that draws some."""
-    if not draws:
-        yield
-        return
-    with fixed_randomness():
-        yield
 
 
 def check_curvature(over: str, tol: float, batchnorm: str = "eval") -> None:
