@@ -58,8 +58,9 @@ export function noteTexts({ meta, field, stale, silent, path, gone }: Situation)
   return texts;
 }
 
-/** What is said over the picture stays off it; a cut takes two rows in a narrow one. */
+/** What is said over the picture stays off it; a sentence takes two rows in a narrow one. */
 export function notesRoom(field: Field, width: number, path: Path | null): number {
-  const rows = (field.cut ? (width < 460 ? 2 : 1) : 0) + (isColorless(field) ? 1 : 0) + (path ? 1 : 0);
+  const long = width < 460 ? 2 : 1;
+  const rows = (field.cut ? long : 0) + (isColorless(field) ? long : 0) + (path ? 1 : 0);
   return rows ? 8 + 22 * Math.min(rows, width < 460 ? 3 : 1) : 0;
 }

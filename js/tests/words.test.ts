@@ -149,7 +149,7 @@ test("notes say what the picture leaves out", () => {
   assert.deepEqual(said("stopped"), ["Convexity was not computed"]);
   assert.deepEqual(said("done"), ["No convexity to show: nowhere is λmin finite and told apart from 0"]);
   assert.deepEqual(said("done", { ...gray, color: fieldOf(3, 3, () => NaN, { quantity: "accuracy" }) }), ["Accuracy has no finite value to color with"]);
-  assert.deepEqual([notesRoom(gray, 300, null), said("done", fieldOf(3, 3, () => 1))], [30, []]);
+  assert.deepEqual([notesRoom(gray, 300, null), said("done", fieldOf(3, 3, () => 1))], [52, []]);
   assert.equal(emptyText(null, null), "Evaluating the first points…");
   assert.equal(emptyText(makeMeta(21, 21), field), null);
   const holes = fieldOf(3, 3, () => NaN);
