@@ -11,6 +11,10 @@ from torch.nn import functional
 from lljupyter.engine.paths.convolution import Convolution
 
 _convolution = torch.ops.aten.convolution
+# So many times as many samples as a row has pixels. Measured in float32 on two cores: 256 images of 8 x 8, 8 to 16
+# channels, 0.41 to 0.21 ms, 83 of 16 x 16, 32 to 64 channels, 1.03 to 0.99 ms; 2 of 32 x 32 0.09 to 0.23 ms.
+MANY = 4
+_transposes = hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
 _convolution_backward = torch.ops.aten.convolution_backward
 
 
@@ -51,6 +55,8 @@ def input_gradient(module: nn.Module, terms: list[tuple[Tensor, Tensor]], like: 
     if _sees_all(module, like):
         rows = [(u.flatten(1), _rows(w)) for u, w in terms]
         return _images(sum((u @ w for u, w in rows[1:]), rows[0][0] @ rows[0][1]), like)
+    if _deconvolves(module, like):
+        return _deconvolved(module, terms, like)
     if len(terms) == 2 and max(module.source.stride) > 1 and module.source.groups == 1:
         # As one convolution with twice the channels: where there is a stride, that takes little longer than one.
         (u, w), (v, x) = terms
@@ -65,6 +71,27 @@ def _input_gradient_of(module: Convolution, u: Tensor, w: Tensor, like: Tensor) 
     wants = [True, False, False]
     dx: Tensor = _convolution_backward(u, like, laid(w), None, *_settings(module), wants)[0]
     return dx
+
+
+def _deconvolves(module: Convolution, like: Tensor) -> bool:
+    """Says whether oneDNN is quicker along the samples: where there are many, of small images, and a stride."""
+    c = module.source
+    able = _transposes and like.device.type == "cpu" and like.dtype in (torch.float32, torch.bfloat16)
+    fits = like.dim() == 4 and c.groups == 1 and max(c.stride) > 1 and max(c.kernel_size) > 1
+    return able and fits and len(like) >= MANY * like.shape[3]
+
+
+def _deconvolved(module: Convolution, terms: list[tuple[Tensor, Tensor]], like: Tensor) -> Tensor:
+    """Returns the sum of ``w^T u`` as one transposed convolution over height, width and samples."""
+    c = module.source
+    us = torch.cat([u.permute(2, 3, 0, 1) for u, _ in terms], 3)[None].permute(0, 4, 1, 2, 3)
+    ws = torch.cat([w for _, w in terms])[..., None]
+    sizes = zip(like.shape[2:], us.shape[2:4], c.stride, c.padding, c.dilation, c.kernel_size, strict=True)
+    left = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in sizes]
+    found: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+        us, ws, None, [*c.padding, 0], [*left, 0], [*c.stride, 1], [*c.dilation, 1], 1, "none", [], ""
+    )
+    return laid(found[0].permute(3, 0, 1, 2))
 
 
 def _settings(module: Convolution) -> tuple[Any, ...]:
