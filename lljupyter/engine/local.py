@@ -101,3 +101,25 @@ class Scaled:
         return found
 
     tangents_of_gradients = gradients  # it is linear
+
+
+class Reshaped:
+    """As ``Local``, for one output that is the input in another shape.
+
+    Args:
+        y: The output.
+        x: The input.
+    """
+
+    def __init__(self, y: Tensor, x: Tensor) -> None:
+        self.outputs, self._shape = [y], x.shape
+
+    def tangents(self, moves: Parts) -> list[Tensor | None]:
+        """Returns how the output moves when the input moves so."""
+        return [None if move is None else move.reshape(self.outputs[0].shape) for move in moves]
+
+    def gradients(self, adjoints: Parts) -> list[Tensor | None]:
+        """Returns the gradient through it."""
+        return [None if u is None else u.reshape(self._shape) for u in adjoints]
+
+    tangents_of_gradients = gradients  # it is linear

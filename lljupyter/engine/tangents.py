@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lljupyter.engine.batches import Batch
 from lljupyter.engine.layers import apply, input_gradient, laid, weight_gradient
-from lljupyter.engine.local import Local, Parts, Scaled
+from lljupyter.engine.local import Local, Parts, Reshaped, Scaled
 from lljupyter.engine.paths.convolution import Convolution
 from lljupyter.engine.paths.traced import RELUS, traced
 from lljupyter.engine.quantities import Measure
@@ -23,6 +23,7 @@ Layers = dict[nn.Module, "list[Tensor | None]"]
 Tensors = dict[fx.Node, Tensor]
 
 KINDS = ("weight", "bias")
+RESHAPES = (torch.flatten, torch.reshape, "flatten", "reshape")
 
 
 class Linearized(NamedTuple):
@@ -41,7 +42,7 @@ class Linearized(NamedTuple):
     weights: Layers
     values: Tensors
     adjoints: Tensors
-    others: dict[fx.Node, Local]
+    others: dict[fx.Node, Local | Reshaped]
     loss: Local | None
     total: float
     weight: float
@@ -148,7 +149,7 @@ class Program:
     ) -> Linearized:
         """Computes a batch, adds the derivatives by the weights to ``sums``, and keeps what it takes in ``dtype``."""
         values: dict[fx.Node, Any] = {}
-        others: dict[fx.Node, Local] = {}
+        others: dict[fx.Node, Local | Reshaped] = {}
         given = iter(batch.inputs if isinstance(batch.inputs, (list, tuple)) else (batch.inputs,))
         for node in self._nodes[:-1]:
             if node.op == "placeholder":
@@ -194,7 +195,9 @@ class Program:
             weights=weights_there, values=next(at), adjoints={n: x for n, x in next(at).items() if n in self._layer}
         )
 
-    def _local(self, node: fx.Node, values: dict[fx.Node, Any], leaves: list[Tensor]) -> Local:
+    def _local(self, node: fx.Node, values: dict[fx.Node, Any], leaves: list[Tensor]) -> Local | Reshaped:
+        if node.target in RESHAPES or type(self._module(node)) is nn.Flatten:
+            return Reshaped(self._run(node, {**values, _node(node): leaves[0].detach()}), leaves[0])
         with torch.enable_grad():
             y = self._run(node, {**values, **dict(zip(self._inputs(node), leaves, strict=True))})
         return Local([y], leaves)
