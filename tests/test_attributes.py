@@ -99,10 +99,14 @@ def test_values_that_no_file_can_hold_are_named(tmp_path, suffix):
     surface = made_surface(3, 3)
     for odd in (surface.loss + 1j, surface.loss.astype(object)):
         for name in ("loss", "mine"):
-            with pytest.raises(TypeError, match=rf"expected numbers or texts to save, got \S+ in '{name}'; convert it"):
+            with pytest.raises(
+                TypeError, match=rf"expected numbers, dates or texts to save, got \S+ in '{name}'; convert it"
+            ):
                 save(surface.assign({name: odd}), tmp_path / f"surface{suffix}")
     assert list(tmp_path.iterdir()) == []
-    texts = surface.assign_coords(label=("alpha", np.array(["a", "b", "c"], dtype=object)))
+    day = np.datetime64("2018-12-03", "ns")
+    more = surface.assign_coords(label=("alpha", np.array(["a", "b", "c"], dtype=object)), day=day)
     if suffix == ".nc":
-        save(texts, tmp_path / "surface.nc")
+        save(more, tmp_path / "surface.nc")
         assert load(tmp_path / "surface.nc").label.values.tolist() == ["a", "b", "c"]
+        assert load(tmp_path / "surface.nc").day == day

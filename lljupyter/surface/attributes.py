@@ -77,13 +77,13 @@ def check_values(name: str, values: np.ndarray) -> None:
     """Checks that files can hold the values of a variable.
 
     Raises:
-        TypeError: If they are neither numbers nor texts, or complex.
+        TypeError: If they are neither numbers, dates nor texts, or complex.
     """
     texts = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat)
-    if not (values.dtype.kind in "biufU" or texts):
+    if not (values.dtype.kind in "biufUM" or texts):
         raise TypeError(
-            f"expected numbers or texts to save, got {values.dtype} in {name!r}; convert it, of complex numbers to "
-            f"abs(surface[{name!r}]) or to two variables, or leave it out with surface.drop_vars({name!r})"
+            f"expected numbers, dates or texts to save, got {values.dtype} in {name!r}; convert it, of complex numbers "
+            f"to abs(surface[{name!r}]) or to two variables, or leave it out with surface.drop_vars({name!r})"
         )
 
 
