@@ -164,8 +164,9 @@ def test_other_quantities_are_measured_where_they_are_asked_for():
     dataset = map_of(quantities=["loss"], resolution=1)
     assert list(dataset.data_vars) == ["loss", "loss_stderr", *NAMES, "evaluated"]
     assert list(map_of(quantities=("convexity",), resolution=1).data_vars) == [*NAMES, "evaluated"]
-    with pytest.raises(ValueError, match=r"expected quantities as some of .* got 'loss'; None takes all"):
-        map_of(quantities="loss")
+    for wrong in ("loss", 5, iter(["loss"])):
+        with pytest.raises(ValueError, match=r"expected quantities as some of .* got .*; None takes all"):
+            map_of(quantities=wrong)
 
 
 @pytest.mark.parametrize("which", ["ends", "top"])

@@ -246,7 +246,7 @@ def test_quantities_that_can_be_measured():
     assert Evaluator(network(), regression, loss_fn=nn.MSELoss()).quantities == ["loss"]
 
 
-@pytest.mark.parametrize("quantities", [["los"], "loss", (), ["loss", "error"]])
+@pytest.mark.parametrize("quantities", [["los"], "loss", (), ["loss", "error"], 5])
 def test_unknown_quantities_are_refused(quantities):
     with pytest.raises(ValueError, match=r"expected quantities as some of \['loss', 'accuracy'\], got"):
         Evaluator(network(), batches_of(8), quantities=quantities)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -77,11 +78,10 @@ def convexity_map(
         Li et al. 2018, section 6.
     """
     wanted = options.get("quantities")
-    if wanted is None or isinstance(wanted, str):  # a text is refused, with advice, as everywhere
-        wanted = ["convexity"] if wanted is None else wanted
-    elif "convexity" not in wanted:
-        wanted = [*wanted, "convexity"]
-    options["quantities"] = wanted
+    if wanted is None:
+        options["quantities"] = ["convexity"]
+    elif isinstance(wanted, Collection) and not isinstance(wanted, str):  # what else it is, is refused as everywhere
+        options["quantities"] = [*(name for name in wanted if name != "convexity"), "convexity"]
     return run_all(prepare(model, loader, **options), repeats, save_to, progress, "convexity")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -92,7 +92,7 @@ def prepare(
     # Checked before the data are read; a range that is fitted has to wait for the path.
     request = make_request(number, resolution, *((-1.0, 1.0) if limits is None else limits for limits in (alpha, beta)))
     wanted = options.get("quantities")
-    curved = wanted is not None and not isinstance(wanted, str) and "convexity" in wanted
+    curved = isinstance(wanted, Collection) and not isinstance(wanted, str) and "convexity" in wanted
     if curved:
         check_curvature(over, tol, batchnorm)
         assert wanted is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -183,7 +183,10 @@ def check_quantities(wanted: Sequence[str] | None) -> None:
         ValueError: If one is unknown, or there are none.
     """
     known = ("loss", "accuracy")
-    if wanted is not None and (isinstance(wanted, str) or not wanted or any(name not in known for name in wanted)):
+    if wanted is None:
+        return
+    several = isinstance(wanted, Collection) and not isinstance(wanted, str)  # an iterator is used up after one pass
+    if not several or not wanted or any(name not in known for name in wanted):
         raise ValueError(f"expected quantities as some of {list(known)}, got {wanted!r}; None takes all")
 
 
