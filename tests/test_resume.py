@@ -197,10 +197,25 @@ def test_surfaces_of_every_precision_are_resumed():
     assert whole.attrs["precision"] == "float64"
     options = {"evaluation": "plain", **QUIET}
     xarray.testing.assert_equal(loss_surface(model, data, resume=partly(whole, 4), **options), whole)
-    reduced = partly(whole, 4).assign_attrs(precision="bfloat16")
+    reduced = partly(whole, 4).assign_attrs(precision="bfloat16", precision_error=0.001)
     assert loss_surface(model, data, resume=reduced, precision="auto", **options).evaluated.all()
     with pytest.raises(ValueError, match="expected a result with precision = 'float32' to resume, got one with 'auto'"):
         loss_surface(model, data, resume=reduced, **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_surface_is_resumed_with_the_precision_that_was_asked_for(tmp_path, dtype):
+    model, data = tiny.network().to(dtype), [(x.to(dtype), y) for x, y in tiny.loader()]
+    for precision in ("auto", "float32"):
+        options = {"precision": precision, "evaluation": "plain", **QUIET}  # plain: "auto" takes the model's own then
+        whole = loss_surface(model, data, resolution=3, **options)
+        assert whole.attrs["precision"] == str(dtype).removeprefix("torch.")
+        save(partly(whole, 4), tmp_path / "part.nc")
+        xarray.testing.assert_equal(loss_surface(model, data, resume=tmp_path / "part.nc", **options), whole)
+        other = "float32" if precision == "auto" else "auto"
+        expected = f"expected a result with precision = '{other}' to resume, got one with '{precision}'"
+        with pytest.raises(ValueError, match=expected):
+            loss_surface(model, data, resume=tmp_path / "part.nc", **{**options, "precision": other})
 
 
 def test_points_that_are_other_ones_now_are_refused(tmp_path):

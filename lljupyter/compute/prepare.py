@@ -139,7 +139,8 @@ def prepare(
         **({"marks": json.dumps(marks)} if marks else {}),
         "batchnorm": batchnorm,
         **({"hessian_over": over, "hessian_tol": tol, "hessian_n_samples": curvature.n_samples} if curvature else {}),
-        **({"precision": evaluator.precision} if evaluator.precision != "float32" else {}),
+        # The first is replaced by the precision that is taken; the other stays, for ``resume``.
+        **({"precision": "auto", "precision_option": "auto"} if evaluator.precision == "auto" else {}),
         "loss_fn": evaluator.loss_name,
         "n_samples": evaluator.n_samples,
         "device": str(evaluator.device),

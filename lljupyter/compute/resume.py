@@ -167,10 +167,7 @@ def take_over(dataset: xarray.Dataset, session: Session, measuring: Measuring, p
         RuntimeError: If the model fails at the point.
     """
     # Attributes name the precision that was taken; it is the option that has to be the same.
-    told, ours = (
-        {**recipe, "precision": "auto" if recipe.get("precision") in ("auto", "bfloat16") else "float32"}
-        for recipe in (dataset.attrs, session.recipe)
-    )
+    told, ours = ({**recipe, "precision": _precision_option(recipe)} for recipe in (dataset.attrs, session.recipe))
     names = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision")
     for name in (*names, "hessian_over", "hessian_n_samples"):
         before, now = told.get(name), ours.get(name)
@@ -202,6 +199,12 @@ def take_over(dataset: xarray.Dataset, session: Session, measuring: Measuring, p
     if session.further:
         found = {name: values[name] for name in session.further}
         session.restore(found, np.isfinite(found["hvps"]), stage=1)
+
+
+def _precision_option(recipe: Mapping[Any, Any]) -> str:
+    """Returns the option ``precision`` of a result: "auto" may have taken the model's own, which may be bfloat16."""
+    reduced = recipe.get("precision") == "auto" or "precision_error" in recipe
+    return str(recipe.get("precision_option", "auto" if reduced else "float32"))
 
 
 def _measure_again(

@@ -26,6 +26,7 @@ LABELS = {
     "ignore": "Ignored",
     "batchnorm": "BatchNorm statistics",
     "precision": "Precision of the computation",
+    "precision_option": "Precision asked for",
     "precision_error": "Error by reduced precision",
     "evaluation": "Way of evaluation",
     "evaluation_seconds": "Seconds a point by each way",
