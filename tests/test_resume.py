@@ -203,6 +203,17 @@ def test_surfaces_of_every_precision_are_resumed():
         loss_surface(model, data, resume=reduced, **options)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_error_of_points_in_reduced_precision_is_told_after_they_are_resumed(times):
+    options = {"precision": "auto", "evaluation": "plain", **QUIET}
+    whole = loss_surface(tiny.network(), tiny.loader(), resolution=3, **options)
+    surface = whole.assign_attrs(precision="bfloat16", precision_error=0.004)
+    for _ in range(times):
+        surface = loss_surface(tiny.network(), tiny.loader(), resume=partly(surface, 4), **options)
+        assert surface.evaluated.all()
+        assert (surface.attrs["precision"], surface.attrs["precision_error"]) == ("bfloat16, float32", 0.004)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_a_surface_is_resumed_with_the_precision_that_was_asked_for(tmp_path, dtype):
     model, data = tiny.network().to(dtype), [(x.to(dtype), y) for x, y in tiny.loader()]

@@ -20,7 +20,7 @@ from lljupyter.engine.publisher import Publisher
 from lljupyter.engine.worker import Interrupted, Measuring, Worker
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
-from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_trajectory_of
+from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_precision_of, with_trajectory_of
 from lljupyter.surface.frame import Sketched, Status
 
 if TYPE_CHECKING:
@@ -200,8 +200,10 @@ class Session:
         attributes |= told
         values |= {f"{name}_predicted": array for name, array in predicted.items()}
         dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
-        if trajectory is None and self._carried is not None and self._carried[0] == request.seed:
-            return with_trajectory_of(dataset, self._carried[1])
+        if self._carried is not None and self._carried[0] == request.seed:
+            dataset = with_precision_of(dataset, self._carried[1])
+            if trajectory is None:
+                return with_trajectory_of(dataset, self._carried[1])
         return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
 
     def predicted(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
@@ -229,7 +231,7 @@ class Session:
             self._agenda.restore(values, evaluated, stage)
 
     def carry(self, dataset: xarray.Dataset) -> None:
-        """Keeps what an earlier Dataset of the surface at hand tells of a trajectory, where none is measured anew."""
+        """Keeps what an earlier Dataset of the surface at hand tells of its precision, and of a trajectory."""
         with self._condition:
             self._carried = self._agenda.points.request.seed, dataset
 

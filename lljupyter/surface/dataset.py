@@ -105,6 +105,17 @@ def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarr
     return whole
 
 
+def with_precision_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarray.Dataset:
+    """Returns a surface that tells the reduced precision of points taken over from an earlier Dataset of it, too."""
+    if "precision_error" not in earlier.attrs:
+        return dataset
+    both = earlier.attrs, dataset.attrs
+    kinds = sorted({kind for told in both if "precision" in told for kind in str(told["precision"]).split(", ")})
+    error = max(float(told.get("precision_error", 0.0)) for told in both)
+    telling: xarray.Dataset = dataset.assign_attrs(precision=", ".join(kinds), precision_error=error)
+    return telling
+
+
 def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     """Checks that a Dataset can be drawn; a line gets the axis that it lacks.
 
