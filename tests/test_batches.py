@@ -184,9 +184,10 @@ def test_an_iterable_dataset():
         ([(X.numpy(), Y)], TypeError, "expected inputs as a tensor, .* got ndarray in batch 0; convert them with"),
         ([((), Y)], TypeError, "expected inputs as a tensor, .* got tuple in batch 0"),
         ([(X, Y), (X, Y[:4])], ValueError, r"same number of samples along the first axis, got \[4, 10\] in batch 1"),
+        ([(X, Y), (X[:0], Y[:0])], ValueError, "expected batches with at least one sample, got none in batch 1; leave"),
         ([((X, X[:3]), Y)], ValueError, r"same number of samples along the first axis, got \[3, 10\] in batch 0"),
         ([(torch.tensor(1.0), torch.tensor(1))], ValueError, "every tensor of a batch starts with the sample axis"),
-        ([(X[:0], Y[:0])], ValueError, r"got \[0\] in batch 0"),
+        ([(X[:0], Y[:0])], ValueError, "expected batches with at least one sample, got none in batch 0; leave"),
         (
             [(X, Y.to("meta"))],
             ValueError,
@@ -204,7 +205,7 @@ def test_bad_loaders_are_refused(loader, kind, message):
     [
         (0, ValueError, "expected max_samples of at least 1, got 0; None reads the whole loader"),
         (-1, ValueError, "expected max_samples of at least 1, got -1"),
-        (2.5, TypeError, "expected max_samples as a whole number or None, got 2.5"),
+        (2.5, TypeError, "expected max_samples as a whole number or None, got 2.5; try 1000"),
         (True, TypeError, "expected max_samples as a whole number or None, got True"),
     ],
 )

@@ -65,7 +65,7 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
     """
     if max_samples is not None:
         if isinstance(max_samples, bool) or not isinstance(max_samples, (int, np.integer)):
-            raise TypeError(f"expected max_samples as a whole number or None, got {max_samples!r}")
+            raise TypeError(f"expected max_samples as a whole number or None, got {max_samples!r}; try 1000")
         if max_samples < 1:
             raise ValueError(f"expected max_samples of at least 1, got {max_samples}; None reads the whole loader")
     if isinstance(loader, (Tensor, Mapping, str)) or not isinstance(loader, Iterable):
@@ -137,6 +137,11 @@ def _batch(item: Any, device: torch.device, index: int) -> Batch:
                 f"batch {index}; move one of them, or pass device={str(tensor.device)!r} to evaluate there"
             )
     lengths = {len(t) if t.dim() else 0 for t in (*found, *tensors_of(targets))}
+    if lengths == {0} and all(t.dim() for t in (*found, *tensors_of(targets))):
+        raise ValueError(
+            f"expected batches with at least one sample, got none in batch {index}; "
+            "leave empty batches out: [(x, y) for x, y in loader if len(x)]"
+        )
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(
             f"expected inputs and targets with the same number of samples along the first axis, got "
