@@ -30,6 +30,14 @@ def refined(function=bowl, tolerance=0.01, n=41):
     return session.dataset(), evaluator
 
 
+@pytest.mark.filterwarnings("error")
+def test_errors_where_only_the_prediction_is_finite_are_told_as_infinite():
+    scattered = np.random.default_rng(0).random((41, 41)) < 0.3
+    dataset, _ = refined(lambda a, b: np.inf if scattered[round(20 + 20 * b), round(20 + 20 * a)] else 1.0)
+    assert dataset.attrs["predicted_error_p95"] == np.inf
+    assert dataset.attrs["n_evaluated"] == 41 * 41  # never good enough
+
+
 def test_known_points_are_kept_and_a_plane_is_met_exactly():
     _, axis = bowl_on(9)
     a, b = np.meshgrid(axis, axis)

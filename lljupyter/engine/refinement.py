@@ -79,15 +79,15 @@ class Refinement:
         if self._held:
             at = tuple(np.transpose(self._held))
             errors = relative_errors(prediction.values[at], values[main][at])
-        good = len(errors) >= FEWEST_HELD_BACK and np.quantile(errors, 1 - SHARE_BEYOND) <= self._tolerance
+        good = len(errors) >= FEWEST_HELD_BACK and _quantile(errors, 1 - SHARE_BEYOND) <= self._tolerance
         self.done = bool(good) or bool(evaluated.all())
         if self.done:
             self.predicted = {name: predict(part, evaluated, *axes).values for name, part in values.items()}
         else:
             self.predicted = {main: np.where(evaluated, values[main], prediction.values)}
         if len(errors):
-            self.told["predicted_error_median"] = float(np.median(errors))
-            self.told["predicted_error_p95"] = float(np.quantile(errors, 0.95))
+            self.told["predicted_error_median"] = _quantile(errors, 0.5)
+            self.told["predicted_error_p95"] = _quantile(errors, 0.95)
         self.told |= {"n_evaluated": int(evaluated.sum()), "n_held_back": len(self._held)}
         if self.done:
             return []
@@ -99,6 +99,13 @@ class Refinement:
         held = self._generator.permutation(len(left))[: max(len(chosen) // HELD_BACK, 1)]
         self._held += [(int(row), int(column)) for row, column in left[held]]
         return [(int(row), int(column)) for row, column in np.concatenate([chosen, left[held]])]
+
+
+def _quantile(errors: Floats, share: float) -> float:
+    """Returns a quantile of errors, inf where it lies between infinite ones, which have nothing between them."""
+    with np.errstate(invalid="ignore"):
+        found = float(np.quantile(errors, share))
+    return np.inf if np.isnan(found) else found
 
 
 def _expected_errors(errors: Floats, fitted: NDArray[np.bool_]) -> Floats:
