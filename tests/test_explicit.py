@@ -33,6 +33,17 @@ class Twice(nn.Module):
         return self.last(torch.tanh(self.middle(h)) + h)
 
 
+class Named(nn.Module):
+    """Has a layer whose name is that of a method of tensors, and passes a tensor by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.reshape, self.last = nn.Conv2d(2, 4, 3, stride=4), nn.Sigmoid(), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.last(torch.flatten(input=self.reshape(self.first(x)), start_dim=1))
+
+
 def images(n, channels, size=8):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(n, channels, size, size, dtype=torch.float64, generator=generator)
@@ -59,6 +70,7 @@ def models():
         "grouped": grouped,
         "perceptron": perceptron,
         "twice": Twice(),
+        "named": Named(),
     }
     for model in found.values():
         for module in model.modules():

@@ -196,7 +196,8 @@ class Program:
         )
 
     def _local(self, node: fx.Node, values: dict[fx.Node, Any], leaves: list[Tensor]) -> Local | Reshaped:
-        if node.target in RESHAPES or type(self._module(node)) is nn.Flatten:
+        named = node.op != "call_module" and node.target in RESHAPES  # a layer may have such a name, too
+        if node.args and (named or type(self._module(node)) is nn.Flatten):
             return Reshaped(self._run(node, {**values, _node(node): leaves[0].detach()}), leaves[0])
         with torch.enable_grad():
             y = self._run(node, {**values, **dict(zip(self._inputs(node), leaves, strict=True))})
