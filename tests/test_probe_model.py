@@ -55,6 +55,38 @@ def test_a_model_that_changes_its_inputs_gets_the_same_ones_every_time():
     np.testing.assert_allclose(evaluator.evaluate(CENTER)["loss"], expected, rtol=1e-12)
 
 
+class Lonely(Net):
+    """Can't take several samples at once."""
+
+    def forward(self, x):
+        assert len(x) == 1
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(("net", "joined"), [(Net, True), (Lonely, False)])
+def test_samples_that_come_one_by_one_are_joined_where_that_changes_nothing(net, joined):
+    torch.manual_seed(0)
+    evaluator = Evaluator(net(), batches_of(1))
+    evaluator.set_plane(random_plane(evaluator.center, 0))
+    assert evaluator.per_sample == joined
+    path = Folded(evaluator) if joined else Plain(evaluator)
+    path.set_plane(evaluator.moving)
+    points = np.array([[0.0, 0.0], [0.3, -0.7]])
+    expected = made().evaluate(points)
+    for name, values in path.evaluate(points, lambda: None).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-12)
+
+
+def test_samples_that_come_one_by_one_and_depend_on_each_other_are_not_joined():
+    class Centered(Net):
+        def forward(self, x):
+            return super().forward(x - x.mean(0) / 2)
+
+    assert not Evaluator(Centered(), batches_of(1)).per_sample
+    means = Evaluator(Net(), batches_of(1), loss_fn=lambda outputs, targets: functional.cross_entropy(outputs, targets))
+    assert not means.per_sample
+
+
 @pytest.mark.parametrize("options", [{"statistics": True}, {"draws": True}], ids=["batch statistics", "dropout"])
 def test_batches_are_kept_where_samples_depend_on_each_other(options):
     assert made().per_sample

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lljupyter.engine.batches import Batch, copied, take, to_device, versions
+from lljupyter.engine.batches import Batch, copied, resized, take, to_device, versions
 from lljupyter.engine.model import call, plain_evaluation
 from lljupyter.engine.precision import exact_products
 from lljupyter.engine.quantities import LossFunction, Measure, check_classification, classifies
@@ -66,6 +66,11 @@ def probe(
             per_sample = per_sample and len(totals) == batch.n > 1
             losses.append(totals)
         draws = not torch.equal(seeded, torch.default_generator.get_state())
+        alone = batches[0].n == 1 and len(batches) > 1 and not draws
+        if alone:
+            per_sample = _are_alike(model, batches[:3], loss, device)
+        else:
+            per_sample = per_sample and _agree(losses[0], losses[1], model)
     found = ["loss", "accuracy"] if classifies(outputs, batch.targets) else ["loss"]
     if wanted is not None and "accuracy" in wanted and "accuracy" not in found:
         raise ValueError(
@@ -73,7 +78,18 @@ def probe(
             "targets; pass quantities=['loss']"
         )
     kinds = [name for name in found if wanted is None or name in wanted]
-    return Probed(kinds, draws, per_sample and _agree(losses[0], losses[1], model), changes_inputs)
+    return Probed(kinds, draws, per_sample, changes_inputs)
+
+
+def _are_alike(model: nn.Module, batches: Sequence[Batch], loss: Measure, device: torch.device) -> bool:
+    """Says whether samples that come one by one have the same losses in one batch; not if that fails."""
+    try:
+        (whole,) = resized(batches, sum(batch.n for batch in batches))  # of several shapes, there is no whole
+        there = [to_device(batch, device) for batch in (whole, *batches)]
+        together, *apart = [loss(call(model, copied(b.inputs)), b.targets, b.n)[0] for b in there]
+        return len(together) == whole.n and _agree(together, torch.cat(apart), model)
+    except Exception:
+        return False
 
 
 def _agree(first: Tensor, second: Tensor, model: nn.Module) -> bool:
