@@ -69,12 +69,13 @@ class Surface(Drawn, total=False):
         max_samples: Use only the first samples of each loader.
         precision: "float32" computes exactly, in the model's own precision, TF32 off. "auto" computes in bfloat16 where
             it is faster and where the loss at a few points of the plane is off by at most 1 %; by how much is the
-            attribute ``precision_error`` then.
+            attribute ``precision_error`` then. The attribute ``precision`` names what was taken.
         evaluation: How points are evaluated; all ways give the same values up to rounding. "fastest" times those that
             fit the model in the first seconds and takes the fastest: the attribute ``evaluation`` names it. "plain"
             runs the model as it is; "folded" runs it as a graph, with BatchNorm folded into the convolutions, in
             batches of a better size; "stacked" computes many points at once, for models of linear layers;
-            "graphs" replays a folded point as one CUDA graph.
+            "graphs" replays a folded point as one CUDA graph. One that does not fit the model leaves it at "plain": the
+            attribute ``evaluation_seconds`` holds the seconds a point by each that was tried, or what was in its way.
         norm: How random directions are scaled, see ``normalize_direction``. The paper's is "filter".
         ignore: "biasbn" leaves biases and BatchNorm parameters where they are, as in the paper's figures.
         seed: Seed of the random directions.
@@ -106,7 +107,8 @@ class Surface(Drawn, total=False):
             from them to within it, until nine of ten that were held back are: most surfaces then take a sixth of the
             points. ``loss_predicted`` and so on hold the whole surface then, ``evaluated`` says what was measured, and
             the attributes ``n_evaluated``, ``predicted_error_median`` and ``predicted_error_p95`` how many points
-            were and how far off the points held back were predicted, as shares of the loss.
+            were and how far off the points held back were predicted, as shares of the loss. A surface of less
+            than some 250 points has too few to hold back, and is measured whole.
     """
 
     over: Hessians
