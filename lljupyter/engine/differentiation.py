@@ -139,7 +139,8 @@ class Differentiation:
             return
         live = {**states_of(self._model), **self._parameters}
         try:
-            self.program = Program(evaluator.model, evaluator.example(), live, self._parameters)
+            plain = evaluator.classifies_plainly
+            self.program = Program(evaluator.model, evaluator.example(), live, self._parameters, plain)
             same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._vector), image)
         except Exception:  # whatever the model does that can't be traced
             same = False

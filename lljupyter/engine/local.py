@@ -123,3 +123,37 @@ class Reshaped:
         return [None if u is None else u.reshape(self._shape) for u in adjoints]
 
     tangents_of_gradients = gradients  # it is linear
+
+
+class CrossEntropy:
+    """As ``Local``, for the sum of the cross-entropy over samples.
+
+    Args:
+        scores: Shape (n, classes).
+        targets: Shape (n,), indices of classes.
+    """
+
+    def __init__(self, scores: Tensor, targets: Tensor) -> None:
+        self._shares = scores.detach().softmax(1)
+        self._gradient = self._shares.clone()
+        self._gradient.scatter_add_(1, targets.long()[:, None], -torch.ones_like(self._shares[:, :1]))
+        self._second: Tensor | None = None
+
+    def gradients(self, _: Parts) -> list[Tensor | None]:
+        """Returns the derivatives of the sum by the scores."""
+        return [self._gradient]
+
+    def gradient(self, _: int) -> Tensor:
+        """Returns the same."""
+        return self._gradient
+
+    def tangents(self, moves: Parts) -> None:
+        """Remembers how these move when the scores move so."""
+        self._second = moves[0]
+        if moves[0] is not None:
+            part = self._shares * moves[0]
+            self._second = part.addcmul_(self._shares, part.sum(1, keepdim=True), value=-1)
+
+    def tangents_of_gradients(self, _: Parts) -> list[Tensor | None]:
+        """Returns how the derivatives move, as ``tangents`` was told."""
+        return [self._second]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lljupyter.engine.batches import Batch
 from lljupyter.engine.layers import apply, input_gradient, laid, weight_gradient
-from lljupyter.engine.local import Local, Parts, Reshaped, Scaled
+from lljupyter.engine.local import CrossEntropy, Local, Parts, Reshaped, Scaled
 from lljupyter.engine.paths.convolution import Convolution
 from lljupyter.engine.paths.traced import RELUS, traced
 from lljupyter.engine.quantities import Measure
@@ -43,7 +43,7 @@ class Linearized(NamedTuple):
     values: Tensors
     adjoints: Tensors
     others: dict[fx.Node, Local | Reshaped]
-    loss: Local | None
+    loss: Local | CrossEntropy | None
     total: float
     weight: float
 
@@ -56,17 +56,24 @@ class Program:
         example: A few inputs of it.
         live: All its states, which are moved in place.
         chosen: Those that the Hessian is over.
+        plain: Whether the loss is cross-entropy with nothing special about it.
 
     Raises:
         Exception: Of whatever kind, if it can't be traced, or other parameters are chosen.
     """
 
     def __init__(
-        self, model: nn.Module, example: Any, live: Mapping[str, Tensor], chosen: Mapping[str, Tensor]
+        self,
+        model: nn.Module,
+        example: Any,
+        live: Mapping[str, Tensor],
+        chosen: Mapping[str, Tensor],
+        plain: bool = False,
     ) -> None:
         if isinstance(example, dict):
             raise ValueError("it takes keywords")
         trace = traced(model, example)
+        self._plain = plain
         self._graph, self._live, self._chosen = trace.graph, live, list(chosen.values())
         self._order = {name: index for index, name in enumerate(chosen)}
         self._names: dict[nn.Module, dict[str, str]] = {c: c.names for c in trace.convolutions}
@@ -175,7 +182,10 @@ class Program:
         with torch.enable_grad():
             totals, weights = measure(outputs, batch.targets, batch.n)
             total = totals.sum()
-        loss = Local([total], [outputs]) if total.requires_grad and self._output in self._active else None
+        loss: Local | CrossEntropy | None = None
+        if total.requires_grad and self._output in self._active:
+            plainly = self._plain and outputs.dim() == 2
+            loss = CrossEntropy(outputs, batch.targets) if plainly else Local([total], [outputs])
         adjoints: Tensors = {}
         weights_there = self._weights
         kept = Linearized(weights_there, values, adjoints, others, loss, float(total.detach()), float(weights.sum()))
