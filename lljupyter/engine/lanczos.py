@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -118,29 +119,28 @@ def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> K
         raise ValueError("expected a start vector that is not zero, got zeros; draw a random one")
     basis = torch.empty(min(max_products, n) + 1, n, dtype=start.dtype, device=start.device)
     torch.div(start, norm, out=basis[0])
-    diagonal: list[float] = []
-    beside: list[float] = []
+    small = np.zeros([len(basis)] * 2)  # tridiagonal: the map within the basis
     for k in range(len(basis) - 1):
         known = basis[: k + 1]
         image = product(basis[k])
-        diagonal.append(float(torch.dot(basis[k].double(), image.double())))
-        if not np.isfinite(diagonal[-1]):
-            raise FloatingPointError(f"expected finite products, got {diagonal[-1]}")
+        small[k, k] = float(torch.dot(basis[k].double(), image.double()))
+        if not math.isfinite(small[k, k]):
+            raise FloatingPointError(f"expected finite products, got {small[k, k]}")
         for _ in range(2):
             image = image - known.T @ (known @ image)
-        beside.append(_norm(image))
-        values, vectors = _eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+        small[k, k + 1] = small[k + 1, k] = beside = _norm(image)
+        values, vectors = _eigh(small[: k + 1, : k + 1])
         rounding = ROUNDING * eps * float(np.abs(values).max())
-        left = np.abs(beside[-1] * vectors[-1])
+        left = np.abs(beside * vectors[-1])
         residuals = np.hypot(left, rounding)
         settled_low = left[min(1, k)] <= SETTLED * max(abs(values[0]), CONVEX * abs(values[-1]))
         settled_high = left[max(k - 1, 0)] <= SETTLED * abs(values[-1])
         done_low = settled_low and _low_is_done(residuals[0], values[0], values[-1], tol)
-        if (done_low and settled_high and residuals[-1] <= tol * abs(values[-1])) or beside[-1] <= rounding:
+        if (done_low and settled_high and residuals[-1] <= tol * abs(values[-1])) or beside <= rounding:
             break
-        torch.div(image, beside[-1], out=basis[k + 1])
+        torch.div(image, beside, out=basis[k + 1])
     weights = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(basis)
-    return Krylov(weights @ basis[: len(diagonal)], values, residuals)
+    return Krylov(weights @ basis[: len(values)], values, residuals)
 
 
 def _corrected(product: Product, krylov: Krylov, tol: float) -> Ends:

@@ -74,6 +74,7 @@ class Program:
             raise ValueError("it takes keywords")
         trace = traced(model, example)
         self._plain = plain
+        self._patches: tuple[Any, Any] = (None, None)
         self._graph, self._live, self._chosen = trace.graph, live, list(chosen.values())
         self._order = {name: index for index, name in enumerate(chosen)}
         self._names: dict[nn.Module, dict[str, str]] = {c: c.names for c in trace.convolutions}
@@ -88,6 +89,7 @@ class Program:
                 raise ValueError(f"{name} belongs to no convolution and no linear layer")
         self._nodes: list[fx.Node] = list(trace.graph.graph.nodes)
         self._layer: dict[fx.Node, nn.Module] = {n: m for n in self._nodes if (m := self._module(n)) in self._names}
+        self._relus = {n for n in self._nodes if n.target in RELUS or type(self._module(n)) is nn.ReLU}
         self._output: Any = self._nodes[-1].args[0]
         if not isinstance(self._output, fx.Node):
             raise ValueError("it returns no tensor")
@@ -170,7 +172,7 @@ class Program:
                 y = apply(module, x, *self._weights[module])
                 y = y if len(node.args) < 2 else y.add_(values[_node(node, 1)])
                 values[node] = y.relu_() if getattr(module, "relu", False) else y
-            elif self._is_relu(node):
+            elif node in self._relus:
                 values[node] = functional.relu(values[_node(node)])
             elif node in self._active:
                 leaves = [values[n].detach().requires_grad_() for n in self._inputs(node)]
@@ -198,7 +200,7 @@ class Program:
                 if node in adjoints:
                     others[node].gradients([adjoints[node].to(dtype)])
             weights_there = {m: [_to(t, dtype) for t in pair] for m, pair in self._weights.items()}
-        used = {n if self._is_relu(n) else _node(n) for n in self._nodes if n in self._layer or self._is_relu(n)}
+        used = {n if n in self._relus else _node(n) for n in self._nodes if n in self._layer or n in self._relus}
         used |= {n for n, module in self._layer.items() if getattr(module, "relu", False)}
         at = ({n: _to(x, dtype) for n, x in t.items()} for t in ({n: values[n] for n in used}, adjoints))
         return kept._replace(
@@ -250,7 +252,7 @@ class Program:
                     t = other.clone() if t is None else t.add_(other)
                 if t is not None and getattr(module, "relu", False):
                     t = _masked.grad_input(t, batch.values[node], 0, grad_input=t)
-            elif self._is_relu(node):
+            elif node in self._relus:
                 t = tangents.get(_node(node))
                 t = None if t is None else _masked(t, batch.values[node], 0)
             else:
@@ -276,11 +278,11 @@ class Program:
             u = flowing.pop(node, None)
             module = self._layer.get(node)
             u = u if u is None else laid(u)
-            if u is not None and (self._is_relu(node) or getattr(module, "relu", False)):
+            if u is not None and (node in self._relus or getattr(module, "relu", False)):
                 u = _masked(u, batch.values[node], 0)
             if u is not None and moving is None:
                 batch.adjoints[node] = u
-            if self._is_relu(node):
+            if node in self._relus:
                 flow(_node(node), u)
             elif module is None:
                 local = batch.others[node]
@@ -315,9 +317,6 @@ class Program:
     @property
     def _dtype(self) -> torch.dtype:
         return self._chosen[0].dtype
-
-    def _is_relu(self, node: fx.Node) -> bool:
-        return (node.op == "call_function" and node.target in RELUS) or type(self._module(node)) is nn.ReLU
 
     def _inputs(self, node: fx.Node) -> list[fx.Node]:
         return [n for n in node.all_input_nodes if n in self._active]
