@@ -80,8 +80,8 @@ def models():
     return {name: model.double().eval() for name, model in found.items()}
 
 
-def evaluator_of(model, batches, over="weights", **options):
-    whole = Evaluator(model, batches, loss_fn=CROSS, **options)
+def evaluator_of(model, batches, over="weights", loss_fn=CROSS):
+    whole = Evaluator(model, batches, loss_fn=loss_fn)
     whole.per_sample = False  # which keeps the batches as they are
     return CurvatureEvaluator(whole, over=over)
 
@@ -98,26 +98,44 @@ def test_the_data_are_cut_into_patches_once():
     assert all((18, 4, 4) in shapes and (2, 8, 8) not in shapes for shapes in kept)
 
 
-@pytest.mark.parametrize("n_kept", [1, 9])
-@pytest.mark.parametrize("over", ["weights", "all"])
-@pytest.mark.parametrize("name", models())
-def test_products_equal_those_by_double_backward(name, over, n_kept):
-    if over == "all" and name in ("perceptron", "twice"):
-        pytest.skip("BatchNorm and LayerNorm that follow no convolution are not differentiated by")
-    found = evaluator_of(models()[name], images(12, 2), over)
+def compare(monkeypatch, model, over="weights", loss_fn=CROSS, n_kept=9):
+    found = evaluator_of(model, images(12, 2), over, loss_fn)
     found._differentiation.n_kept = n_kept
     vector = torch.linspace(-1, 1, len(found._noise), dtype=torch.float64)
     with found.hessian_at(None) as hessian:
         assert isinstance(hessian, ExplicitHessian)
         ours = hessian.product(vector), hessian.gradient, torch.tensor(hessian.loss)
         again = hessian.product(vector)
-    found._differentiation.program = None
-    with found.hessian_at(None) as hessian:
+    monkeypatch.setattr(differentiation, "Program", None)  # which is no model layer by layer
+    with evaluator_of(model, images(12, 2), over, loss_fn).hessian_at(None) as hessian:
         assert isinstance(hessian, Hessian)
         theirs = hessian.product(vector), hessian.gradient, torch.tensor(hessian.loss)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(again, ours[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_kept", [1, 9])
+@pytest.mark.parametrize("over", ["weights", "all"])
+@pytest.mark.parametrize("name", models())
+def test_products_equal_those_by_double_backward(monkeypatch, name, over, n_kept):
+    if over == "all" and name in ("perceptron", "twice"):
+        pytest.skip("BatchNorm and LayerNorm that follow no convolution are not differentiated by")
+    compare(monkeypatch, models()[name], over, n_kept=n_kept)
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        nn.CrossEntropyLoss(label_smoothing=0.1),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0, 0.5], dtype=torch.float64)),
+        lambda outputs, targets: nn.functional.mse_loss(outputs[:, 0], targets.double()),
+        None,
+    ],
+    ids=["smoothed", "weighted", "squares", "none"],
+)
+def test_products_for_other_losses_equal_those_by_double_backward(monkeypatch, loss_fn):
+    compare(monkeypatch, models()["whole"], loss_fn=loss_fn)
 
 
 def hooked(model):

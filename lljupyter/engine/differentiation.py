@@ -123,6 +123,8 @@ class Differentiation:
         kept = per_sample * sum(batch.n for batch in self.batches)
         if self.program is not None and joins and ROUGH_BYTES <= kept <= left / 2:
             self.rough = _rough_dtype(self._vector)
+        if self.program is not None:
+            self.batches = self.program.cut(self.batches)
         ends = itertools.accumulate(per_sample * batch.n for batch in self.batches)
         return sum(end <= left for end in ends)
 

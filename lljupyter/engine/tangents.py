@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from lljupyter.engine.batches import Batch
+from lljupyter.engine.batches import Batch, n_bytes
 from lljupyter.engine.layers import apply, input_gradient, laid, weight_gradient
 from lljupyter.engine.local import CrossEntropy, Local, Parts, Reshaped, Scaled
-from lljupyter.engine.paths.convolution import Convolution
+from lljupyter.engine.paths.convolution import PATCH, Convolution
 from lljupyter.engine.paths.traced import RELUS, traced
 from lljupyter.engine.quantities import Measure
 
@@ -23,6 +23,8 @@ Layers = dict[nn.Module, "list[Tensor | None]"]
 Tensors = dict[fx.Node, Tensor]
 
 KINDS = ("weight", "bias")
+# Patches are cut once while they take no more than this.
+PATCHES_BYTES = 256 << 20
 RESHAPES = (torch.flatten, torch.reshape, "flatten", "reshape")
 
 
@@ -74,7 +76,7 @@ class Program:
             raise ValueError("it takes keywords")
         trace = traced(model, example)
         self._plain = plain
-        self._patches: tuple[Any, Any] = (None, None)
+        self._first, self._cut = trace.first, False
         self._graph, self._live, self._chosen = trace.graph, live, list(chosen.values())
         self._order = {name: index for index, name in enumerate(chosen)}
         self._names: dict[nn.Module, dict[str, str]] = {c: c.names for c in trace.convolutions}
@@ -101,6 +103,16 @@ class Program:
         self._moving: list[tuple[nn.Module, int]] = []
         self._active: set[fx.Node] = set()
         self._weights: Layers = {}
+
+    def cut(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """Returns batches with the patches that a first convolution sees, if it takes those and they fit.
+
+        From then on, only batches made of these are understood.
+        """
+        if self._first is None or not self._first.patched or n_bytes(batches) * PATCH > PATCHES_BYTES:
+            return batches
+        self._cut = True
+        return [batch._replace(inputs=laid(self._first.patches(_only(batch.inputs)))) for batch in batches]
 
     def _module(self, node: fx.Node) -> Any:
         return self._graph.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -166,7 +178,7 @@ class Program:
             elif node in self._layer:
                 module, source = self._layer[node], _node(node)
                 x = values[source]
-                if isinstance(module, Convolution) and module.patched:
+                if isinstance(module, Convolution) and module.patched and not self._cut:
                     x = module.patches(x)
                 x = values[source] = laid(x)
                 y = apply(module, x, *self._weights[module])
@@ -330,6 +342,10 @@ class Program:
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         target: Any = self._module(node) if node.op == "call_module" else node.target
         return target(*args, **kwargs)
+
+
+def _only(inputs: Any) -> Any:
+    return inputs[0] if isinstance(inputs, (list, tuple)) else inputs
 
 
 def _node(node: fx.Node, index: int = 0) -> Any:
