@@ -34,6 +34,17 @@ def apply(module: nn.Module, x: Tensor, w: Tensor | None, b: Tensor | None) -> T
     return laid(_convolution(x, _kernel(module, w), b, *_settings(module)))
 
 
+def apply_all(module: nn.Module, terms: list[tuple[Tensor, Tensor]], b: Tensor | None) -> Tensor:
+    """Returns the sum of ``w x`` over all (x, w), plus b."""
+    if len(terms) == 2 and isinstance(module, Convolution) and _joins(module) and not _sees_all(module, terms[0][0]):
+        (x, w), (y, v) = terms
+        return apply(module, torch.cat([x, y], 1), torch.cat([w, v], 1), b)
+    found = apply(module, *terms[0], b)
+    for x, w in terms[1:]:
+        found.add_(apply(module, x, w, None))
+    return found
+
+
 def weight_gradient(module: nn.Module, u: Tensor, x: Tensor, like: Tensor | None) -> Tensor:
     """Returns the derivative of ``u . (w x)`` by w."""
     assert like is not None
@@ -57,14 +68,18 @@ def input_gradient(module: nn.Module, terms: list[tuple[Tensor, Tensor]], like: 
         return _images(sum((u @ w for u, w in rows[1:]), rows[0][0] @ rows[0][1]), like)
     if _deconvolves(module, like):
         return _deconvolved(module, terms, like)
-    if len(terms) == 2 and max(module.source.stride) > 1 and module.source.groups == 1:
-        # As one convolution with twice the channels: where there is a stride, that takes little longer than one.
+    if len(terms) == 2 and _joins(module):
         (u, w), (v, x) = terms
         terms = [(torch.cat([u, v], 1), torch.cat([w, x]))]
     found = _input_gradient_of(module, *terms[0], like)
     for u, w in terms[1:]:
         found.add_(_input_gradient_of(module, u, w, like))
     return found
+
+
+def _joins(module: Convolution) -> bool:
+    """Says whether two terms pay as one convolution with twice the channels: with a stride, it takes little longer."""
+    return max(module.source.stride) > 1 and module.source.groups == 1 and not module.patched
 
 
 def _input_gradient_of(module: Convolution, u: Tensor, w: Tensor, like: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from lljupyter.engine.batches import Batch, n_bytes
-from lljupyter.engine.layers import apply, input_gradient, laid, weight_gradient
+from lljupyter.engine.layers import apply, apply_all, input_gradient, laid, weight_gradient
 from lljupyter.engine.local import CrossEntropy, Local, Parts, Reshaped, Scaled
 from lljupyter.engine.paths.convolution import PATCH, Convolution
 from lljupyter.engine.paths.traced import RELUS, traced
@@ -253,12 +253,11 @@ class Program:
         for node in (n for n in self._nodes[:-1] if n in self._active):
             if node in self._layer:
                 module, source = self._layer[node], _node(node)
-                t = None
-                if moves[module][0] is not None:
-                    t = apply(module, batch.values[source], *moves[module])
+                move, shift = moves[module]
+                terms: list[Any] = [] if move is None else [(batch.values[source], move)]
                 if source in tangents:
-                    through = apply(module, tangents[source], batch.weights[module][0], None)
-                    t = through if t is None else through.add_(t)
+                    terms.append((tangents[source], batch.weights[module][0]))
+                t = apply_all(module, terms, shift) if terms else None
                 other = tangents.get(_node(node, 1)) if len(node.args) == 2 else None
                 if other is not None:
                     t = other.clone() if t is None else t.add_(other)
