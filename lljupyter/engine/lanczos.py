@@ -124,11 +124,11 @@ def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> K
         known = basis[: k + 1]
         image = product(basis[k])
         small[k, k] = float(torch.dot(basis[k].double(), image.double()))
-        if not math.isfinite(small[k, k]):
-            raise FloatingPointError(f"expected finite products, got {small[k, k]}")
         for _ in range(2):
             image = image - known.T @ (known @ image)
         small[k, k + 1] = small[k + 1, k] = beside = _norm(image)
+        if not math.isfinite(small[k, k] + beside):
+            raise FloatingPointError(f"expected finite products, got {small[k, k]} and {beside}")
         values, vectors = _eigh(small[: k + 1, : k + 1])
         rounding = ROUNDING * eps * float(np.abs(values).max())
         left = np.abs(beside * vectors[-1])

@@ -11,11 +11,11 @@ from torch.nn import functional
 from lljupyter.engine.paths.convolution import Convolution
 
 _convolution = torch.ops.aten.convolution
+_convolution_backward = torch.ops.aten.convolution_backward
+_transposes = hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
 # So many times as many samples as a row has pixels. Measured in float32 on two cores: 256 images of 8 x 8, 8 to 16
 # channels, 0.41 to 0.21 ms, 83 of 16 x 16, 32 to 64 channels, 1.03 to 0.99 ms; 2 of 32 x 32 0.09 to 0.23 ms.
 MANY = 4
-_transposes = hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
-_convolution_backward = torch.ops.aten.convolution_backward
 
 
 def laid(x: Tensor) -> Tensor:

@@ -32,7 +32,11 @@ class Workers:
         if self._pool is not None:
             # All of them begin here: while one does, threads of others would be given its number of cores.
             together = threading.Barrier(n_workers)
-            wait([self._pool.submit(together.wait) for _ in range(n_workers)])
+            try:
+                wait([self._pool.submit(together.wait) for _ in range(n_workers)])
+            except BaseException:  # one could not be started: the others must not wait for it
+                together.abort()
+                raise
 
     def share(self, work: Callable[[int, int, Tick], None], n_items: int, tick: Tick) -> None:
         """Calls ``work(worker, item, check)`` for every item, each in the first thread that is free.
