@@ -78,3 +78,8 @@ def made_half() -> xarray.Dataset:
     values["loss"][2:6, 4:7] = np.nan
     values["loss"][0, 0] = np.inf
     return surface_dataset(surface.alpha.values, surface.beta.values, values, evaluated, surface.attrs)
+
+
+def made_lines() -> xarray.Dataset:
+    lines = [made_surface(41, 1, steep).isel(beta=0, drop=True) for steep in (1.0, 2.0, 1.4)]
+    return xarray.concat(lines, dim="seed").assign_coords(seed=[3, 4, 5])

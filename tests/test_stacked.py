@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reference import grid_points, slow_mean
-from test_paths import measured, on_plane, settled
+from reference import batches_of, grid_points, slow_mean
+from test_paths import CHAINS, measured, multilayer, on_plane, settled
 from torch import nn
 from torch.nn import functional
 
@@ -15,6 +15,7 @@ from lljupyter.engine.paths.grouped import convolved, packed_weight
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.scores import score_sums
 from lljupyter.engine.threads import using_threads
+from lljupyter.geometry.plane import random_plane
 
 POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])
 GROUPED = pytest.mark.parametrize("grouped", [False, True], ids=["products", "convolutions"])
@@ -134,3 +135,99 @@ def test_batches_are_cut_at_multiples(n, size, multiple, sizes):
     parts = resized([Batch(x, x, n)], size, multiple)
     assert [part.n for part in parts] == sizes
     assert torch.equal(torch.cat([part.inputs for part in parts]), x)
+
+
+@pytest.mark.parametrize("size", [8, 23])
+@pytest.mark.parametrize(
+    "loss_fn",
+    [None, nn.CrossEntropyLoss(label_smoothing=0.2), lambda o, t: functional.cross_entropy(o, t, reduction="none")],
+    ids=["plain", "module", "callable"],
+)
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_stacked_path_equals_the_slow_loop(name, loss_fn, size):
+    model, loader = settled(CHAINS[name]()), batches_of(size)
+    evaluator, directions = on_plane(model, loader, loss_fn=loss_fn)
+    values = measured(Stacked(evaluator), evaluator)
+    mean = nn.CrossEntropyLoss() if loss_fn is None else lambda o, t: loss_fn(o, t).mean()
+    np.testing.assert_allclose(values["loss"], slow_mean(model, loader, directions, POINTS, mean), rtol=1e-11)
+    plain = evaluator.evaluate(POINTS)
+    assert list(values) == list(plain)
+    for quantity in plain:
+        np.testing.assert_allclose(values[quantity], plain[quantity], rtol=1e-9)
+
+
+def test_the_stacked_path_regresses_and_takes_any_number_of_points():
+    model = settled(multilayer())
+    loader = [(x, functional.one_hot(y, 4).double()) for x, y in batches_of(8)]
+    evaluator, directions = on_plane(model, loader, loss_fn=nn.MSELoss())
+    path = Stacked(evaluator)
+    path._each = 4
+    expected = slow_mean(model, loader, directions, POINTS, nn.MSELoss())
+    np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=1e-11)
+    for k in range(len(POINTS)):
+        one = path.evaluate(POINTS[k : k + 1], lambda: None)["loss"]
+        np.testing.assert_allclose(one, expected[k : k + 1], rtol=1e-11)
+
+
+class Deep(nn.Module):
+    """Hidden layers between the first and the last, one of them with a residual connection over a ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(25, 16), nn.Linear(16, 16), nn.Linear(16, 7, bias=False)
+        self.drop, self.out = nn.Dropout(0.5), nn.Linear(7, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x.flatten(1)))
+        y = self.drop(self.second(x))
+        return self.out(self.third(y + functional.relu(y)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("grouped", [False, True], ids=["products", "convolutions"])
+def test_hidden_layers_of_many_points_equal_the_slow_loop(grouped, threads):
+    loader = {"train": batches_of(8, dtype=torch.float32), "test": batches_of(5, 9, dtype=torch.float32)}
+    evaluator, directions = on_plane(settled(Deep()).float(), loader, ignore=None)
+    with using_threads(threads):
+        path = Stacked(evaluator, grouped=grouped)
+        path._each = 2
+        values = measured(path, evaluator, np.concatenate([POINTS, POINTS]))
+    double = [{name: part.double() for name, part in d.items()} for d in directions]
+    for name, batches in loader.items():
+        exact = [(x.double(), y) for x, y in batches]
+        expected = slow_mean(settled(Deep()), exact, double, POINTS, nn.CrossEntropyLoss())
+        np.testing.assert_allclose(values[f"{name}_loss"], np.tile(expected, 2), rtol=2e-6)
+    plain = evaluator.evaluate(POINTS)
+    for quantity in plain:
+        np.testing.assert_allclose(values[quantity], np.tile(plain[quantity], 2), rtol=2e-5)
+
+
+def test_the_first_layer_is_multiplied_when_its_terms_take_too_much_memory(monkeypatch):
+    monkeypatch.setattr("lljupyter.engine.paths.stacked.TERMS_BYTES", 0)
+    model, loader = settled(multilayer()), batches_of(8)
+    evaluator, directions = on_plane(model, loader)
+    expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
+    np.testing.assert_allclose(measured(Stacked(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ties_and_nan_count_as_in_argmax(threads):
+    with using_threads(threads):
+        _compare_ties_and_nan()
+
+
+def _compare_ties_and_nan():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4)).double()
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
+    evaluator, _ = on_plane(model, batches_of(8), ignore=None)
+    center = np.zeros((1, 2))
+    plain, values = evaluator.evaluate(center), measured(Stacked(evaluator), evaluator, center)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
+    evaluator.states["1.bias"][3] = torch.nan
+    evaluator.set_plane(random_plane({n: t.nan_to_num() for n, t in evaluator.center.items()}, 0, None, None))
+    plain = evaluator.evaluate(POINTS)
+    values = measured(Stacked(evaluator), evaluator)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
+    assert np.isnan(values["loss"]).all()
