@@ -16,6 +16,7 @@ from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.stacked import Stacked
 from lljupyter.engine.paths.traced import traced
+from lljupyter.engine.precision import has_bfloat16
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.zoo import resnet
 
@@ -262,6 +263,7 @@ def test_several_loaders_and_the_prefixes_of_their_quantities():
         np.testing.assert_allclose(values[f"{name}_loss"], expected, rtol=1e-11)
 
 
+@pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="this processor has no bfloat16 units")
 def test_bfloat16_is_close_and_says_that_it_is_reduced():
     evaluator, _ = on_plane(settled(network()).float(), batches_of(8, dtype=torch.float32), "biasbn")
     path = Folded(evaluator, dtype=torch.bfloat16)

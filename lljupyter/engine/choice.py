@@ -18,6 +18,7 @@ from lljupyter.engine.paths.folded import Folded
 from lljupyter.engine.paths.graphs import Graphs
 from lljupyter.engine.paths.plain import Plain
 from lljupyter.engine.paths.stacked import Stacked
+from lljupyter.engine.precision import has_bfloat16
 
 if TYPE_CHECKING:
     from lljupyter.engine.evaluator import Evaluator
@@ -91,9 +92,7 @@ def candidates(evaluator: Evaluator) -> Iterator[Candidate]:
 def _reducible(evaluator: Evaluator) -> bool:
     if {tensor.dtype for tensor in evaluator.states.values()} != {torch.float32}:
         return False
-    if evaluator.device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return evaluator.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return has_bfloat16(evaluator.device)
 
 
 class Choice:

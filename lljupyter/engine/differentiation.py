@@ -14,7 +14,7 @@ from lljupyter.engine.evaluator import Evaluator
 from lljupyter.engine.explicit import ExplicitHessian
 from lljupyter.engine.hessian import Hessian, bytes_kept
 from lljupyter.engine.model import call, plain_evaluation
-from lljupyter.engine.precision import exact_products
+from lljupyter.engine.precision import exact_products, has_bfloat16
 from lljupyter.engine.tangents import Program
 from lljupyter.engine.twice import make_cheaper, undo
 from lljupyter.geometry.parameters import states_of
@@ -163,4 +163,4 @@ def _rough_dtype(like: Tensor) -> torch.dtype:
     """Returns what rough products are computed in: a processor that has no bfloat16 is slower with it."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     able = like.device.type == "cpu" and like.dtype == torch.float32 and supported()
-    return torch.bfloat16 if able and torch.ops.mkldnn._is_mkldnn_bf16_supported() else like.dtype
+    return torch.bfloat16 if able and has_bfloat16(like.device) else like.dtype

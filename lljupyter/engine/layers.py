@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lljupyter.engine.paths.convolution import Convolution
+from lljupyter.engine.precision import onednn_takes
 
 _convolution = torch.ops.aten.convolution
 _convolution_backward = torch.ops.aten.convolution_backward
@@ -91,7 +92,7 @@ def _input_gradient_of(module: Convolution, u: Tensor, w: Tensor, like: Tensor) 
 def _deconvolves(module: Convolution, like: Tensor) -> bool:
     """Says whether oneDNN is quicker along the samples: where there are many, of small images, and a stride."""
     c = module.source
-    able = _transposes and like.device.type == "cpu" and like.dtype in (torch.float32, torch.bfloat16)
+    able = _transposes and onednn_takes(like.dtype, like.device)
     fits = like.dim() == 4 and c.groups == 1 and max(c.stride) > 1 and max(c.kernel_size) > 1
     return able and fits and len(like) >= MANY * like.shape[3]
 

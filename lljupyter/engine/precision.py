@@ -27,6 +27,23 @@ def check_precision(precision: str) -> None:
         )
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Return True if a device computes convolutions and matrix products in bfloat16.
+
+    A processor without the units raises in oneDNN's own operators, and is slower elsewhere.
+    """
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def onednn_takes(dtype: torch.dtype, device: torch.device) -> bool:
+    """Return True if oneDNN's own operators compute in a dtype on a device."""
+    if device.type != "cpu":
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(device))
+
+
 @contextmanager
 def exact_products() -> Iterator[None]:
     """Computes products of float32 in float32, whatever is set for the process, which is put back afterwards.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lljupyter.engine.paths.layout import sideways
+from lljupyter.engine.precision import onednn_takes
 
 Get = Callable[[str], "Tensor | None"]
 # A convolution that sees at most so many numbers is computed on patches.
@@ -90,9 +91,9 @@ class Convolution(nn.Module):
     def use_one_step(self, dtype: torch.dtype, device: torch.device) -> None:
         """Lets oneDNN compute everything in one step, on a processor, where it can."""
         c = self.source
-        able = device.type == "cpu" and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-        able = able and isinstance(c, nn.Conv2d) and c.padding_mode == "zeros" and not isinstance(c.padding, str)
-        self.one_step = able and dtype in (torch.float32, torch.bfloat16)
+        able = onednn_takes(dtype, device) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        plain = isinstance(c, nn.Conv2d) and c.padding_mode == "zeros" and not isinstance(c.padding, str)
+        self.one_step = able and plain
 
     def use_patches(self) -> bool:
         """Takes ``patches`` of the inputs instead of the inputs, if it pays: then it is a product with few columns.
