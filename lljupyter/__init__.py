@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         projected_curvatures,
         projected_hessian,
     )
-    from lljupyter.engine.recorder import TrajectoryRecorder
     from lljupyter.geometry.direction_files import load_directions
     from lljupyter.geometry.directions import between, normalize_direction, random_direction
     from lljupyter.geometry.plane import Plane, plane_through
@@ -31,29 +30,30 @@ if TYPE_CHECKING:
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.show import show
     from lljupyter.jupyter.widget import LandscapeWidget
-    from lljupyter.surface.figure import to_matplotlib
-    from lljupyter.surface.files import load, save
-    from lljupyter.surface.html import to_html
-    from lljupyter.surface.measures import nonconvex_share, sharpness
-    from lljupyter.surface.plotly_figure import to_plotly
+    from lljupyter.surface.draw.html import to_html
+    from lljupyter.surface.draw.matplotlib import to_matplotlib
+    from lljupyter.surface.draw.plotly import to_plotly
+    from lljupyter.surface.io.netcdf import load, save
+    from lljupyter.surface.metrics import nonconvex_share, sharpness
+    from lljupyter.training.recorder import TrajectoryRecorder
 
 # Imported when first used, so that neither torch nor the widget stack is loaded before.
 _HOMES = {
     "LandscapeWidget": "lljupyter.jupyter.widget",
     "Plane": "lljupyter.geometry.plane",
-    "TrajectoryRecorder": "lljupyter.engine.recorder",
+    "TrajectoryRecorder": "lljupyter.training.recorder",
     "between": "lljupyter.geometry.directions",
     "compare": "lljupyter.jupyter.comparison",
     "convexity_map": "lljupyter.compute",
     "gradient_direction": "lljupyter.compute",
     "hessian_directions": "lljupyter.compute",
     "interpolate": "lljupyter.compute",
-    "load": "lljupyter.surface.files",
+    "load": "lljupyter.surface.io.netcdf",
     "load_directions": "lljupyter.geometry.direction_files",
     "load_ipython_extension": "lljupyter.jupyter.extension",
     "loss_line": "lljupyter.compute",
     "loss_surface": "lljupyter.compute",
-    "nonconvex_share": "lljupyter.surface.measures",
+    "nonconvex_share": "lljupyter.surface.metrics",
     "normalize_direction": "lljupyter.geometry.directions",
     "pca_directions": "lljupyter.geometry.trajectory",
     "plane_through": "lljupyter.geometry.plane",
@@ -61,12 +61,12 @@ _HOMES = {
     "projected_curvatures": "lljupyter.compute",
     "projected_hessian": "lljupyter.compute",
     "random_direction": "lljupyter.geometry.directions",
-    "save": "lljupyter.surface.files",
-    "sharpness": "lljupyter.surface.measures",
+    "save": "lljupyter.surface.io.netcdf",
+    "sharpness": "lljupyter.surface.metrics",
     "show": "lljupyter.jupyter.show",
-    "to_html": "lljupyter.surface.html",
-    "to_matplotlib": "lljupyter.surface.figure",
-    "to_plotly": "lljupyter.surface.plotly_figure",
+    "to_html": "lljupyter.surface.draw.html",
+    "to_matplotlib": "lljupyter.surface.draw.matplotlib",
+    "to_plotly": "lljupyter.surface.draw.plotly",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }

@@ -20,7 +20,7 @@ def _one_thread():
 @pytest.fixture(autouse=True)
 def _end_engines():
     """Ends whatever a test left computing; what an earlier test could not end is not waited for again."""
-    from lljupyter.engine.exit import running
+    from lljupyter.session.shutdown import running
 
     earlier = {id(session) for session in running}
     yield
@@ -32,7 +32,7 @@ def _end_engines():
 def browser_that_listens(monkeypatch):
     """Keeps what widgets send, in ``widgets.SENT``."""
     import comm
-    from widgets import SENT, RecordingComm
+    from support.widgets import SENT, RecordingComm
 
     SENT.clear()
     monkeypatch.setattr(comm, "create_comm", RecordingComm)
@@ -41,8 +41,8 @@ def browser_that_listens(monkeypatch):
 @pytest.fixture
 def make():
     """Makes live widgets, and closes them in the end."""
-    from reference import linear
-    from widgets import data
+    from support.reference import linear
+    from support.widgets import data
 
     from lljupyter import LandscapeWidget
 
@@ -61,7 +61,7 @@ def make():
 @pytest.fixture
 def held():
     """A model whose copies wait until the test lets them go on."""
-    from widgets import Held
+    from support.widgets import Held
 
     Held.reached, Held.go = threading.Event(), threading.Event()
     yield Held()

@@ -11,11 +11,11 @@ import torch
 import xarray
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from reference import FakeEvaluator, batches_of, fake_session, linear, make_request, network, samples
-from test_untouched import everything, trained_network
+from support.reference import FakeEvaluator, batches_of, fake_session, linear, make_request, network, samples
+from support.untouched import everything, trained_network
 
 from lljupyter import gradient_direction, interpolate, loss_line, loss_surface
-from lljupyter.engine.evaluator import Evaluator
+from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import normalize_direction, random_direction
 from lljupyter.geometry.grid import axis, coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of

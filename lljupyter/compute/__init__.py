@@ -1,6 +1,6 @@
 """The verbs: what a person calls. The widget prepares its session here too, so both compute the same."""
 
-from lljupyter.compute.curvature import convexity_map, hessian_directions, projected_curvatures, projected_hessian
+from lljupyter.compute.convexity import convexity_map, hessian_directions, projected_curvatures, projected_hessian
 from lljupyter.compute.grids import check_seed, make_request
 from lljupyter.compute.lines import interpolate, loss_line
 from lljupyter.compute.prepare import prepare

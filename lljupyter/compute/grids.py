@@ -6,9 +6,9 @@ import operator
 from collections.abc import Sequence
 
 from lljupyter.compute.options import Range
-from lljupyter.engine.points import Request
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
 from lljupyter.geometry.trajectory import ProjectedPath
+from lljupyter.session.ledger import Request
 
 
 def fitted_ranges(

@@ -15,10 +15,10 @@ from lljupyter.compute.options import Drawn, Measuring, Range, Resume, takes
 from lljupyter.compute.prepare import prepare
 from lljupyter.compute.resume import earlier_line
 from lljupyter.compute.surfaces import run_all
-from lljupyter.engine.batchnorm import BatchNorm
-from lljupyter.engine.loaders import Loader
 from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import Parameters, fingerprint, states_of, unwrapped
+from lljupyter.problem.batchnorm import BatchNorm
+from lljupyter.problem.loaders import Loader
 
 if TYPE_CHECKING:
     import xarray

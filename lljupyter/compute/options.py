@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypedDict, TypeVar
 import torch
 
 from lljupyter.compute.planes import Directions
-from lljupyter.engine.batchnorm import BatchNorm
-from lljupyter.engine.curvature import Hessians
-from lljupyter.engine.paths import Evaluation
-from lljupyter.engine.precision import Precision
-from lljupyter.engine.quantities import LossFunction
+from lljupyter.evaluate.strategy import Evaluation
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
+from lljupyter.hessian.evaluator import Hessians
+from lljupyter.problem.batchnorm import BatchNorm
+from lljupyter.problem.quantities import LossFunction
+from lljupyter.process.precision import Precision
 
 if TYPE_CHECKING:
     import xarray

@@ -7,12 +7,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lljupyter.engine.batchnorm import BatchNorm
-from lljupyter.engine.evaluator import Evaluator
+from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import orthogonalize
 from lljupyter.geometry.parameters import Parameters, check_direction, hash_tensors, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
+from lljupyter.problem.batchnorm import BatchNorm
 
 Directions = tuple[Parameters, Parameters]
 

@@ -14,20 +14,20 @@ from lljupyter.compute.grids import check_seed, fitted_ranges, make_request
 from lljupyter.compute.options import Measuring, Range, Resume, takes
 from lljupyter.compute.planes import Directions, checked_plane, hash_directions, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
-from lljupyter.engine.batchnorm import BatchNorm, check_batchnorm, check_statistics
-from lljupyter.engine.curvature import CurvatureEvaluator, Hessians, check_curvature
-from lljupyter.engine.evaluator import Evaluator
-from lljupyter.engine.loaders import Loader
-from lljupyter.engine.overlay import Overlay
-from lljupyter.engine.points import Request
-from lljupyter.engine.refinement import check_tolerance
-from lljupyter.engine.session import Session
-from lljupyter.engine.worker import Measuring as Measured
+from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.parameters import check_finite, parameters_of, unwrapped
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import PrincipalDirections, pca_directions, project_trajectory
+from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
+from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, check_statistics
+from lljupyter.problem.loaders import Loader
+from lljupyter.session.checkpoint_losses import Overlay
+from lljupyter.session.ledger import Request
+from lljupyter.session.refinement import check_tolerance
+from lljupyter.session.session import Session
+from lljupyter.session.worker import Measuring as Measured
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

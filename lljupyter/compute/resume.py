@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lljupyter.compute.planes import Directions
-from lljupyter.engine.curvature import CurvatureEvaluator
-from lljupyter.engine.session import Session
-from lljupyter.engine.worker import Measuring
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.direction_files import beside, load_directions
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
-from lljupyter.surface.attributes import check_attributes
-from lljupyter.surface.files import load
+from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.session.session import Session
+from lljupyter.session.worker import Measuring
+from lljupyter.surface.checks import check_attributes
+from lljupyter.surface.io.netcdf import load
 
 if TYPE_CHECKING:
     import xarray

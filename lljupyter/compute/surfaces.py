@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 
 from lljupyter.compute.options import Surface, takes
 from lljupyter.compute.prepare import Prepared, prepare
-from lljupyter.engine.evaluator import Evaluator
-from lljupyter.engine.loaders import Loader
-from lljupyter.engine.quantities import LossFunction
-from lljupyter.engine.session import Session
-from lljupyter.geometry.atomic import checked_path
-from lljupyter.surface.files import save
+from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.problem.loaders import Loader
+from lljupyter.problem.quantities import LossFunction
+from lljupyter.process.atomic import checked_path
+from lljupyter.session.session import Session
+from lljupyter.surface.io.netcdf import save
 
 if TYPE_CHECKING:
     import xarray

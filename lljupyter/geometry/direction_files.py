@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lljupyter.geometry.atomic import atomic
 from lljupyter.geometry.parameters import Parameters, check_direction, fingerprint, parameters_of, states_of, unwrapped
+from lljupyter.process.atomic import atomic
 
 FORMAT_VERSION = 1
 LABELS = ("delta", "eta")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from IPython import get_ipython
 
 if TYPE_CHECKING:
-    from lljupyter.engine.session import Session
+    from lljupyter.session.session import Session
 
 # The sessions of a cell's last run: {cell id: (id of that run, sessions)}.
 _last_run: dict[str, tuple[str, weakref.WeakSet[Session]]] = {}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ipywidgets
 
-from lljupyter.jupyter.look import Landscape
+from lljupyter.jupyter.export import Shared
 from lljupyter.jupyter.result import ResultWidget
-from lljupyter.jupyter.sharing import Shared
-from lljupyter.surface.html import Picture
-from lljupyter.surface.look import LOOK, checked_names
+from lljupyter.jupyter.viewer import Landscape
+from lljupyter.surface.draw.html import Picture
+from lljupyter.surface.style import LOOK, checked_names
 
 if TYPE_CHECKING:
     import xarray

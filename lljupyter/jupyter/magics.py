@@ -147,7 +147,7 @@ class _Recording:
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         if self.recorder is not None:
             return
-        from lljupyter.engine.recorder import TrajectoryRecorder
+        from lljupyter.training.recorder import TrajectoryRecorder
 
         model = self._model if self._model is not None else self._owner(optimizer)
         recorder = TrajectoryRecorder(model, optimizer, self._folder, every=self._every, start=self._start)

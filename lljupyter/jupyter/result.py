@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from lljupyter.jupyter.look import Landscape
+from lljupyter.jupyter.viewer import Landscape
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.look import LOOK, check_texts, checked_look
+from lljupyter.surface.style import LOOK, check_texts, checked_look
 
 if TYPE_CHECKING:
     import xarray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lljupyter.jupyter.comparison import Comparison, compare
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.surface.dataset import by_seed
-from lljupyter.surface.files import load
+from lljupyter.surface.io.netcdf import load
 
 if TYPE_CHECKING:
     import xarray

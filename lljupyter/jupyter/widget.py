@@ -15,14 +15,14 @@ from torch import nn
 
 from lljupyter.compute import check_seed, make_request, prepare
 from lljupyter.compute.options import check_names
-from lljupyter.engine.session import Session
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
-from lljupyter.jupyter.look import Landscape
+from lljupyter.jupyter.viewer import Landscape
 from lljupyter.jupyter.wire import Command, pack
-from lljupyter.surface.files import save
+from lljupyter.session.session import Session
 from lljupyter.surface.frame import finite
-from lljupyter.surface.look import LOOK, check_choices, check_texts, checked_look
+from lljupyter.surface.io.netcdf import save
+from lljupyter.surface.style import LOOK, check_choices, check_texts, checked_look
 
 if TYPE_CHECKING:
     import xarray

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from lljupyter.engine.session import Session
-from lljupyter.surface.attributes import marks_of
+from lljupyter.session.session import Session
+from lljupyter.surface.checks import marks_of
 from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, subtitle
 
 

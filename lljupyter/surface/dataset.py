@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.surface.attributes import check_attributes, check_path
+from lljupyter.surface.checks import check_attributes, check_path
 
 if TYPE_CHECKING:
     import xarray

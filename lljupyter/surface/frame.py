@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import fill
-from lljupyter.surface.attributes import marks_of
+from lljupyter.surface.checks import marks_of
 
 if TYPE_CHECKING:
     import xarray

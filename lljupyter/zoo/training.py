@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from lljupyter.randomness import fixed_randomness
+from lljupyter.process.randomness import fixed_randomness
 from lljupyter.zoo.batches import augmented, batches_of, n_batches
 from lljupyter.zoo.checks import available, first_parameter, number, switch, whole_number
 from lljupyter.zoo.restored import limited_threads, rates, training

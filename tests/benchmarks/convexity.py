@@ -23,14 +23,14 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import tiny
-from reference import SHARED, TESTS
+from support import tiny
+from support.reference import SHARED, TESTS
 
-from lljupyter.engine.curvature import CurvatureEvaluator
-from lljupyter.engine.evaluator import Evaluator
+from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
+from lljupyter.hessian.evaluator import CurvatureEvaluator
 from lljupyter.zoo import resnet
 
 
@@ -108,7 +108,7 @@ def tiny_map():
 
 
 def resnet_points(which):
-    from test_reference_files import cifar_images
+    from support.cifar import cifar_images
 
     told = json.loads((SHARED / "reference" / "resnet20_hessian.json").read_text())
     model = resnet(20)

@@ -34,9 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lljupyter import zoo
 from lljupyter.compute import prepare
-from lljupyter.engine.evaluator import Evaluator
-from lljupyter.engine.memory import keep_freed_memory
+from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.process.memory import keep_freed_memory
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 Loader = list[tuple[Tensor, Tensor]]

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from playwright.sync_api import Browser, TimeoutError, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-import lab
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support import lab
 
 QUICKSTART = "01_quickstart.ipynb"
 PACKAGES = ("lljupyter", "torch", "numpy", "jupyterlab", "ipykernel", "ipywidgets", "anywidget")

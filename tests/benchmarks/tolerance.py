@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from lljupyter import load_directions, loss_surface, zoo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from reference import SHARED
-from test_reference_files import cifar_images
+from support.cifar import cifar_images
+from support.reference import SHARED
 
 
 def main() -> None:

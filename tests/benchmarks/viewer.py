@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import lab
 from playwright.sync_api import sync_playwright
+from support import lab
 
 SETUP = """
 import json, threading, time

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from lab import Notebook, Server
     from playwright.sync_api import Browser, Page, Playwright
+    from support.lab import Notebook, Server
 
-SCREENSHOTS = Path(__file__).parent / "screenshots"
 FAILED = pytest.StashKey[bool]()
 SIZE = {"width": 1280, "height": 1100}
 
@@ -25,7 +23,7 @@ SIZE = {"width": 1280, "height": 1100}
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One JupyterLab for all tests."""
-    import lab
+    from support import lab
 
     with lab.serve(tmp_path_factory.mktemp("lab")) as server:
         yield server
@@ -35,8 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def playwright() -> Iterator[Playwright]:
     """Playwright, for one module only: while it runs there is an event loop in the main thread."""
     try:
-        from lab import find_chromium
         from playwright.sync_api import sync_playwright
+        from support.lab import find_chromium
     except ImportError:
         missing = "Playwright is not installed: pip install lljupyter[test]"
     else:
@@ -50,7 +48,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """The browser, with WebGL."""
-    import lab
+    from support import lab
 
     browser = lab.launch(playwright)
     yield browser
@@ -63,7 +61,7 @@ def open_notebook(server: Server, request: pytest.FixtureRequest) -> Iterator[Ca
     contexts = []
 
     def open_notebook(browser: Browser, name: str) -> Notebook:
-        import lab
+        from support import lab
 
         contexts.append(browser.new_context(viewport=SIZE))
         return lab.Notebook(contexts[-1].new_page(), server, name)
@@ -84,7 +82,7 @@ def bench(
     _pages: dict[str, Any], chromium: Browser, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Notebook]:
     """A notebook with a small model, ``model``, and its ``loader``; shared by a module until a test fails on it."""
-    import lab
+    from support import lab
 
     if "bench" not in _pages:
         name = f"{request.module.__name__}.ipynb"
@@ -111,8 +109,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 def _photograph(request: pytest.FixtureRequest, page: Page) -> bool:
     """Saves a picture of the page if the test failed, and says whether it did."""
+    from support import lab
+
     failed = request.node.stash.get(FAILED, True)
     if failed:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / f"failed-{request.node.name}.png")
+        lab.SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=lab.SCREENSHOTS / f"failed-{request.node.name}.png")
     return failed

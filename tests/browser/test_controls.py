@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from lab import Notebook, Viewer
+    from support.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab import Viewer
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made import made_surface
+from support.lab import Viewer
+from support.made import made_surface
 
 from lljupyter import to_html
 

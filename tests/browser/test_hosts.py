@@ -9,13 +9,13 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-import lab
 import nbformat
 import pytest
+from support import lab
 
 if TYPE_CHECKING:
-    from lab import Server
     from playwright.sync_api import Browser, Page
+    from support.lab import Server
 
 pytestmark = pytest.mark.browser
 

@@ -6,14 +6,14 @@ import io
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-import lab
 import numpy as np
 import pytest
-from conftest import SCREENSHOTS
 from PIL import Image
+from support import lab
+from support.lab import SCREENSHOTS
 
 if TYPE_CHECKING:
-    from lab import Notebook, Viewer
+    from support.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

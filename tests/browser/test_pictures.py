@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray
-from conftest import SCREENSHOTS
-from lab import Viewer, colors
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made import made_half, made_line, made_surface, made_trajectory
+from support.lab import SCREENSHOTS, Viewer, colors
+from support.made import made_half, made_line, made_surface, made_trajectory
 
 from lljupyter import compare
 from lljupyter.jupyter.result import ResultWidget

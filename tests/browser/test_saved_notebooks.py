@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from conftest import SCREENSHOTS
 from nbconvert import HTMLExporter
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made import made_surface
+from support.lab import SCREENSHOTS
+from support.made import made_surface
 
 from lljupyter import compare, show
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import SCREENSHOTS
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made import made_half, made_line, made_seeds, made_surface, made_trajectory
+from support.lab import SCREENSHOTS
+from support.made import made_half, made_line, made_seeds, made_surface, made_trajectory
 
 from lljupyter import to_html
 
 if TYPE_CHECKING:
-    from lab import Viewer
     from playwright.sync_api import Browser, BrowserContext, Playwright
+    from support.lab import Viewer
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +37,7 @@ PAGES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module", params=["webgl", "no-webgl"])
 def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
-    import lab
+    from support import lab
 
     browser = lab.launch(playwright, lab.WEBGL if request.param == "webgl" else lab.NO_WEBGL)
     yield browser
@@ -58,7 +54,7 @@ class Opened:
     """
 
     def __init__(self, browser: Browser, path: Path, **context: Any) -> None:
-        import lab
+        from support import lab
 
         self.context: BrowserContext = browser.new_context(
             **{"offline": True, "viewport": {"width": 620, "height": 700}, **context}

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lab import colors
 from PIL import Image, ImageChops
+from support.lab import colors
 
 if TYPE_CHECKING:
-    from lab import Notebook, Viewer
     from playwright.sync_api import Page
+    from support.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

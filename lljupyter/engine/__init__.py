@@ -1,1 +1,0 @@
-"""What it costs: evaluates points of a plane, progressively."""

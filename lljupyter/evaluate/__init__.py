@@ -1,0 +1,1 @@
+"""Points to values: the plain loop, and what is faster."""

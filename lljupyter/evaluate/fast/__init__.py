@@ -1,0 +1,1 @@
+"""Faster strategies, each equal to the plain loop."""

@@ -1,0 +1,188 @@
+"""Points one by one through the traced model: BatchNorm folded, larger batches, two points on two cores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lljupyter.evaluate.fast.cross_entropy import measure_scores
+from lljupyter.evaluate.fast.flat_weights import Flat
+from lljupyter.evaluate.fast.thread_pool import Workers
+from lljupyter.evaluate.strategy import Moving, Tick, Values
+from lljupyter.problem.averages import Measured, means_of
+from lljupyter.problem.batches import Batch, converted, n_bytes, resized, split
+from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.tracing.convolution import PATCH
+from lljupyter.tracing.traced import Trace, traced
+
+if TYPE_CHECKING:
+    from lljupyter.evaluate.evaluator import Evaluator
+
+# A batch is so large that its widest intermediate result fills about this much memory: with more, a processor waits
+# for memory (measured: a ResNet-56 point takes 0.63 s in batches of 500, 0.34 s in batches of 64), with less for calls.
+BATCH_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
+# Data up to this size are kept a second time, as the model takes them.
+CONVERTED_BYTES = 256 << 20
+
+
+class Program:
+    """A traced model with weights of its own, that one thread at a time works with."""
+
+    def __init__(self, trace: Trace, dtype: torch.dtype, device: torch.device) -> None:
+        self.trace = trace
+        self.graph: Any = trace.graph
+        self._dtype = dtype
+        for convolution in trace.convolutions:
+            convolution.use_one_step(dtype, device)
+        self._flat: Flat | None = None
+
+    def set_plane(self, flat: Flat) -> None:
+        """Uses the weights of a plane from now on."""
+        self._flat = flat.copy(self._dtype)
+        self.move(0.0, 0.0)
+
+    def move(self, alpha: float, beta: float) -> None:
+        """Sets the weights to those of a point."""
+        assert self._flat is not None
+        self._flat.move(alpha, beta)
+        self._flat.fill(self.trace)
+
+    def move_to(self, point: Tensor) -> None:
+        """Sets the weights to those of a point that is on the device, (alpha, beta)."""
+        assert self._flat is not None
+        self._flat.move_to(point)
+        self._flat.fill(self.trace)
+
+
+class Folded:
+    """Evaluates points one by one with the traced model, as many at a time as there are workers.
+
+    Args:
+        evaluator: What is evaluated.
+        dtype: What to compute in; None for the model's own.
+        n_workers: How many threads of one core each; with 1, all cores work on one point.
+        batch_bytes: See ``BATCH_BYTES``.
+        sideways: Whether convolutions take samples as the width, see ``Convolution``.
+
+    Raises:
+        ValueError: If there is no convolution that could do so, or the path does not fit otherwise.
+        Exception: Of whatever kind, if the model can't be traced.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        dtype: torch.dtype | None = None,
+        n_workers: int = 1,
+        batch_bytes: int | None = None,
+        sideways: bool = False,
+    ) -> None:
+        if evaluator.draws or evaluator.recalibrates:
+            raise ValueError("the model draws random numbers, or its running statistics are recomputed at every point")
+        if evaluator.changes_inputs:
+            raise ValueError("the model changes its inputs in place")
+        self._evaluator, device = evaluator, evaluator.device
+        own = evaluator.dtype()
+        self._dtype = own if dtype is None else dtype
+        self.reduced = self._dtype != own
+        self.group = n_workers
+        with plain_evaluation(device):
+            traces = [traced(evaluator.model, evaluator.example()) for _ in range(n_workers)]
+            self._programs = [Program(trace, self._dtype, device) for trace in traces]
+        room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
+        size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)
+        one_step = any(convolution.one_step for convolution in traces[0].convolutions)
+        self._sideways = sideways
+        if sideways and not sum(c.use_samples_as_width() for trace in traces for c in trace.convolutions):
+            raise ValueError("it has no convolution over images for oneDNN")
+        self._ready = evaluator.resident and n_bytes(evaluator.batches) < CONVERTED_BYTES
+        first = [trace.first for trace in traces if trace.first is not None]
+        few = n_bytes(evaluator.batches) * PATCH < CONVERTED_BYTES
+        patched = [c for c in first if self._ready and few and c.one_step and c.use_patches()]
+        self._first = patched[0] if patched else None
+        self._parts: dict[str, list[Batch]] = {}
+        for prefix, batches in evaluator.parts().items():
+            split = resized(batches, size) if evaluator.per_sample and self._ready else batches
+            self._parts[prefix] = [self._prepared(b) for b in split] if self._ready else split
+        self._workers = Workers(n_workers)
+        self._lock = threading.Lock()
+        name = "folded" if any(c.eps for c in traces[0].convolutions) else "traced"
+        image = ", samples as width" if sideways else ", channels-last" if one_step else ""
+        self.label = name + image + (f", {n_workers} at once" if n_workers > 1 else "")
+        if self.reduced:
+            self.label += f", {str(self._dtype).removeprefix('torch.')}"
+
+    def set_plane(self, moving: Moving) -> None:
+        """Folds theta, delta and eta."""
+        with plain_evaluation(self._evaluator.device):
+            flat = Flat(self._programs[0].trace, self._evaluator.states, moving)
+            for program in self._programs:
+                program.set_plane(flat)
+
+    def halve(self) -> bool:
+        """Splits every batch in two."""
+        if not self._evaluator.per_sample or all(b.n == 1 for part in self._parts.values() for b in part):
+            return False
+        half = max(max(b.n for b in part) for part in self._parts.values()) // 2
+        self._parts = {prefix: split(part, max(half, 1)) for prefix, part in self._parts.items()}
+        return True
+
+    def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
+        """Measures points, see ``Evaluator.evaluate``."""
+        found: list[dict[str, Measured]] = [{} for _ in points]
+
+        def work(worker: int, i: int, check: Tick) -> None:
+            found[i] = self._point(self._programs[worker], float(points[i, 0]), float(points[i, 1]), check)
+
+        self._workers.share(work, len(points), tick)
+        names = self._evaluator.quantities
+        return means_of({name: [measured[name] for measured in found] for name in names})
+
+    def _point(self, program: Program, alpha: float, beta: float, check: Tick) -> dict[str, Measured]:
+        evaluator = self._evaluator
+        found: dict[str, Measured] = {name: [] for name in evaluator.quantities}
+        with plain_evaluation(evaluator.device):
+            program.move(alpha, beta)
+            for prefix, batch, outputs in self.outputs(program, check):
+                # Sums over classes are vectorized when the samples come last.
+                plainly = evaluator.classifies_plainly and outputs.dim() == 2
+                scores = outputs.T.contiguous()[None] if plainly else None
+                with self._lock:  # the loss of the user need not be fit for two threads
+                    kinds = evaluator.kinds[prefix]
+                    if scores is not None:
+                        measured = measure_scores(kinds, scores, batch.targets)
+                    else:
+                        measured = {k: evaluator.measures[k](outputs, batch.targets, batch.n) for k in kinds}
+                    for kind in kinds:
+                        found[prefix + kind].append(measured[kind])
+        return found
+
+    @property
+    def program(self) -> Program:
+        """The traced model, the first of them where there are several."""
+        return self._programs[0]
+
+    def outputs(self, program: Program, check: Tick = lambda: None) -> Iterator[tuple[str, Batch, Any]]:
+        """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
+        forward = program.graph.forward  # called as a module, it prints a traceback where it can't be run
+        for prefix, batches in self._parts.items():
+            for batch in batches:
+                check()
+                ready = batch if self._ready else self._prepared(batch)
+                yield prefix, ready, _widened(call(forward, ready.inputs), self._evaluator.dtype())
+
+    def _prepared(self, batch: Batch) -> Batch:
+        if self._first is not None:
+            batch = batch._replace(inputs=self._first.patches(batch.inputs))
+        return converted(batch, self._evaluator.device, self._dtype, self._sideways)
+
+
+def _widened(outputs: Any, dtype: torch.dtype) -> Any:
+    return outputs.to(dtype) if isinstance(outputs, Tensor) and outputs.is_floating_point() else outputs

@@ -1,0 +1,317 @@
+"""Many points at once through models of linear layers: their weights stacked, one product for all."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lljupyter.evaluate.fast.cross_entropy import score_sums
+from lljupyter.evaluate.fast.grouped import available, convolved, packed_weight
+from lljupyter.evaluate.fast.linear_chain import INPUTS, chain_of
+from lljupyter.evaluate.fast.thread_pool import Workers
+from lljupyter.evaluate.strategy import Moving, Tick, Values
+from lljupyter.problem.averages import means_and_stderrs, means_of_sums
+from lljupyter.problem.batches import Batch, resized
+from lljupyter.problem.model import plain_evaluation
+
+if TYPE_CHECKING:
+    from lljupyter.evaluate.evaluator import Evaluator
+
+# The widest intermediate result of all points that a core computes at once fills about this much memory.
+STACK_BYTES = 4 << 20
+MAX_GROUP = 63
+# Samples are taken in slices of this many; with grouped layers in multiples, as vector instructions like them. Where
+# samples come last, results of so many would all fall on the same few places in the cache.
+SLICE, MULTIPLE = 256, 32
+# A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
+TERMS_BYTES = 256 << 20
+# TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
+SCRIPTS = sys.version_info < (3, 14)
+_jit: Any = torch.jit
+
+
+class Slice(NamedTuple):
+    """Some samples of a loader.
+
+    Attributes:
+        prefix: Of the loader.
+        n: How many samples.
+        inputs: Shape (features, n).
+        targets: Shape (n, ...).
+        places: Shape (n,), where the targets are among the scores; anything where the loss is not plain.
+        hidden: Shape (classes, n): minus infinity at the targets, else zero; anything where the loss is not plain.
+        terms: By layer of the inputs: theta, delta and eta of its outputs, see ``_combined``.
+    """
+
+    prefix: str
+    n: int
+    inputs: Tensor
+    targets: Any
+    places: Tensor
+    hidden: Tensor
+    terms: dict[str, Tensor]
+
+
+class Stacked:
+    """Evaluates many points at once; results of a step have the shape (points, features, samples).
+
+    Args:
+        evaluator: What is evaluated.
+        grouped: Whether hidden layers are convolutions of oneDNN with one group of channels a point, in place of
+            matrix products. In memory samples come first then, else last.
+
+    Raises:
+        ValueError: If the model is no chain of linear layers and elementwise functions, the loss is known as the
+            mean over a batch only, or there is nothing that could be grouped.
+        Exception: Of whatever kind, if the model can't be traced.
+    """
+
+    reduced = False
+
+    def __init__(self, evaluator: Evaluator, *, grouped: bool = False) -> None:
+        self._evaluator = evaluator
+        example, device = evaluator.example(), evaluator.device
+        dtype = evaluator.dtype()
+        if evaluator.draws or not evaluator.resident:
+            raise ValueError("the model draws random numbers, or the data are not on the device")
+        if not isinstance(example, Tensor) or not evaluator.per_sample:
+            raise ValueError("it takes more than one tensor, or the loss is known as the mean over a batch only")
+        self._steps, self._result = chain_of(evaluator.model, example)
+        self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
+        hidden = [s.result for s in self._steps if s.kind == "linear" and INPUTS not in s.sources][:-1]
+        if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and available()):
+            raise ValueError("there are no layers between the first and the last, or no oneDNN for them")
+        self._grouped = hidden if grouped else []
+        self.label = "stacked, grouped" if grouped else "stacked"
+        self._plain = evaluator.classifies_plainly
+        self._names = {id(tensor): name for name, tensor in evaluator.model.named_parameters()}
+        with plain_evaluation(device):
+            n_classes = evaluator.model(example).shape[1]
+        self._slices = [
+            self._slice(prefix, batch, n_classes)
+            for prefix, batches in evaluator.parts().items()
+            for batch in resized(batches, SLICE, MULTIPLE if grouped else 1)
+        ]
+        self._workers = Workers(torch.get_num_threads() if device.type == "cpu" else 1)
+        width = max(layer.out_features for layer in self._layers.values())
+        n = max(part.n for part in self._slices)
+        each = int(min(max(STACK_BYTES // (width * n * example.element_size()), 1), MAX_GROUP))
+        # An odd number: rows of an even number of points would fall on the same few places in the cache.
+        self._each = each - 1 | 1 if each > 2 else each
+        self.group = self._each * self._workers.n
+        self._lock = threading.Lock()
+        # Where weight and bias of a layer are in the row of all: (start, shape).
+        self._pieces: dict[str, list[tuple[int, torch.Size]]] = {}
+        self._row = torch.zeros(3, 0)
+        self._scripts: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def halve(self) -> bool:
+        """Takes half as many points at once."""
+        before, self._each = self._each, max(self._each // 2, 1)
+        self.group = self._each * self._workers.n
+        return self._each < before
+
+    def set_plane(self, moving: Moving) -> None:
+        """Stacks theta, delta and eta of all layers; computes the three terms of those of the inputs."""
+        self._scripts = {}
+        self._pieces, rows, start = {}, [torch.zeros(3, 0)], 0
+        with plain_evaluation(self._evaluator.device):
+            for part in self._slices:
+                part.terms.clear()
+            for step in self._steps:
+                if step.kind != "linear":
+                    continue
+                parts = self._rows_of(step.result, moving)
+                if step.sources == [INPUTS] and self._has_room(parts[0]):
+                    self._keep_terms(step.result, *parts)
+                    continue
+                self._pieces[step.result] = []
+                for row in parts:
+                    self._pieces[step.result].append((start, row[0].shape))
+                    start += row[0].numel()
+                    rows.append(row.flatten(1))
+            self._row = torch.cat([row.to(self._slices[0].inputs) for row in rows], dim=1)
+
+    def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
+        """Measures points, see ``Evaluator.evaluate``."""
+        size = min(self._each, max(-(-len(points) // self._workers.n), 1))
+        groups = [points[start : start + size] for start in range(0, len(points), size)]
+        found: list[dict[str, Any]] = [{} for _ in groups]
+
+        def work(_: int, k: int, check: Tick) -> None:
+            with plain_evaluation(self._evaluator.device):
+                found[k] = self._measured(torch.from_numpy(groups[k]).to(self._row), check)
+
+        self._workers.share(work, len(groups), tick)
+        values: Values = {}
+        if not groups:
+            return {name: np.zeros(0) for name in self._evaluator.names}
+        for prefix, kinds in self._evaluator.kinds.items():
+            n = sum(part.n for part in self._slices if part.prefix == prefix)
+            for name in (prefix + kind for kind in kinds):
+                if self._plain:
+                    sums = np.concatenate([measured[name] for measured in found], axis=1)
+                    values[name], values[f"{name}_stderr"] = means_of_sums(sums, n)
+                    continue
+                pairs = [tuple(torch.cat(c, dim=1) for c in zip(*measured[name], strict=True)) for measured in found]
+                columns = zip(*(means_and_stderrs(*pair) for pair in pairs), strict=True)
+                values[name], values[f"{name}_stderr"] = (np.concatenate(column) for column in columns)
+        return values
+
+    def _slice(self, prefix: str, batch: Batch, n_classes: int) -> Slice:
+        inputs, targets = batch.inputs.flatten(1).T.contiguous(), batch.targets
+        if not self._plain:
+            return Slice(prefix, batch.n, inputs, targets, inputs, inputs, {})
+        targets = targets.long()
+        hidden = inputs.new_zeros(n_classes, batch.n).scatter_(0, targets[None], -torch.inf)
+        places = targets * batch.n + torch.arange(batch.n, device=targets.device)
+        return Slice(prefix, batch.n, inputs, targets, places, hidden, {})
+
+    def _rows_of(self, layer: str, moving: Moving) -> list[Tensor]:
+        """Returns theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
+        module, rows = self._layers[layer], []
+        for name in (self._names[id(t)] for t in (module.weight, module.bias) if t is not None):
+            theta = self._evaluator.states[name]
+            rows.append(torch.stack(moving.get(name, (theta, torch.zeros_like(theta), torch.zeros_like(theta)))))
+        return rows
+
+    def _has_room(self, weight: Tensor) -> bool:
+        return weight[:, :, 0].numel() * self._evaluator.n_samples * weight.element_size() <= TERMS_BYTES
+
+    def _keep_terms(self, layer: str, weight: Tensor, bias: Tensor | None = None) -> None:
+        for part in self._slices:
+            terms = weight @ part.inputs
+            terms = terms if bias is None else terms.add_(bias[:, :, None])
+            part.terms[layer] = terms.permute(2, 0, 1).contiguous() if self._grouped else terms
+
+    def _measured(self, group: Tensor, tick: Tick) -> dict[str, Any]:
+        """Returns what is measured at a group of points, shape (k, 2), by quantity.
+
+        Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights
+        of every slice.
+        """
+        where, *weights = self._fast(self._weights, (len(group),), group, self._row)
+        tensors = [(where, part.inputs, *weights, *part.terms.values()) for part in self._slices]
+        if self._plain:
+            return self._scored(tensors, tick)
+        found: dict[str, list[Any]] = {name: [] for name in self._evaluator.quantities}
+        for part, these in zip(self._slices, tensors, strict=True):
+            tick()
+            for kind, value in self._measure(part, these).items():
+                found[part.prefix + kind].append(value)
+        return found
+
+    def _weights(self, group: Tensor, row: Tensor) -> tuple[Tensor, ...]:
+        """Returns alpha and beta after a one, (k, 3), all weights and biases that move, and those packed."""
+        theta, delta, eta = row.unbind()
+        k = group.shape[0]
+        at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
+        where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
+        n, weights = max(part.n for part in self._slices), []
+        for layer, pieces in self._pieces.items():
+            weight, *bias = (
+                at[:, start : start + shape.numel()].view(k, *shape, *[1] * (2 - len(shape))) for start, shape in pieces
+            )
+            if layer in self._grouped:
+                weight, bias = packed_weight(weight, n), [shift.flatten().contiguous() for shift in bias]
+            weights += [weight, *bias]
+        return where, *weights
+
+    def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
+        """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
+        k, n = where.shape[0], inputs.shape[1]
+        n_weights = sum(map(len, self._pieces.values()))
+        weights, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:])
+        known: dict[str, Tensor] = {INPUTS: inputs}
+        for step in self._steps:
+            if step.kind == "method":
+                out = getattr(known[step.sources[0]], step.what)()
+            elif step.kind != "linear":
+                out = step.what(*(known[source] for source in step.sources), **step.options)
+            elif step.result not in self._pieces:
+                out = _combined(where, next(affine), step.options["relu"], bool(self._grouped))
+            else:
+                weight, *bias = (next(weights) for _ in self._pieces[step.result])
+                source = known[step.sources[0]]
+                if step.result in self._grouped:
+                    out = convolved(source, weight, bias[0] if bias else None, step.options["relu"])
+                else:
+                    if source.dim() == 2:
+                        out = (weight.flatten(0, 1) @ source).view(k, -1, n)
+                        out = out.add_(bias[0]) if bias else out
+                    else:
+                        out = torch.baddbmm(bias[0], weight, source) if bias else weight.bmm(source)
+                    out = out.relu_() if step.options["relu"] else out
+            known[step.result] = out
+        return known[self._result]
+
+    def _scored(self, tensors: Sequence[tuple[Tensor, ...]], tick: Tick) -> dict[str, NDArray[np.float64]]:
+        """Adds up what ``score_sums`` says of every slice."""
+        rows, found = [], {}
+        for part, these in zip(self._slices, tensors, strict=True):
+            tick()
+            kinds = self._evaluator.kinds[part.prefix]
+
+            def sums(places: Tensor, hidden: Tensor, *others: Tensor, kinds: Sequence[str] = kinds) -> Tensor:
+                return score_sums(kinds, self._outputs(*others), places, hidden)
+
+            with torch.inference_mode():  # spares what only gradients need at every operation
+                rows.append(self._fast(sums, (len(these[0]), part.n, *kinds), part.places, part.hidden, *these))
+        for prefix, kinds in self._evaluator.kinds.items():
+            which = [i for i, part in enumerate(self._slices) if part.prefix == prefix]
+            table = torch.stack([rows[i] for i in which], dim=1).cpu().numpy()
+            if "loss" in kinds:
+                found[f"{prefix}loss"] = np.stack([table[0].sum(0), (table[1] ** 2).sum(0)])
+            if "accuracy" in kinds:
+                balance, either = table[-2:]
+                right = (balance + either) / 2
+                for j, i in enumerate(which):
+                    part, undecided = self._slices[i], np.flatnonzero(either[j] != self._slices[i].n)
+                    if len(undecided):  # ties and NaN: the first of them counts
+                        outputs = self._outputs(*tensors[i])[torch.from_numpy(undecided)]
+                        right[j, undecided] = (outputs.argmax(1) == part.targets).sum(1).cpu().numpy()
+                found[f"{prefix}accuracy"] = np.stack([right.sum(0)] * 2)
+        return found
+
+    def _fast(self, function: Callable[..., Any], key: tuple[Any, ...], *tensors: Tensor) -> Any:
+        """Calls a function of tensors, as a script where that is faster.
+
+        Args:
+            function: Whatever else it depends on stays as it is until the next plane.
+            key: The number of points, and whatever else tells it from others and the shapes of the tensors.
+            tensors: Its arguments.
+        """
+        if self._workers.n == 1 or not SCRIPTS or key[0] < self._each:
+            return function(*tensors)
+        with self._lock:
+            if key not in self._scripts:
+                # To put the filters back afterwards would undo what other threads do to them meanwhile.
+                warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+                self._scripts[key] = _jit.trace(function, tensors, check_trace=False, strict=False)
+            script = self._scripts[key]
+        return script(*tensors)
+
+    def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+        outputs, kinds = self._outputs(*tensors), self._evaluator.kinds[part.prefix]
+        k, n = len(outputs), part.n
+        flat = outputs.transpose(1, 2).reshape(k * n, -1)
+        repeated = part.targets.repeat(k, *[1] * (part.targets.dim() - 1))
+        with self._lock:  # the loss of the user need not be fit for two threads
+            measured = {kind: self._evaluator.measures[kind](flat, repeated, k * n) for kind in kinds}
+        return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
+
+
+def _combined(where: Tensor, terms: Tensor, relu: bool, grouped: bool) -> Tensor:
+    """Returns ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), or (n, 3, features)."""
+    k = where.shape[0]
+    out = torch.bmm(where.expand(terms.shape[0], k, 3), terms) if grouped else where @ terms.flatten(1)
+    out = out.relu_() if relu else out
+    return out.permute(1, 2, 0) if grouped else out.view(k, *terms.shape[1:])

@@ -1,0 +1,166 @@
+"""Chooses how the Hessian of a model is multiplied with vectors: the quickest way that gives the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.geometry.parameters import states_of
+from lljupyter.hessian.fast.double_backward import make_cheaper, undo
+from lljupyter.hessian.fast.layerwise_model import Program
+from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
+from lljupyter.hessian.operator import Hessian, bytes_kept
+from lljupyter.problem.batches import Batch, copied, resized, take, to_device
+from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.process.precision import exact_products, has_bfloat16
+from lljupyter.process.randomness import fixed_randomness
+
+# What is kept differentiated stays below this share of the memory.
+KEPT_BUDGET = 0.3
+# Larger batches gain nothing more and leave the caches.
+LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
+# Rough products pay where as much is kept of all samples together, about, as here; smaller ones are quick anyway.
+ROUGH_BYTES = 64 << 20
+# Two ways to compute the same round in another order, and at a kink of the loss to another side.
+SAME = 10.0
+
+
+class Differentiation:
+    """Lends the Hessian of the mean loss of the first loader, wherever the model is.
+
+    Args:
+        evaluator: Holds model, data and loss.
+        model: A private copy, whose layers may get another ``forward``; at the center.
+        parameters: Those of the copy that the Hessian is over, N numbers in all.
+        vector: Shape (N,), to try products with.
+        room: How many bytes there are.
+
+    Attributes:
+        batches: All samples, as they are differentiated.
+        n_kept: How many batches are kept differentiated.
+        program: The model layer by layer; None if that does not do.
+        rough: What rough products are computed in; None for none.
+
+    Raises:
+        ValueError: If the loss can't be differentiated twice.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, model: nn.Module, parameters: Mapping[str, Tensor], vector: Tensor, room: float
+    ) -> None:
+        self._model, self._parameters, self._vector = model, parameters, vector
+        self._measure, self._draws = evaluator.measures["loss"], evaluator.draws
+        self._changes_inputs, self._device = evaluator.changes_inputs, evaluator.device
+        self.batches: Sequence[Batch] = evaluator.first_batches()
+        self.program: Program | None = None
+        self.rough: torch.dtype | None = None
+        self.n_kept = self._keep(evaluator.per_sample, self._try(evaluator), KEPT_BUDGET * room)
+
+    @contextmanager
+    def differentiable(self) -> Iterator[None]:
+        """Lets the parameters require gradients, for a while."""
+        with plain_evaluation(self._device), exact_products():
+            for theta in self._parameters.values():
+                theta.requires_grad_(True)
+            try:
+                yield
+            finally:
+                for theta in self._parameters.values():
+                    theta.requires_grad_(False)
+
+    def hessian(self, tick: Callable[[], None] = lambda: None) -> Hessian | ExplicitHessian:
+        """Returns the Hessian where the model is now; within ``differentiable``."""
+        return self._hessian(self.batches, self.n_kept, tick)
+
+    def _hessian(
+        self, batches: Sequence[Batch], n_kept: int, tick: Callable[[], None] = lambda: None
+    ) -> Hessian | ExplicitHessian:
+        if self.program is None:
+            return Hessian(self._parameters, self._outputs, self._measure, batches, n_kept, tick)
+        return ExplicitHessian(self.program, self._parameters, self._measure, batches, n_kept, tick, self.rough)
+
+    def _outputs(self, inputs: object) -> object:
+        # As in the evaluator: random numbers are the same ones for every batch.
+        with fixed_randomness() if self._draws else nullcontext():
+            return call(self._model, copied(inputs) if self._changes_inputs else inputs)
+
+    def _try(self, evaluator: Evaluator) -> float:
+        """Tries two samples, and the ways there are to be quicker; says how many bytes a sample takes, kept."""
+        first = to_device(take(self.batches[0], min(2, self.batches[0].n)), self._device)
+        with self.differentiable(), fixed_randomness():
+            try:
+                plain = self._hessian([first], 0)
+                changed = make_cheaper(self._model)
+                if not self._agrees(first, plain):
+                    undo(changed)
+                per_sample = bytes_kept(self._parameters, self._outputs, self._measure, first) / first.n
+                hessian = self._hessian([first], 1)
+                image = hessian.product(self._vector)
+                self._use_program(evaluator, first, hessian, image)
+            except Exception as error:
+                raise ValueError(
+                    f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
+                    f"{error}; build its attention from matrix products (attn_implementation='eager' in transformers)"
+                ) from error
+        if not hessian.depends:
+            raise ValueError(
+                "expected a loss that torch can differentiate, got one that does not depend on the parameters "
+                "(a number or a detached tensor); return a tensor computed from the outputs, without .item(), "
+                ".detach() or no_grad"
+            )
+        return per_sample
+
+    def _keep(self, joins: bool, per_sample: float, left: float) -> int:
+        """Joins or splits batches, if that changes nothing; says how many of them can be kept in what is left."""
+        if joins:
+            size = max(1, min(LARGEST_BATCH, int(min(left, BATCH_BYTES) / max(per_sample, 1))))
+            self.batches = resized(self.batches, size)
+        kept = per_sample * sum(batch.n for batch in self.batches)
+        if self.program is not None and joins and ROUGH_BYTES <= kept <= left / 2:
+            self.rough = _rough_dtype(self._vector)
+        if self.program is not None:
+            self.batches = self.program.cut(self.batches)
+        ends = itertools.accumulate(per_sample * batch.n for batch in self.batches)
+        return sum(end <= left for end in ends)
+
+    def _agrees(self, first: Batch, other: Hessian | ExplicitHessian) -> bool:
+        """Says whether loss and gradient of two samples are those of another way to compute them."""
+        ours = self._hessian([first], 0)
+        return _close(ours.loss, other.loss, self._vector) and _near(ours.gradient, other.gradient)
+
+    def _use_program(
+        self, evaluator: Evaluator, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor
+    ) -> None:
+        """Takes products layer by layer from now on, if the model allows for it and they are the same."""
+        if self._draws or self._changes_inputs or not bool(torch.isfinite(image).all()):
+            return
+        live = {**states_of(self._model), **self._parameters}
+        try:
+            plain = evaluator.classifies_plainly
+            self.program = Program(evaluator.model, evaluator.example(), live, self._parameters, plain)
+            same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._vector), image)
+        except Exception:  # whatever the model does that can't be traced
+            same = False
+        if not same:
+            self.program = None
+
+
+def _near(a: Tensor, b: Tensor) -> bool:
+    close = SAME * float(torch.finfo(b.dtype).eps) ** 0.5
+    return bool((a - b).double().norm() <= close * b.double().norm())
+
+
+def _close(a: float, b: float, like: Tensor) -> bool:
+    return a == b or abs(a - b) <= SAME * float(torch.finfo(like.dtype).eps) ** 0.5 * abs(b) or (a != a and b != b)
+
+
+def _rough_dtype(like: Tensor) -> torch.dtype:
+    """Returns what rough products are computed in: a processor that has no bfloat16 is slower with it."""
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    able = like.device.type == "cpu" and like.dtype == torch.float32 and supported()
+    return torch.bfloat16 if able and has_bfloat16(like.device) else like.dtype

@@ -1,0 +1,273 @@
+"""Measures the curvature at points of a plane: both ends of the spectrum of the Hessian."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lljupyter.evaluate.evaluator import Evaluator, naming
+from lljupyter.evaluate.strategy import Values, Wanted
+from lljupyter.geometry.parameters import Parameters, states_of
+from lljupyter.geometry.plane import Plane
+from lljupyter.hessian.choose import Differentiation
+from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
+from lljupyter.hessian.lanczos import Ends, Product, extreme_eigenvalues
+from lljupyter.hessian.operator import Hessian
+from lljupyter.problem.model import plain_evaluation, private_copy
+from lljupyter.process.memory import available_bytes
+from lljupyter.surface.frame import CURVATURES
+
+Hessians = Literal["weights", "all"]
+# The vectors of one point stay below this share of the memory.
+BASIS_BUDGET = 0.2
+MAX_PRODUCTS = 100
+# A point starts from the eigenvectors of the nearest of the last few, and from noise of this length beside them, so
+# that an eigenvector that has come in from elsewhere is found.
+REMEMBERED, NOISE = 24, 1.0
+
+
+class CurvatureEvaluator:
+    """Measures ``lambda_min`` and ``lambda_max`` of the Hessian of the mean loss of the first loader.
+
+    It works on a private copy of the evaluator's copy, in evaluation mode and in the model's own precision.
+
+    Args:
+        evaluator: Holds model, data and loss.
+        over: "weights" for the parameters with more than one axis, the authors' choice; "all" for all of them.
+        tol: See ``extreme_eigenvalues``.
+
+    Attributes:
+        quantities: What is measured at a point.
+        names: The same: nothing here has a standard error.
+        path: There is one way to measure this.
+        n_samples: How many samples the loss is the mean over.
+
+    Raises:
+        ValueError: If an option is out of range, the loss can't be differentiated twice, or the vectors have no room.
+    """
+
+    quantities: tuple[str, ...] = CURVATURES
+    names: tuple[str, ...] = CURVATURES
+    path = SimpleNamespace(label="hessian", reduced=False, group=1)
+
+    def __init__(self, evaluator: Evaluator, *, over: Hessians = "weights", tol: float = 0.01) -> None:
+        check_curvature(over, tol)
+        self.tol, self.over, self.device = tol, over, evaluator.device
+        self.center = evaluator.center
+        self.states = evaluator.states
+        self.n_samples = sum(batch.n for batch in evaluator.first_batches())
+        with plain_evaluation(self.device):
+            self.model = private_copy(evaluator.model, self.device)
+        self._live = states_of(self.model)
+        parameters = dict(self.model.named_parameters())
+        chosen = [name for name, theta in evaluator.center.items() if over == "all" or theta.dim() > 1]
+        self.parameters = {name: parameters[name] for name in chosen}
+        if not chosen:
+            raise ValueError(
+                "expected parameters with more than one axis to differentiate by, got none; pass over='all'"
+            )
+        if len({(theta.dtype, theta.is_complex()) for theta in self.parameters.values()}) > 1 or any(
+            theta.is_complex() for theta in self.parameters.values()
+        ):
+            raise ValueError("expected real parameters of one precision, got several kinds; convert with model.float()")
+        size = sum(theta.numel() for theta in self.parameters.values())
+        example = next(iter(self.parameters.values()))
+        room = available_bytes(self.device)
+        self.max_products = int(min(MAX_PRODUCTS, BASIS_BUDGET * room / (size * example.element_size())))
+        if self.max_products < 10:
+            raise ValueError(
+                f"expected room for 10 vectors of {size:,} numbers, got {self.max_products}; look at a smaller model"
+            )
+        self._generator = torch.Generator("cpu").manual_seed(0)
+        self._noise = torch.randn(size, generator=self._generator).to(example)
+        self._near: deque[tuple[float, float, Tensor, Tensor]] = deque(maxlen=REMEMBERED)
+        self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        self.load(self.states)
+        self._differentiation = Differentiation(evaluator, self.model, self.parameters, self._noise, room)
+
+    def choice(self) -> None:
+        """Returns None: there is no other way to choose."""
+
+    def leave_plane(self) -> None:
+        """Frees the directions and what was remembered of the points."""
+        self._moving, self._directions = [], ({}, {})
+        self._near.clear()
+
+    def set_plane(self, plane: Plane) -> None:
+        """Chooses the plane that the next points belong to; its center is that of the evaluator."""
+        self.leave_plane()
+        self.load(self.states)
+        with plain_evaluation(self.device):
+            for name, delta in plane.delta.items():
+                theta, eta = self.states[name], plane.eta[name]
+                self._moving.append((self._live[name], theta, delta.to(theta), eta.to(theta)))
+                self._directions[0][name], self._directions[1][name] = self._moving[-1][2:]
+
+    def load(self, states: Parameters) -> None:
+        """Goes to parameters (and buffers) of their own."""
+        with plain_evaluation(self.device):
+            for name, tensor in self._live.items():
+                tensor.copy_(states[name])
+
+    def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None) -> Values:
+        """Measures the curvature at some points of the plane.
+
+        Args:
+            points: Shape (k, 2), float64, columns alpha and beta.
+            tick: Called before every batch; may wait, or raise to give the points up.
+
+        Returns:
+            ``{quantity: values}`` with values of shape (k,), float64. ``lambda_min`` and ``convexity`` are NaN where
+            the smallest eigenvalue can't be told from zero: its absolute value is below ``residual_min`` then. All
+            but ``hvps`` are NaN where the loss has no finite derivatives.
+
+        Raises:
+            RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
+        """
+        rows = []
+        for alpha, beta in points.tolist():
+            with _naming(f"the curvature at (alpha, beta) = ({alpha:g}, {beta:g})", tick) as tick_there:
+                rows.append(self._row(self.ends_at(alpha, beta, tick_there)))
+        return _columns(rows)
+
+    def evaluate_states(
+        self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
+    ) -> Values:
+        """Measures the curvature for parameters (and buffers) of their own; as ``Evaluator.evaluate_states``."""
+        try:
+            self.load({**self.states, **states})
+            with (
+                _naming(f"the curvature of {label}", tick) as tick_there,
+                self.hessian_at(None, tick=tick_there) as hessian,
+            ):
+                return _columns([self._row(self.ends(hessian))])
+        finally:
+            self.load(self.states)
+
+    def ends_at(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> Ends | None:
+        """Returns both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
+        with self.hessian_at(alpha, beta, tick) as hessian:
+            ends = self.ends(hessian, self._start(alpha, beta))
+        if ends is not None:
+            self._near.append((alpha, beta, ends.vector_min, ends.vector_max))
+        return ends
+
+    def probe(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Returns all that is told of one point of the plane.
+
+        Returns:
+            ``gradient_norm``, over the parameters of the Hessian; what ``evaluate`` measures; and where nothing else
+            moves on the plane, the second derivatives ``f_aa``, ``f_ab`` and ``f_bb`` of the surface.
+        """
+        with self.hessian_at(alpha, beta, tick) as hessian:
+            found = {"gradient_norm": float(torch.linalg.vector_norm(hessian.gradient, dtype=torch.float64))}
+            found |= dict(zip(CURVATURES, self._row(self.ends(hessian, self._start(alpha, beta))), strict=True))
+            others = (d[name] for d in self._directions for name in d if name not in self.parameters)
+            if not any(bool(part.any()) for part in others):
+                within = self.within(hessian)
+                found |= {
+                    name: float(within[at]) for name, at in (("f_aa", (0, 0)), ("f_ab", (0, 1)), ("f_bb", (1, 1)))
+                }
+        return found
+
+    def ends(self, hessian: Hessian | ExplicitHessian, start: Tensor | None = None) -> Ends | None:
+        """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
+        if not bool(torch.isfinite(hessian.gradient).all()):
+            return None
+        try:
+            return self.ends_of(hessian.product, start, hessian.rough)
+        except FloatingPointError:
+            return None
+
+    def ends_of(self, product: Product, start: Tensor | None = None, rough: Product | None = None) -> Ends:
+        """Returns both ends of the spectrum of a symmetric map over the same parameters."""
+        start = self._noise if start is None else start
+        return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products, rough=rough)
+
+    def within(self, hessian: Hessian | ExplicitHessian) -> NDArray[np.float64]:
+        """Returns ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
+        directions = [torch.cat([d[name].reshape(-1) for name in self.parameters]) for d in self._directions]
+        images = [hessian.product(d).double() for d in directions]
+        return np.array([[float(torch.dot(d.double(), image)) for image in images] for d in directions])
+
+    @contextmanager
+    def hessian_at(
+        self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[Hessian | ExplicitHessian]:
+        """Lends the Hessian at a point of the plane, or (None) where the model is now."""
+        with self._differentiation.differentiable():
+            if alpha is not None:
+                with torch.no_grad():
+                    for tensor, theta, delta, eta in self._moving:
+                        torch.mul(delta, alpha, out=tensor)
+                        tensor.add_(eta, alpha=beta).add_(theta)
+            yield self._differentiation.hessian(tick)
+
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        """Returns a vector, shape (N,), as ``{name: tensor}`` over all parameters, zeros where H is not over them."""
+        sizes = [theta.numel() for theta in self.parameters.values()]
+        named = dict(zip(self.parameters, torch.split(vector, sizes), strict=True))
+        return {
+            name: named[name].view_as(theta) if name in named else torch.zeros_like(theta)
+            for name, theta in self.center.items()
+        }
+
+    def _start(self, alpha: float, beta: float) -> Tensor:
+        if not self._near:
+            return self._noise
+        nearest = min(self._near, key=lambda known: (known[0] - alpha) ** 2 + (known[1] - beta) ** 2)
+        return nearest[2] + nearest[3] + self._noise * (NOISE / float(self._noise.norm()))
+
+    def _row(self, ends: Ends | None) -> list[float]:
+        if ends is None:
+            return [np.nan, np.nan, np.nan, 0.0, np.nan, np.nan]
+        low = ends.lambda_min if ends.separated() else np.nan
+        convexity = abs(low / ends.lambda_max) if ends.lambda_max else np.nan
+        return [low, ends.lambda_max, convexity, ends.n_products, ends.residual_min, ends.residual_max]
+
+
+def _columns(rows: list[list[float]]) -> Values:
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(CURVATURES))
+    return {name: table[:, k] for k, name in enumerate(CURVATURES)}
+
+
+@contextmanager
+def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Tells where something failed, unless it is ``tick`` that gives the point up."""
+    wanted = Wanted(tick)
+    try:
+        with naming(place):
+            yield wanted
+    except RuntimeError:
+        if wanted.given_up:
+            raise wanted.given_up from None
+        raise
+
+
+def check_curvature(over: str, tol: float, batchnorm: str = "eval") -> None:
+    """Checks the options of the curvature.
+
+    Raises:
+        TypeError: If ``tol`` is no number.
+        ValueError: If an option is unknown or out of range.
+    """
+    if over not in get_args(Hessians):
+        raise ValueError(f"expected over as one of {list(get_args(Hessians))}, got {over!r}; the paper's is 'weights'")
+    if batchnorm == "recalibrate":
+        raise ValueError(
+            "expected batchnorm='eval' or 'interpolate' for the convexity, got 'recalibrate', with which the loss of a "
+            "point depends on the data in another way than its Hessian says; pass batchnorm='eval'"
+        )
+    if isinstance(tol, bool) or not isinstance(tol, (int, float)):
+        raise TypeError(f"expected tol as a number, got {tol!r}; try tol=0.01")
+    if not 0 < tol < 1:
+        raise ValueError(f"expected tol between 0 and 1, got {tol}; try tol=0.01")

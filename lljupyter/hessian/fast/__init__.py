@@ -1,0 +1,1 @@
+"""Hessian-vector products taken layer by layer."""

@@ -1,0 +1,140 @@
+"""How a landscape is drawn: the traits that live widgets and loaded results have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from lljupyter.jupyter.export import Shared
+from lljupyter.surface.dataset import on_grid
+from lljupyter.surface.draw.html import Picture
+from lljupyter.surface.style import CHOICES, LOOK, checked_look
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray
+
+
+class _Refused(traitlets.TraitError, ValueError, TypeError):
+    """A setting that was refused; only a TraitError makes traitlets put the old value back."""
+
+
+class Landscape(Shared, anywidget.AnyWidget):
+    """The viewer in ``static/widget.js`` and how it draws; the base of live widgets and of loaded results.
+
+    Attributes:
+        title: The heading; "" for the name of the model.
+        view: "surface" or "contour".
+        scale: "linear" or "log".
+        quantity: The quantity that is drawn, as height.
+        color: The quantity that colors the picture; None for the height itself.
+        colormap: "viridis", "cividis", "magma" or "gray".
+        clip: Values above are not drawn; None for all.
+        levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6) or numbers.
+        limits: Ends of the height scale, (low, high); None takes them from the values.
+        color_limits: Ends of the scale of a quantity that only colors, (low, high); None takes them from the values,
+            and for convexity (0, 0.5) as in the paper's figure.
+        camera: Where the surface is looked at from, some of azimuth, elevation (radians), zoom and pan; {} as usual.
+        show_contours: Whether lines of equal height are drawn.
+        show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
+        show_marks: Whether the center, the lowest point and the models that the plane goes through are marked.
+        show_path: Whether the training trajectory is drawn, at its real heights.
+        show_drop_lines: Whether a line drops from every checkpoint to the surface.
+        show_labels: Whether checkpoints and marked models have their names beside them.
+        show_slices: Whether a contour map has the two curves through the pointer beside it.
+        show_panel: Whether the panel of controls is open.
+    """
+
+    # As a text: given a path, anywidget keeps every widget alive for the sake of reloading the file.
+    _esm = (Path(__file__).parent / "static" / "widget.js").read_text(encoding="utf-8")
+
+    frame = traitlets.Bytes(b"").tag(sync=True)
+    meta = traitlets.Dict({}).tag(sync=True)
+    live = traitlets.Bool(False, read_only=True).tag(sync=True)
+    group = traitlets.Unicode("").tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
+    view = traitlets.Enum(CHOICES["view"], "surface").tag(sync=True)
+    scale = traitlets.Enum(CHOICES["scale"], "linear").tag(sync=True)
+    quantity = traitlets.Unicode("loss").tag(sync=True)
+    color = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    colormap = traitlets.Enum(CHOICES["colormap"], "viridis").tag(sync=True)
+    clip = traitlets.Any(None).tag(sync=True)
+    levels = traitlets.Any("auto").tag(sync=True)
+    limits = traitlets.Any(None).tag(sync=True)
+    color_limits = traitlets.Any(None).tag(sync=True)
+    camera = traitlets.Dict({}).tag(sync=True)
+    show_contours = traitlets.Bool(True).tag(sync=True)
+    show_points = traitlets.Bool(False).tag(sync=True)
+    show_marks = traitlets.Bool(True).tag(sync=True)
+    show_path = traitlets.Bool(True).tag(sync=True)
+    show_drop_lines = traitlets.Bool(True).tag(sync=True)
+    show_labels = traitlets.Bool(True).tag(sync=True)
+    show_slices = traitlets.Bool(True).tag(sync=True)
+    show_panel = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._answer_while_cells_run()
+
+    def quantities(self) -> list[str]:
+        """Returns the names of what can be drawn."""
+        raise NotImplementedError
+
+    @property
+    def surface(self) -> xarray.Dataset:
+        """The Dataset that is shown."""
+        raise NotImplementedError
+
+    def _pictures(self) -> list[Picture]:
+        dataset, quantities = on_grid(self.surface, seeds=True)
+        one_by_one = "seed" in dataset.dims and 1 not in (dataset.sizes["alpha"], dataset.sizes["beta"])
+        seed = getattr(self, "seed", None) if one_by_one else None
+        return [Picture(dataset, quantities, self.title, {name: getattr(self, name) for name in LOOK}, seed)]
+
+    def to_plotly(self, *, title: str = "") -> go.Figure:
+        """Draws what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
+
+        Args:
+            title: A line above; "" for the heading of the widget.
+
+        Raises:
+            ValueError: If there is nothing to draw yet.
+        """
+        from lljupyter.surface.draw.plotly import to_plotly
+
+        (picture,) = self._pictures()
+        return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.look)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Takes settings from the browser; what is refused goes back to the value that was kept."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as error:
+            self.log.debug("a setting from the browser was refused: %s", error)
+            self.send_state([name for name in sync_data if name in self.keys])
+
+    @traitlets.validate("quantity", "color", "clip", "levels", "limits", "color_limits", "camera")
+    def _valid_look(self, proposal: Any) -> Any:
+        return self._refusing(proposal, self._checked_look)
+
+    def _refusing(self, proposal: Any, check: Callable[[str, Any], Any]) -> Any:
+        try:
+            return check(proposal["trait"].name, proposal["value"])
+        except (TypeError, ValueError) as error:
+            raise _Refused(str(error)) from error
+
+    def _checked_look(self, name: str, value: Any) -> Any:
+        return checked_look(name, value, self.quantities())
+
+    def _answer_while_cells_run(self) -> None:
+        """Lets the sliders work during a long cell.
+
+        ipykernel 7.4 answers a widget on whichever thread published last, which is never the one that is free; this
+        private hook, looked up by name there, restores the subshell that the front end asked for.
+        """
+        if self.comm is not None and hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: default

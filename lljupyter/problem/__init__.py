@@ -1,0 +1,1 @@
+"""What is looked at, frozen: the private model, the data, and what is measured."""

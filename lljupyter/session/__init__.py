@@ -1,0 +1,1 @@
+"""What is computed next, by whom, and when it is shown."""

@@ -1,0 +1,1 @@
+"""Surfaces in files."""

@@ -1,0 +1,199 @@
+"""Frames and metas; ``PYTHONPATH=tests python tests/jupyter/test_wire.py`` writes the golden file anew."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray
+from support.reference import TESTS, FakeEvaluator, fake_session, make_request
+from support.widgets import decoded
+
+from lljupyter.geometry.trajectory import ProjectedPath
+from lljupyter.jupyter.wire import pack
+from lljupyter.surface.frame import VERSION, Meta, measured, pack_dataset
+
+GOLDEN = TESTS / "golden" / "wire.json"
+NONE = None  # NaN
+
+# Alpha -2 .. 2, beta -0.5 .. 0.5; the loss is alpha + 10 beta at columns 0, 2, 4, but for a NaN at (alpha, beta) =
+# (2, -0.5). The columns between are not evaluated; they are the means of their neighbors.
+EXPECTED = {
+    "loss": [[-7.0, -6.0, -5.0, NONE, NONE], [-2.0, -1.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 7.0]],
+    "evaluated": [[1, 0, 1, 0, 1]] * 3,
+}
+EXPECTED["loss_stderr"] = [[None if v is None else v / 8 for v in row] for row in EXPECTED["loss"]]
+EXPECTED["accuracy"] = [[None if v is None else v / 4 for v in row] for row in EXPECTED["loss"]]
+EXPECTED["accuracy_stderr"] = [[None if v is None else v / 32 for v in row] for row in EXPECTED["loss"]]
+
+
+# Two seeds on two rows and three columns.
+LOSS_OF_SEEDS = [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]]
+
+
+def seeds():
+    dims, there = ("seed", "beta", "alpha"), np.ones((2, 2, 3), dtype=bool)
+    there[1, 0, 0] = False
+    coords = {"seed": [4, 7], "beta": [0.0, 1.0], "alpha": [-1.0, 0.0, 1.0]}
+    return xarray.Dataset({"loss": (dims, LOSS_OF_SEEDS), "evaluated": (dims, there)}, coords, {"model": "Net"})
+
+
+class Run:
+    """Stands in for an Overlay: three checkpoints, of which the first one was not measured yet."""
+
+    labels = ("epoch 0", "epoch 1", "epoch 2")
+    path = ProjectedPath(np.array([-1.5, -1.0, 0.0]), np.array([0.25, 0.5, 0.0]), np.array([0.75, 0.5, 0.0]), 0.875)
+
+    def next(self):
+        return None
+
+    def variables(self):
+        at = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside}
+        return {**at, "loss": np.array([math.nan, 3.5, 0.0]), "learning_rate": np.array([0.1, 0.1, 0.01])}
+
+
+def half_done(**options):
+    evaluator = FakeEvaluator(
+        lambda seed, a, b: math.nan if (a, b) == (2, -0.5) else a + 10 * b, quantities=("loss", "accuracy")
+    )
+    session = fake_session(evaluator, make_request(7, 5, 3, (-2, 2), (-0.5, 0.5)), **options)
+    session.on_update = lambda s: s.stop() if s.progress().n_done == 9 else None
+    session.run()
+    assert session.progress().n_done == 9
+    return session
+
+
+def golden() -> dict:
+    session = half_done(overlay=Run())
+    session.recipe["marks"] = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
+    frame, meta = pack(session, 3)
+    meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
+    several, meta_of_several = pack_dataset(seeds(), ["loss"])
+    return {
+        "meta": meta,
+        "frame_base64": base64.b64encode(frame).decode(),
+        "expected": EXPECTED,
+        "seeds": {"meta": meta_of_several, "frame_base64": base64.b64encode(several).decode(), "loss": LOSS_OF_SEEDS},
+    }
+
+
+def test_the_golden_file_is_what_is_sent_today():
+    assert json.loads(GOLDEN.read_text()) == json.loads(json.dumps(golden(), allow_nan=False))
+
+
+def test_the_golden_frame_decodes_to_what_is_expected():
+    content = json.loads(GOLDEN.read_text())
+    layers = decoded(content["meta"], base64.b64decode(content["frame_base64"]))
+    assert set(layers) == set(content["expected"])
+    for name, rows in content["expected"].items():
+        np.testing.assert_array_equal(layers[name], np.array(rows, dtype=np.float32))
+
+
+def test_meta_has_the_fields_it_promises():
+    _, meta = pack(half_done(), 3)
+    assert set(meta) == Meta.__required_keys__
+    assert (meta["version"], meta["sequence"], meta["status"]) == (VERSION, 3, "stopped")
+    assert meta["shape"] == (3, 5)
+    assert (meta["alpha"], meta["beta"], meta["seed"]) == ((-2, 2), (-0.5, 0.5), 7)
+    assert (meta["n_done"], meta["n_points"], meta["error"]) == (9, 15, None)
+    assert meta["center"] == {"loss": 0.0, "accuracy": 0.0}
+    assert meta["center_on_grid"] is True
+    assert (meta["title"], meta["subtitle"]) == ("Net", "cross-entropy on 1,200 samples, filter-normalized")
+
+
+def test_a_run_and_named_points_go_along():
+    meta = golden()["meta"]
+    run = meta["trajectory"]
+    assert run["values"] == {"loss": [None, 3.5, 0.0]}
+    assert run["learning_rate"] == [0.1, 0.1, 0.01]
+    assert (run["captured"], run["labels"]) == (0.875, ["epoch 0", "epoch 1", "epoch 2"])
+    assert meta["marks"]["b"] == [1.5, 0.0]
+
+
+def test_several_seeds_follow_each_other():
+    frame, meta = pack_dataset(seeds().transpose("alpha", "seed", "beta"), ["loss"])
+    assert (meta["seeds"], meta["seed"], meta["layers"]) == ([4, 7], None, ["loss", "evaluated"])
+    assert (meta["n_done"], meta["n_points"], meta["shape"]) == (11, 12, (2, 3))
+    array = np.frombuffer(frame, "<f4").reshape(2, 2, 2, 3)
+    np.testing.assert_array_equal(array[0, 0], LOSS_OF_SEEDS[0])
+    np.testing.assert_array_equal(array[1, 0].ravel()[1:], np.ravel(LOSS_OF_SEEDS[1])[1:])
+    np.testing.assert_array_equal(array[:, 1], seeds().evaluated)
+
+
+def test_before_the_first_point():
+    frame, meta = pack(fake_session(), 0)
+    json.dumps(meta, allow_nan=False)
+    assert (meta["center"], meta["remaining_s"], meta["n_done"]) == (None, None, 0)
+    layers = decoded(meta, frame)
+    assert np.isnan(layers["loss"]).all()
+    assert not layers["evaluated"].any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_do_not_fit_are_holes():
+    values = {0.0: 1e300, 1.0: -math.inf, -1.0: math.nan}
+    session = fake_session(FakeEvaluator(lambda seed, a, b: values[a]), make_request(0, 3, 3))
+    session.run()
+    frame, meta = pack(session, 0)
+    json.dumps(meta, allow_nan=False)
+    layers = decoded(meta, frame)
+    assert layers["loss"][0].tolist()[1:] == [math.inf, -math.inf]
+    assert math.isnan(layers["loss"][0][0])
+    assert layers["evaluated"].all()
+    assert meta["center"]["loss"] == 1e300
+
+
+def test_a_center_that_is_not_finite_is_null():
+    session = fake_session(FakeEvaluator(lambda seed, a, b: math.inf))
+    session.run()
+    _, meta = pack(session, 0)
+    json.dumps(meta, allow_nan=False)
+    assert meta["center"]["loss"] is None
+
+
+def test_an_error_is_a_text():
+    def before(a, b):
+        raise ArithmeticError("too far")
+
+    session = fake_session(FakeEvaluator(before=before))
+    session.run()
+    _, meta = pack(session, 0)
+    assert (meta["status"], meta["error"]) == ("error", "too far")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "how"),
+    [
+        ({"norm": "layer"}, "layer-normalized"),
+        ({}, "given directions"),
+        ({"norm": "none"}, "not normalized"),
+        ({"directions": "pca"}, "principal directions"),
+    ],
+)
+def test_the_subtitle_says_how_directions_were_made(recipe, how):
+    session = fake_session()
+    session.recipe = {"model": "Net", "loss_fn": "MSELoss", "n_samples": 5, **recipe}
+    assert pack(session, 0)[1]["subtitle"] == f"MSELoss on 5 samples, {how}"
+
+
+def test_a_frame_is_a_copy():
+    session = half_done()
+    frame, _ = pack(session, 0)
+    assert isinstance(frame, bytes)
+    session.request(make_request(8))
+    assert frame == pack(half_done(), 0)[0]
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(json.dumps(golden(), indent=1, allow_nan=False) + "\n")
+
+
+def test_one_sample_is_one():
+    assert [measured({"loss_fn": "loss", "n_samples": n}) for n in (1, 1200)] == [
+        "loss on 1 sample",
+        "loss on 1,200 samples",
+    ]

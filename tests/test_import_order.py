@@ -1,0 +1,83 @@
+"""Imports go one way, from the rooms on the right of ``ORDER`` to those on their left."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lljupyter
+
+PACKAGE = Path(lljupyter.__file__).parent
+ORDER = [
+    "process",
+    "geometry",
+    "tracing",
+    "surface",
+    "training",
+    "problem",
+    "evaluate",
+    "hessian",
+    "session",
+    "compute",
+    "jupyter",
+]
+BESIDE = {"zoo": {"process"}}  # rooms beside the walk, and what they may import
+WIDGETS = {"anywidget", "ipywidgets", "traitlets", "IPython"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            if node.module == "lljupyter":
+                found |= {f"lljupyter.{alias.name}" for alias in node.names if not alias.name.startswith("__")}
+    return found
+
+
+def home(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_go_down(path):
+    here = home(path)
+    if here == "__init__":
+        return  # the public names, imported lazily
+    ours = {layer_of(module) for module in imports_of(path) if module.split(".")[0] == "lljupyter"} - {""}
+    below = BESIDE[here] if here in BESIDE else set(ORDER[: ORDER.index(here)])
+    assert ours <= {here, *below}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_the_widget_stack_is_in_jupyter_and_torch_not_in_surface(path):
+    roots = {module.split(".")[0] for module in imports_of(path)}
+    if home(path) != "jupyter":
+        assert not roots & WIDGETS
+    if home(path) == "surface":
+        assert "torch" not in roots
+
+
+def test_surface_can_be_used_without_torch_and_the_widget_stack():
+    modules = [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in FILES if home(p) == "surface"]
+    code = f"import sys, importlib\nfor m in {modules}: importlib.import_module(m)\n"
+    code += f"print(sorted({WIDGETS | {'torch'}} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_files_stay_small():
+    assert {p.name: n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 400} == {}
