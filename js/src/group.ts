@@ -2,7 +2,7 @@
 // browser alone, so that they stay together while the kernel is busy or gone. Every widget loads its own copy of this module,
 // so the groups live on globalThis.
 
-import type { CameraState, Controls, Range } from "./wire.ts";
+import type { CameraState, Controls, Range } from "./model/wire.ts";
 
 export interface Member {
   /** The ranges its own values ask for, by quantity and scale. */

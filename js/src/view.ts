@@ -1,22 +1,22 @@
 // The viewer: an element and a small host in, `update(state)`, `answered()` and `destroy()` out. It does not know Jupyter.
 
 import css from "./style.css";
-import { makeCaptions } from "./captions.ts";
-import { h, toggle } from "./dom.ts";
-import { alphaAt, betaAt } from "./field.ts";
+import { makeCaptions } from "./panel/messages.ts";
+import { h, toggle } from "./panel/dom.ts";
+import { alphaAt, betaAt } from "./model/field.ts";
 import { joinGroup, type Group } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { isDrawn, tellDrawn, tellSequence, tellState } from "./hooks.ts";
-import { watchKeys } from "./keyboard.ts";
-import { makePanel } from "./panel.ts";
-import { makeProbe } from "./probe.ts";
-import { makeProgress } from "./progress.ts";
-import { describePicture } from "./readout.ts";
-import { savePicture } from "./save.ts";
-import { nothing, rangesOf, takeControls, takeFrame } from "./shown.ts";
-import { makeStage, type PlotName } from "./stage.ts";
-import { makeToolbar } from "./toolbar.ts";
-import { SHARED, isStale, type Command, type Controls } from "./wire.ts";
+import { isDrawn, tellDrawn, tellSequence, tellState } from "./testAttributes.ts";
+import { watchKeys } from "./stage/keyboard.ts";
+import { makePanel } from "./panel/panel.ts";
+import { makeProbe } from "./panel/inspect.ts";
+import { makeProgress } from "./panel/progress.ts";
+import { describePicture } from "./model/readout.ts";
+import { savePicture } from "./stage/save.ts";
+import { nothing, rangesOf, takeControls, takeFrame } from "./model/state.ts";
+import { makeStage, type PlotName } from "./stage/stage.ts";
+import { makeToolbar } from "./panel/toolbar.ts";
+import { SHARED, isStale, type Command, type Controls } from "./model/wire.ts";
 
 export interface ViewState {
   frame: DataView | null;

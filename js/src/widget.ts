@@ -1,6 +1,6 @@
 // The Jupyter side: connects an anywidget model to the viewer. Nothing else here knows the model.
 
-import { DEFAULTS, type Controls } from "./wire.ts";
+import { DEFAULTS, type Controls } from "./model/wire.ts";
 import { createView, type ViewState } from "./view.ts";
 
 /** The part of anywidget's model that is used. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeField } from "../src/field.ts";
-import { probeRows } from "../src/probe.ts";
-import type { Snapshot } from "../src/wire.ts";
+import { makeField } from "../src/model/field.ts";
+import { probeRows } from "../src/panel/inspect.ts";
+import type { Snapshot } from "../src/model/wire.ts";
 
 const snapshot: Snapshot = {
   nAlpha: 2,

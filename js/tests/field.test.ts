@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alphaAt, betaAt, interpolate, locate, unit } from "../src/field.ts";
-import { rasterize } from "../src/heatmap.ts";
-import { isolines } from "../src/isolines.ts";
-import { colorTable } from "../src/palette.ts";
+import { alphaAt, betaAt, interpolate, locate, unit } from "../src/model/field.ts";
+import { rasterize } from "../src/plot/heatmap.ts";
+import { isolines } from "../src/plot/isolines.ts";
+import { colorTable } from "../src/model/palette.ts";
 import { fieldOf } from "./make.ts";
 
 test("the display range covers the finite values only", () => {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PRESETS, cameraFrom, cameraState, initialCamera } from "../src/camera.ts";
-import { makeChannel } from "../src/channel.ts";
-import { bandOf, chartY, drawChart, runsOf, type Chart } from "../src/chart.ts";
-import { lowest, unit } from "../src/field.ts";
+import { PRESETS, cameraFrom, cameraState, initialCamera } from "../src/gl/camera.ts";
+import { makeChannel } from "../src/model/channel.ts";
+import { bandOf, chartY, drawChart, runsOf, type Chart } from "../src/plot/chart.ts";
+import { lowest, unit } from "../src/model/field.ts";
 import { commonRanges, joinGroup, type Member } from "../src/group.ts";
-import { NO_COLOR, STRIDE, blendMesh, isAlike, makeMesh } from "../src/mesh.ts";
-import { colorTable } from "../src/palette.ts";
-import { parseCount } from "../src/resolution.ts";
-import { fileName } from "../src/save.ts";
-import { sliceOf, slicePoint } from "../src/slices.ts";
-import { contourLevels } from "../src/ticks.ts";
-import type { CameraState, Controls, Range } from "../src/wire.ts";
+import { NO_COLOR, STRIDE, blendMesh, isAlike, makeMesh } from "../src/gl/mesh.ts";
+import { colorTable } from "../src/model/palette.ts";
+import { parseCount } from "../src/panel/resolution.ts";
+import { fileName } from "../src/stage/save.ts";
+import { sliceOf, slicePoint } from "../src/plot/slices.ts";
+import { contourLevels } from "../src/model/ticks.ts";
+import type { CameraState, Controls, Range } from "../src/model/wire.ts";
 import { fieldOf } from "./make.ts";
 
 const ramp = Float32Array.from({ length: 100 }, (_, i) => i);

@@ -1,7 +1,7 @@
 // Snapshots and metas for the tests.
 
-import { makeField, type Choice, type Field } from "../src/field.ts";
-import type { Meta, Range, ScaleName, Snapshot } from "../src/wire.ts";
+import { makeField, type Choice, type Field } from "../src/model/field.ts";
+import type { Meta, Range, ScaleName, Snapshot } from "../src/model/wire.ts";
 
 export const LAYERS = ["loss", "loss_stderr", "accuracy", "accuracy_stderr", "evaluated"];
 

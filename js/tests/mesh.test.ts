@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fitBox, initialCamera, makeProjection } from "../src/camera.ts";
-import { HEIGHT, STRIDE, makeMesh } from "../src/mesh.ts";
-import { holeHeights, pickHole, pickSurface } from "../src/pick.ts";
+import { fitBox, initialCamera, makeProjection } from "../src/gl/camera.ts";
+import { HEIGHT, STRIDE, makeMesh } from "../src/gl/mesh.ts";
+import { holeHeights, pickHole, pickSurface } from "../src/gl/pick.ts";
 import { fieldOf } from "./make.ts";
 
 const at = (v: Float32Array, i: number, k: number): number => v[i * STRIDE + k];

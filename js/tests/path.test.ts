@@ -4,17 +4,17 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { initialCamera, fitBox, makeProjection } from "../src/camera.ts";
-import { makeChannel } from "../src/channel.ts";
-import { makeHidden } from "../src/hidden.ts";
-import { HEIGHT, makeMesh } from "../src/mesh.ts";
-import { noteTexts } from "../src/notes.ts";
-import { capturedText, findDrops, makePath, namedCheckpoints, opacityOf, pointOf, reachOf } from "../src/path.ts";
-import { checkpointAt } from "../src/pathdraw.ts";
-import { describeCheckpoint, describePicture } from "../src/readout.ts";
-import { nothing, takeControls, takeFrame } from "../src/shown.ts";
-import { placeTags } from "../src/tags.ts";
-import { DEFAULTS, parseMeta, type Trajectory } from "../src/wire.ts";
+import { initialCamera, fitBox, makeProjection } from "../src/gl/camera.ts";
+import { makeChannel } from "../src/model/channel.ts";
+import { makeHidden } from "../src/gl/occlusion.ts";
+import { HEIGHT, makeMesh } from "../src/gl/mesh.ts";
+import { noteTexts } from "../src/model/messages.ts";
+import { capturedText, findDrops, makePath, namedCheckpoints, opacityOf, pointOf, reachOf } from "../src/model/path.ts";
+import { checkpointAt } from "../src/plot/pathDrawing.ts";
+import { describeCheckpoint, describePicture } from "../src/model/readout.ts";
+import { nothing, takeControls, takeFrame } from "../src/model/state.ts";
+import { placeTags } from "../src/plot/pointLabels.ts";
+import { DEFAULTS, parseMeta, type Trajectory } from "../src/model/wire.ts";
 import { fieldOf } from "./make.ts";
 
 const run: Trajectory = {

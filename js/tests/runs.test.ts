@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { layOutLegend, type Series } from "../src/chart.ts";
-import { isPercent, quantityName } from "../src/format.ts";
-import { counterpart, partsOf, siblings } from "../src/loaders.ts";
+import { layOutLegend, type Series } from "../src/plot/chart.ts";
+import { isPercent, quantityName } from "../src/model/format.ts";
+import { counterpart, partsOf, siblings } from "../src/model/layerNames.ts";
 import { commonRanges } from "../src/group.ts";
-import { chooseRun, reachOfCurves, secondQuantity } from "../src/runs.ts";
-import { nothing, rangesOf, takeControls, takeFrame } from "../src/shown.ts";
-import { DEFAULTS, decodeFrame, parseMeta, type Snapshot } from "../src/wire.ts";
+import { chooseRun, reachOfCurves, secondQuantity } from "../src/model/seeds.ts";
+import { nothing, rangesOf, takeControls, takeFrame } from "../src/model/state.ts";
+import { DEFAULTS, decodeFrame, parseMeta, type Snapshot } from "../src/model/wire.ts";
 import { fieldOf, makeMeta } from "./make.ts";
 
 const line = (...layers: Record<string, number[]>[]): Snapshot => {

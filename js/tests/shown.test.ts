@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { hasPatch } from "../src/shown.ts";
-import { isStale } from "../src/wire.ts";
+import { hasPatch } from "../src/model/state.ts";
+import { isStale } from "../src/model/wire.ts";
 
 const snapshot = (nAlpha: number, nBeta: number, values: number[]) => ({
   nAlpha,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DEFAULTS, decodeFrame, isSamePlane, isStale, parseMeta, type Controls, type Meta } from "../src/wire.ts";
+import { DEFAULTS, decodeFrame, isSamePlane, isStale, parseMeta, type Controls, type Meta } from "../src/model/wire.ts";
 import { LAYERS, makeMeta } from "./make.ts";
 
 /** layer * 100 + row * 10 + column, on 3 rows and 5 columns, at any byte offset. */

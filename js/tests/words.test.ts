@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-scale-chromatic";
-import { choiceName, formatDuration, formatNumber, formatRemaining, formatValue, shortName, tickLabels } from "../src/format.ts";
-import { emptyText, noteTexts, notesRoom } from "../src/notes.ts";
-import { colorTable, cssColor } from "../src/palette.ts";
-import { progressText, spokenProgress } from "../src/progress.ts";
-import { boundFor, editRange } from "../src/range.ts";
-import { describeCenter, describePoint, describePicture, isLong, pointState } from "../src/readout.ts";
-import { parseSeed } from "../src/seed.ts";
-import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../src/ticks.ts";
-import type { Field } from "../src/field.ts";
-import type { Snapshot } from "../src/wire.ts";
+import { choiceName, formatDuration, formatNumber, formatRemaining, formatValue, shortName, tickLabels } from "../src/model/format.ts";
+import { emptyText, noteTexts, notesRoom } from "../src/model/messages.ts";
+import { colorTable, cssColor } from "../src/model/palette.ts";
+import { progressText, spokenProgress } from "../src/panel/progress.ts";
+import { boundFor, editRange } from "../src/panel/range.ts";
+import { describeCenter, describePoint, describePicture, isLong, pointState } from "../src/model/readout.ts";
+import { parseSeed } from "../src/panel/seed.ts";
+import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../src/model/ticks.ts";
+import type { Field } from "../src/model/field.ts";
+import type { Snapshot } from "../src/model/wire.ts";
 import { fieldOf, makeMeta } from "./make.ts";
 
 test("numbers are short and keep their meaning", () => {

@@ -1,0 +1,74 @@
+// Which grid point lies under the pointer: a ray against every triangle of the mesh, on the CPU.
+
+import type { vec3 } from "gl-matrix";
+import type { GridPoint } from "../model/field.ts";
+import { HEIGHT, STRIDE, type Mesh } from "./mesh.ts";
+
+export interface Hit extends GridPoint {
+  distance: number;
+}
+
+/** Möller and Trumbore (1997), both sides; points cut off above or below the display range are not hit. */
+export function pickSurface(mesh: Mesh, origin: vec3, direction: vec3): Hit | null {
+  const { vertices: v, indices } = mesh;
+  const [ox, oy, oz] = origin;
+  const [dx, dy, dz] = direction;
+  let distance = Infinity;
+  let vertex = -1;
+  for (let i = 0; i < indices.length; i += 3) {
+    const [a, b, c] = [indices[i] * STRIDE, indices[i + 1] * STRIDE, indices[i + 2] * STRIDE];
+    const [e1x, e1y, e1z] = [v[b] - v[a], v[b + 1] - v[a + 1], v[b + 2] - v[a + 2]];
+    const [e2x, e2y, e2z] = [v[c] - v[a], v[c + 1] - v[a + 1], v[c + 2] - v[a + 2]];
+    const [px, py, pz] = [dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x];
+    const determinant = e1x * px + e1y * py + e1z * pz;
+    if (determinant === 0) continue;
+    const [tx, ty, tz] = [ox - v[a], oy - v[a + 1], oz - v[a + 2]];
+    const u = (tx * px + ty * py + tz * pz) / determinant;
+    if (u < 0 || u > 1) continue;
+    const [qx, qy, qz] = [ty * e1z - tz * e1y, tz * e1x - tx * e1z, tx * e1y - ty * e1x];
+    const w = (dx * qx + dy * qy + dz * qz) / determinant;
+    if (w < 0 || u + w > 1) continue;
+    const t = (e2x * qx + e2y * qy + e2z * qz) / determinant;
+    const z = oz + t * dz;
+    if (t <= 0 || t >= distance || z > HEIGHT + 1e-6 || z < -1e-6) continue;
+    distance = t;
+    const first = 1 - u - w;
+    vertex = indices[first >= u && first >= w ? i : u >= w ? i + 1 : i + 2];
+  }
+  if (vertex < 0) return null;
+  return { row: Math.floor(vertex / mesh.nAlpha), column: vertex % mesh.nAlpha, distance };
+}
+
+/** A height for every hole, as a hole has none of its own: the mean of its finite neighbors, else of all holes that have some. */
+export function holeHeights(mesh: Mesh, z: Float32Array): Map<number, number> {
+  const { nAlpha, nBeta, vertices } = mesh;
+  const heights = new Map<number, number>();
+  let [total, known] = [0, 0];
+  for (let i = 0; i < z.length; i++) {
+    if (!Number.isNaN(z[i])) continue;
+    const column = i % nAlpha;
+    const around = [column > 0 ? i - 1 : -1, column < nAlpha - 1 ? i + 1 : -1, i - nAlpha, i + nAlpha];
+    const finite = around.filter((k) => k >= 0 && k < nAlpha * nBeta && !Number.isNaN(z[k]));
+    const mean = finite.reduce((sum, k) => sum + Math.min(vertices[k * STRIDE + 2], HEIGHT), 0) / finite.length;
+    heights.set(i, mean);
+    if (finite.length) [total, known] = [total + mean, known + 1];
+  }
+  for (const [i, height] of heights) if (Number.isNaN(height)) heights.set(i, known ? total / known : 0);
+  return heights;
+}
+
+/** The first hole the ray passes within half a cell of. */
+export function pickHole(mesh: Mesh, holes: Map<number, number>, origin: vec3, direction: vec3): Hit | null {
+  let found: Hit | null = null;
+  const { nAlpha, nBeta, half } = mesh;
+  const [dx, dy] = [(2 * half[0]) / (nAlpha - 1), (2 * half[1]) / (nBeta - 1)];
+  for (const [i, height] of holes) {
+    const distance = (height - origin[2]) / direction[2];
+    if (!(distance > 0) || (found && distance > found.distance)) continue;
+    const [column, row] = [i % nAlpha, Math.floor(i / nAlpha)];
+    const offX = Math.abs(origin[0] + distance * direction[0] + half[0] - column * dx);
+    const offY = Math.abs(origin[1] + distance * direction[1] + half[1] - row * dy);
+    if (offX <= dx / 2 && offY <= dy / 2) found = { row, column, distance };
+  }
+  return found;
+}

@@ -1,0 +1,98 @@
+// The line under the picture: what is at a grid point, or at the center.
+
+import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
+import { unscale } from "./channel.ts";
+import { SYMBOLS, isCurvature } from "./convexity.ts";
+import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
+import { capturedText, type Path } from "./path.ts";
+import { isLine } from "./seeds.ts";
+import type { Meta, Snapshot } from "./wire.ts";
+
+const isTold = (name: string): boolean => name !== "evaluated" && !name.endsWith("_stderr") && (!isCurvature(name) || name in SYMBOLS);
+
+/** The layers that are told of at a point, the chosen one first. */
+const toldNames = (names: Iterable<string>, ...chosen: string[]): string[] => [...new Set([...chosen, ...[...names].filter(isTold)])];
+
+/** Whether what is told of a point takes more than a row. */
+export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => toldNames(layers.keys()).length > 3;
+
+/** A value and how exact it is: the standard error, or the residual of an eigenvalue where that can be seen. */
+function valueText(name: string, valueOf: (name: string) => number | undefined): string {
+  const value = valueOf(name);
+  if (value === undefined) return "";
+  const label = SYMBOLS[name] ?? name.replaceAll("_", " ");
+  const [curved, known] = [isCurvature(name), Number.isFinite(value)];
+  const error = valueOf(curved ? name.replace("lambda", "residual") : `${name}_stderr`);
+  const seen = error !== undefined && Number.isFinite(error) && error > (curved && known ? 1e-3 * Math.abs(value) : 0) && (!curved || name.startsWith("lambda"));
+  const around = seen ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
+  // The smallest eigenvalue is NaN where it can't be told from zero.
+  if (!known && name === "convexity") return "";
+  if (!known) return `${label} ${name === "lambda_min" && around ? `0${around}` : formatNumber(value)}`;
+  return `${label} ${curved ? formatNumber(value, 3) : formatValue(value, name)}${around}`;
+}
+
+/** "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
+export function pointState(snapshot: Snapshot, quantity: string, i: number, sketched = false): string {
+  const evaluated = (snapshot.layers.get("evaluated")?.[i] ?? 1) !== 0;
+  const finite = Number.isFinite(snapshot.layers.get(quantity)?.[i] ?? NaN);
+  if (evaluated) return finite ? "evaluated" : "not finite";
+  if (!finite) return "not computed yet";
+  return sketched ? "sketched" : "interpolated";
+}
+
+/** Everything about one grid point, the chosen quantity and its error first. */
+export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint, sketched = false): string {
+  const i = point.row * field.nAlpha + point.column;
+  // Products are counted at every point whose eigenvalues were looked for.
+  const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
+  const state = snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched);
+  const names = toldNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
+  return [
+    `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
+    `beta ${formatNumber(betaAt(field, point.row), 3)}`,
+    ...names.filter((name) => !awaited || !isCurvature(name)).map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i])).filter(Boolean),
+    ...(!awaited ? [state] : isCurvature(field.quantity) ? ["not computed yet"] : [state, "eigenvalues not computed yet"]),
+  ].join(" · ");
+}
+
+/** A checkpoint of the training path: what it really is, and how far the picture is from that. */
+export function describeCheckpoint(path: Path, field: Field, index: number): string {
+  const { label, real, surface, outside } = path.checkpoints[index];
+  const { values, learning_rate: rates } = path.trajectory;
+  const word = field.quantity.replaceAll("_", " ");
+  const value = (z: number): string => formatValue(unscale(z, field.scale), field.quantity);
+  const other = Object.keys(values).filter((name) => name !== field.quantity && !name.endsWith("_stderr"));
+  return [
+    /\D/.test(label) ? label : `checkpoint ${label}`,
+    Number.isNaN(real) ? `${word} not known` : `${word} ${value(real)}`,
+    Number.isNaN(surface) ? "" : `surface ${value(surface)}`,
+    ...other.map((name) => (typeof values[name][index] === "number" ? `${name.replaceAll("_", " ")} ${formatValue(values[name][index], name)}` : "")),
+    `${formatPercent(outside)} outside the plane`,
+    typeof rates?.[index] === "number" ? `learning rate ${formatNumber(rates[index], 3)}` : "",
+  ].filter(Boolean).join(" · ");
+}
+
+/** What is known of the center, for when nothing is under the pointer. */
+export function describeCenter(meta: Meta): string {
+  const center = meta.center;
+  if (!center) return "";
+  const isKnown = (name: string): boolean => typeof center[name] === "number" || (name === "lambda_min" && typeof center["residual_min"] === "number");
+  const values = toldNames(Object.keys(center)).filter(isKnown).map((name) => valueText(name, (layer) => (layer in center ? (center[layer] ?? NaN) : undefined)));
+  if (!values.length) return "";
+  return [`At the center: ${values.join(" · ")}`, meta.center_on_grid ? "" : "off the grid"].filter(Boolean).join(" · ");
+}
+
+/** The sentence a screen reader hears for the picture. */
+export function describePicture(field: Field, plot: string, path: Path | null = null): string {
+  const range = Number.isFinite(field.min)
+    ? `from ${formatValue(field.min, field.quantity)} to ${formatValue(field.max, field.quantity)}`
+    : "no finite value yet";
+  const side = (name: string, [lo, hi]: [number, number]): string => `${name} from ${formatNumber(lo)} to ${formatNumber(hi)}`;
+  const run = path && plot !== "line" && plot !== "point" ? `; training path of ${path.checkpoints.length} checkpoints` : "";
+  const captured = run && path ? (capturedText(path) ?? "") : "";
+  const log = field.scale === "log" ? ", log scale" : "";
+  return (
+    `${quantityName(field.quantity)} ${plot}, ${field.nAlpha} by ${field.nBeta} points, ` +
+    `${side("alpha", field.alpha)}, ${side("beta", field.beta)}; values ${range}${run}${captured && `. ${captured}`}${log}`
+  );
+}

@@ -1,0 +1,84 @@
+// Contour lines with their labels.
+
+import { unit, unscale } from "../model/channel.ts";
+import type { Field } from "../model/field.ts";
+import { formatNumber, tickLabels } from "../model/format.ts";
+import type { Isoline } from "./isolines.ts";
+import { cssColor, inkOn } from "../model/palette.ts";
+import { fontOf, polyline, type Rectangle, type Scene } from "./plot.ts";
+
+/** Evenly spaced levels have the decimals their step asks for, others those of their own. */
+export function levelLabels(f: Field): Map<number, string> {
+  const scaled = f.levels.map((level) => unscale(level, f.scale) * (f.percent ? 100 : 1));
+  const step = scaled[1] - scaled[0];
+  const even = f.scale === "linear" && scaled.every((v, i) => i === 0 || Math.abs(v - scaled[i - 1] - step) < 1e-6 * Math.abs(step));
+  const labels = even && scaled.length > 1 ? tickLabels(scaled) : scaled.map((v) => formatNumber(v, 3));
+  // Steps of one half from 0.1 need a decimal more than their step shows.
+  const exact = even && scaled.some((v, i) => Math.abs(Number(labels[i].replace("−", "-")) - v) > 0.2 * Math.abs(step));
+  return new Map(f.levels.map((level, i) => [level, exact ? formatNumber(scaled[i], 3) : labels[i]]));
+}
+
+interface Label {
+  text: string;
+  x: number;
+  y: number;
+  angle: number;
+  radius: number;
+}
+
+/** One label a line, on its straightest stretch near the middle, unless the line is short or another label is near. */
+function placeLabel(ctx: CanvasRenderingContext2D, points: number[][], text: string, frame: Rectangle, placed: Label[]): Label | null {
+  const radius = ctx.measureText(text).width / 2 + 5;
+  let length = 0;
+  for (let i = 1; i < points.length; i++) length += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1]);
+  if (length < radius * 5) return null;
+  for (const share of [0.5, 0.35, 0.65, 0.2, 0.8]) {
+    const i = Math.round(share * (points.length - 1));
+    const reach = Math.max(1, Math.round((radius / length) * points.length));
+    const [a, b] = [points[Math.max(0, i - reach)], points[Math.min(points.length - 1, i + reach)]];
+    const [x, y] = points[i];
+    const inside = Math.min(x - frame.x, frame.x + frame.width - x) > radius && Math.min(y - frame.y, frame.y + frame.height - y) > radius;
+    if (!inside || placed.some((p) => Math.hypot(p.x - x, p.y - y) < p.radius + radius + 8)) continue;
+    const slant = Math.atan2(b[1] - a[1], b[0] - a[0]);
+    const angle = Math.abs(slant) > Math.PI / 2 ? slant - Math.sign(slant) * Math.PI : slant;
+    return { text, x, y, angle, radius };
+  }
+  return null;
+}
+
+/** Draws lines given in grid coordinates; `toScreen` places them. */
+export function drawLines(ctx: CanvasRenderingContext2D, scene: Scene, frame: Rectangle, lines: Isoline[], toScreen: (point: [number, number]) => number[]): void {
+  const { field: f, theme, table } = scene;
+  const labels = levelLabels(f);
+  const placed: Label[] = [];
+  const ownColor = f.color.quantity === f.quantity;
+  ctx.font = fontOf(theme, 10.5, 600);
+  ctx.lineJoin = "round";
+  for (const { level, points } of lines) {
+    const t = unit(f, level);
+    // Over another layer's colors the ink cannot follow the level: dark lines with light labels under them do on all.
+    const ink = ownColor ? inkOn(table, t) : "#10121a";
+    const screen = points.map(toScreen);
+    ctx.lineWidth = 1;
+    ctx.globalAlpha = 0.6;
+    ctx.strokeStyle = ink;
+    polyline(ctx, screen);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    const label = placeLabel(ctx, screen, labels.get(level) ?? "", frame, placed);
+    if (!label) continue;
+    placed.push(label);
+    ctx.save();
+    ctx.translate(label.x, label.y);
+    ctx.rotate(label.angle);
+    ctx.textAlign = "center";
+    ctx.textBaseline = "middle";
+    // The halo has the color of the map at this level, so that it reads as a gap in the line.
+    ctx.lineWidth = ownColor ? 5 : 3;
+    ctx.strokeStyle = ownColor ? cssColor(table, t) : "#ffffff";
+    ctx.strokeText(label.text, 0, 0);
+    ctx.fillStyle = ink;
+    ctx.fillText(label.text, 0, 0);
+    ctx.restore();
+  }
+}

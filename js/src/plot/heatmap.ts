@@ -1,0 +1,35 @@
+// A field as pixels: bilinear between grid points, a whole cell of nothing round a hole.
+
+import { unit, type Channel } from "../model/channel.ts";
+import type { Field } from "../model/field.ts";
+import { tableIndex } from "../model/palette.ts";
+
+/** RGBA bytes, top row first (beta upwards); pixels of holes stay transparent. */
+export function rasterize(f: Channel & Pick<Field, "nAlpha" | "nBeta">, width: number, height: number, table: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const { z, nAlpha, nBeta } = f;
+  const pixels = new Uint8ClampedArray(width * height * 4);
+  for (let py = 0; py < height; py++) {
+    const y = (1 - (py + 0.5) / height) * (nBeta - 1);
+    const r = Math.min(Math.floor(y), Math.max(nBeta - 2, 0));
+    const v = nBeta > 1 ? y - r : 0;
+    const [row0, row1] = [r * nAlpha, Math.min(r + 1, nBeta - 1) * nAlpha];
+    for (let px = 0; px < width; px++) {
+      const x = ((px + 0.5) / width) * (nAlpha - 1);
+      const c = Math.min(Math.floor(x), Math.max(nAlpha - 2, 0));
+      const u = nAlpha > 1 ? x - c : 0;
+      const c1 = Math.min(c + 1, nAlpha - 1);
+      let value = (1 - v) * ((1 - u) * z[row0 + c] + u * z[row0 + c1]) + v * ((1 - u) * z[row1 + c] + u * z[row1 + c1]);
+      if (Number.isNaN(value)) {
+        value = z[(v < 0.5 ? row0 : row1) + (u < 0.5 ? c : c1)];
+        if (Number.isNaN(value)) continue;
+      }
+      const i = tableIndex(unit(f, value));
+      const o = (py * width + px) * 4;
+      pixels[o] = table[i];
+      pixels[o + 1] = table[i + 1];
+      pixels[o + 2] = table[i + 2];
+      pixels[o + 3] = 255;
+    }
+  }
+  return pixels;
+}
