@@ -8,12 +8,13 @@ import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outdir = join(here, "../.test-build");
-const tests = readdirSync(here).filter((name) => name.endsWith(".test.ts"));
+const tests = readdirSync(here, { recursive: true }).filter((name) => name.endsWith(".test.ts"));
 
 rmSync(outdir, { recursive: true, force: true });
 await build({
   entryPoints: tests.map((name) => join(here, name)),
   outdir,
+  outbase: here,
   outExtension: { ".js": ".mjs" },
   bundle: true,
   platform: "node",
@@ -24,5 +25,5 @@ await build({
   logLevel: "warning",
 });
 const files = tests.map((name) => join(outdir, name.replace(/\.ts$/, ".mjs")));
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit", cwd: join(here, "..") });
 process.exit(status ?? 1);

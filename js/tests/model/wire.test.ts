@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { DEFAULTS, decodeFrame, isSamePlane, isStale, parseMeta, type Controls, type Meta } from "../src/model/wire.ts";
-import { LAYERS, makeMeta } from "./make.ts";
+import { type Controls, decodeFrame, DEFAULTS, isSamePlane, isStale, type Meta, parseMeta } from "../../src/model/wire.ts";
+import { readGolden, viewOf } from "../support/golden.ts";
+import { LAYERS, makeMeta } from "../support/make.ts";
 
 /** layer * 100 + row * 10 + column, on 3 rows and 5 columns, at any byte offset. */
 function frameOf(offset = 0): DataView {
@@ -14,6 +13,13 @@ function frameOf(offset = 0): DataView {
   }
   return view;
 }
+
+test("one point of a wide range is not waited for", () => {
+  const meta = { shape: [1, 5], alpha: [-1, 1], beta: [0, 0], seed: 0 };
+  const controls = { alpha: [-1, 1], beta: [-1, 1], seed: 0, resolution: [5, 1] };
+  assert.equal(isStale(meta as never, controls as never), false);
+  assert.equal(isStale({ ...meta, alpha: [-2, 2] } as never, controls as never), true);
+});
 
 test("a frame is (layers, beta, alpha), on a grid that is not square", () => {
   const snapshot = decodeFrame(frameOf(), makeMeta(3, 5));
@@ -60,14 +66,11 @@ test("metas describe the same plane whatever their status", () => {
   }
 });
 
-const golden = fileURLToPath(new URL("../../tests/golden/wire.json", import.meta.url));
-
-test("the frame Python wrote decodes to the values Python expects", { skip: !existsSync(golden) && "no golden file" }, () => {
-  const { meta, frame_base64: text, expected } = JSON.parse(readFileSync(golden, "utf8"));
-  const bytes = Buffer.from(text, "base64");
+test("the frame Python wrote decodes to the values Python expects", () => {
+  const { meta, frame_base64: text, expected } = readGolden("wire.json");
   const parsed = parseMeta(meta);
   assert.ok(parsed);
-  const snapshot = decodeFrame(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), parsed);
+  const snapshot = decodeFrame(viewOf(text), parsed);
   assert.ok(snapshot);
   assert.deepEqual([snapshot.nBeta, snapshot.nAlpha], meta.shape);
   const loss = snapshot.layers.get("loss") as Float32Array;

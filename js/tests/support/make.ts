@@ -1,7 +1,7 @@
 // Snapshots and metas for the tests.
 
-import { makeField, type Choice, type Field } from "../src/model/field.ts";
-import type { Meta, Range, ScaleName, Snapshot } from "../src/model/wire.ts";
+import { makeField, type Choice, type Field } from "../../src/model/field.ts";
+import type { Meta, Range, ScaleName, Snapshot, Trajectory } from "../../src/model/wire.ts";
 
 export const LAYERS = ["loss", "loss_stderr", "accuracy", "accuracy_stderr", "evaluated"];
 
@@ -40,3 +40,26 @@ export function fieldOf(
   const snapshot: Snapshot = { nAlpha, nBeta, layers: new Map([[quantity, values]]) };
   return makeField(snapshot, options.alpha ?? [-1, 1], options.beta ?? [-1, 1], { quantity, scale: options.scale ?? "linear", ...options.choice });
 }
+
+/** A line of three points, one record of layers for each seed. */
+export const line = (...layers: Record<string, number[]>[]): Snapshot => {
+  const runs = layers.map((run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])));
+  return { nAlpha: 3, nBeta: 1, layers: runs[0], ...(runs.length > 1 ? { runs } : {}) };
+};
+
+/** A line on training and on testing data. */
+export const both = line({ train_loss: [1, 2, 3], train_loss_stderr: [0, 0, 0], train_accuracy: [1, 1, 1], test_loss: [5, 0.5, NaN], evaluated: [1, 1, 1] });
+
+/** A run of four checkpoints, some of it not known. */
+export const run: Trajectory = {
+  alpha: [-1, 0, 3, null],
+  beta: [0, 0.5, 0, 0],
+  values: { loss: [4, null, 1, 1], accuracy: [0.5, 0.75, null, 1] },
+  outside: [0.5, 0, 1, null],
+  learning_rate: [0.1, 0.1, 0.01, null],
+  captured: 0.834,
+  labels: ["0", "1", "2", "3"],
+};
+
+/** The plane that the run is drawn on. */
+export const plane = fieldOf(3, 5, (r, c) => 1 + r + c, { alpha: [-2, 2], beta: [-1, 1] });

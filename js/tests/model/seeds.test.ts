@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { counterpart, siblings } from "../../src/model/layerNames.ts";
+import { chooseRun, reachOfCurves, secondQuantity } from "../../src/model/seeds.ts";
+import { both, fieldOf, line } from "../support/make.ts";
+
+test("layers of one quantity are drawn together, those of the other on the second axis", () => {
+  assert.deepEqual(siblings(both, "test_loss"), ["train_loss", "test_loss"]);
+  assert.deepEqual(siblings(both, "train_loss_stderr"), ["train_loss_stderr"]);
+  assert.equal(counterpart(both, "train_loss", "accuracy"), "train_accuracy");
+  assert.equal(counterpart(both, "test_loss", "accuracy"), null);
+  const f = fieldOf(1, 3, () => 1, { quantity: "train_loss" });
+  assert.equal(secondQuantity(both, f), "train_accuracy");
+  assert.equal(secondQuantity(both, fieldOf(1, 3, () => 1, { quantity: "train_loss_stderr" })), null);
+  assert.deepEqual(reachOfCurves(both, "train_loss"), [0.5, 5]);
+  assert.equal(reachOfCurves(line({ loss: [1, 2, 3] }), "loss"), null);
+  assert.equal(reachOfCurves({ ...both, nBeta: 2 }, "train_loss"), null);
+});
+
+test("of lines the mean is shown, of surfaces the chosen one", () => {
+  const runs = line({ loss: [1, 2, NaN], loss_stderr: [9, 9, 9], evaluated: [1, 1, 1] }, { loss: [3, 4, 5], loss_stderr: [9, 9, 9], evaluated: [1, 0, 1] });
+  const mean = chooseRun(runs, 1);
+  assert.deepEqual([...(mean.layers.get("loss") ?? [])], [2, 3, 5]);
+  assert.deepEqual([...(mean.layers.get("evaluated") ?? [])], [1, 0, 1]);
+  assert.ok(!mean.layers.has("loss_stderr"));
+  assert.deepEqual(reachOfCurves(mean, "loss"), [1, 5]);
+  const plane = { ...runs, nAlpha: 2, nBeta: 2 };
+  assert.equal(chooseRun(plane, 1).layers, runs.runs?.[1]);
+  assert.equal(chooseRun(plane, -1).layers, runs.runs?.[0]);
+  assert.equal(chooseRun(both, 0), both);
+});
