@@ -8,7 +8,7 @@
 // so that a bundle that was not rebuilt is found on machines without node as well.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -26,14 +26,31 @@ function sources(folder) {
 function sourcesHash() {
   const paths = [...sources("src"), "package-lock.json"].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const hash = createHash("sha256");
-  for (const path of paths) hash.update(path).update("\0").update(readFileSync(join(here, path))).update("\0");
+  for (const path of paths)
+    hash
+      .update(path)
+      .update("\0")
+      .update(readFileSync(join(here, path)))
+      .update("\0");
   return hash.digest("hex");
 }
 
-const minified = await build({ entryPoints: [join(here, "src/style.css")], minify: true, write: false, target: "es2022" });
+const minified = await build({
+  entryPoints: [join(here, "src/style.css")],
+  minify: true,
+  write: false,
+  target: "es2022",
+});
 const css = minified.outputFiles[0].text.trim();
 const cssHash = createHash("sha256").update(css).digest("base64");
-const common = { absWorkingDir: here, target: "es2022", minify: true, charset: "utf8", legalComments: "none", logLevel: "warning" };
+const common = {
+  absWorkingDir: here,
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+};
 mkdirSync(folder, { recursive: true });
 const result = await build({
   ...common,

@@ -25,7 +25,8 @@ const LIGHT = {
 };
 
 function setTheme(name) {
-  for (const [key, value] of Object.entries(name === "dark" ? DARK : LIGHT)) document.body.style.setProperty(key, value);
+  for (const [key, value] of Object.entries(name === "dark" ? DARK : LIGHT))
+    document.body.style.setProperty(key, value);
   document.body.style.background = name === "dark" ? "#111111" : "white";
   document.body.dataset.jpThemeLight = String(name !== "dark");
 }
@@ -34,7 +35,9 @@ window.setTheme = setTheme;
 
 function lossAt(a, b, seed) {
   const r2 = a * a + 0.7 * b * b + 0.5 * a * b * Math.sin(seed);
-  const bumps = 0.35 * (1 - Math.cos(5.1 * a + seed)) * (1 - Math.cos(4.3 * b - 0.5 * seed)) + 0.2 * Math.sin(3 * a * b + seed) ** 2;
+  const bumps =
+    0.35 * (1 - Math.cos(5.1 * a + seed)) * (1 - Math.cos(4.3 * b - 0.5 * seed)) +
+    0.2 * Math.sin(3 * a * b + seed) ** 2;
   const grown = which === "huge" ? Math.exp(9 * Math.sqrt(r2)) : 0;
   return which === "flat" ? 0.7 : 0.02 + 2.3 * r2 + bumps * Math.min(1, 3 * r2) + grown;
 }
@@ -85,7 +88,9 @@ function makeRun(n) {
   const beta = Array.from({ length: n }, (_, i) => at(i) * Math.sin((3 * i) / n));
   const outside = alpha.map((_, i) => (i === n - 1 ? 0 : 0.15 + 0.7 * (1 - at(i))));
   const off = outside.map((share, i) => 0.8 * share * Math.cos(1.3 * i) * at(i));
-  const loss = alpha.map((a, i) => (i < n - 3 || which !== "halfpath" ? lossAt(a, beta[i], traits.seed) + off[i] + (i === 0 ? 0.7 : 0) : null));
+  const loss = alpha.map((a, i) =>
+    i < n - 3 || which !== "halfpath" ? lossAt(a, beta[i], traits.seed) + off[i] + (i === 0 ? 0.7 : 0) : null,
+  );
   return {
     alpha,
     beta,
@@ -156,9 +161,12 @@ window.publish = publish;
 const here = document.getElementById("here");
 here.style.width = option("width", "") ? `${option("width")}px` : "";
 if (which === "error") {
-  publish(2, "error", { error: "RuntimeError at alpha = 0.52, beta = -0.24: mat1 and mat2 shapes cannot be multiplied (64x512 and 256x10)" });
+  publish(2, "error", {
+    error: "RuntimeError at alpha = 0.52, beta = -0.24: mat1 and mat2 shapes cannot be multiplied (64x512 and 256x10)",
+  });
 } else if (which === "paused") publish(2, "paused");
-else if (which !== "empty" && option("stream", "0") === "0") publish(which === "silent" ? 2 : Number(option("step", "1")), which === "silent" ? "running" : "done");
+else if (which !== "empty" && option("stream", "0") === "0")
+  publish(which === "silent" ? 2 : Number(option("step", "1")), which === "silent" ? "running" : "done");
 window.cleanup = widget.render({ model, el: here });
 
 if (option("stream", "0") !== "0") {

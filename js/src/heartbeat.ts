@@ -10,7 +10,11 @@ export interface Heartbeat {
 }
 
 /** `waiting` says whether anything is expected; `silent` is told when the kernel stops or starts to answer. */
-export function startHeartbeat(waiting: () => boolean, pull: () => void, silent: (isSilent: boolean) => void): Heartbeat {
+export function startHeartbeat(
+  waiting: () => boolean,
+  pull: () => void,
+  silent: (isSilent: boolean) => void,
+): Heartbeat {
   let last = performance.now();
   let unanswered = 0;
   const timer = setInterval(() => {

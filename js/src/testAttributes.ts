@@ -27,28 +27,33 @@
 
 import type { Field } from "./model/field.ts";
 import type { Path } from "./model/path.ts";
-import type { PlotName } from "./stage/stage.ts";
 import type { Meta, ViewName } from "./model/wire.ts";
+import type { PlotName } from "./stage/stage.ts";
 
-export function tellState(root: HTMLElement, meta: Meta | null, now: { view: ViewName; stale: boolean; silent: boolean }): void {
-  root.dataset["status"] = meta?.status ?? "waiting";
-  root.dataset["nDone"] = String(meta?.n_done ?? 0);
-  root.dataset["sequence"] = String(meta?.sequence ?? -1);
-  root.dataset["view"] = now.view;
-  root.dataset["stale"] = String(now.stale);
-  root.dataset["silent"] = String(now.silent);
+export function tellState(
+  root: HTMLElement,
+  meta: Meta | null,
+  now: { view: ViewName; stale: boolean; silent: boolean },
+): void {
+  root.dataset.status = meta?.status ?? "waiting";
+  root.dataset.nDone = String(meta?.n_done ?? 0);
+  root.dataset.sequence = String(meta?.sequence ?? -1);
+  root.dataset.view = now.view;
+  root.dataset.stale = String(now.stale);
+  root.dataset.silent = String(now.silent);
 }
 
-export const isDrawn = (root: HTMLElement, meta: Meta | null): boolean => root.dataset["drawnSequence"] === String(meta?.sequence);
+export const isDrawn = (root: HTMLElement, meta: Meta | null): boolean =>
+  root.dataset.drawnSequence === String(meta?.sequence);
 
 export function tellSequence(root: HTMLElement, meta: Meta | null): void {
-  root.dataset["drawnSequence"] = String(meta?.sequence);
+  root.dataset.drawnSequence = String(meta?.sequence);
 }
 
 export function tellDrawn(root: HTMLElement, plot: PlotName, field: Field, meta: Meta, path: Path | null): void {
-  root.dataset["plot"] = plot;
-  root.dataset["range"] = `${field.lo} ${field.hi}`;
-  root.dataset["firstDrawnMs"] ??= String(Math.round(performance.timeOrigin + performance.now()));
-  root.dataset["checkpoints"] = String(plot === "surface" || plot === "contour" ? (path?.checkpoints.length ?? 0) : 0);
+  root.dataset.plot = plot;
+  root.dataset.range = `${field.lo} ${field.hi}`;
+  root.dataset.firstDrawnMs ??= String(Math.round(performance.timeOrigin + performance.now()));
+  root.dataset.checkpoints = String(plot === "surface" || plot === "contour" ? (path?.checkpoints.length ?? 0) : 0);
   tellSequence(root, meta);
 }

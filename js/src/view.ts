@@ -1,22 +1,22 @@
 // The viewer: an element and a small host in, `update(state)`, `answered()` and `destroy()` out. It does not know Jupyter.
 
-import css from "./style.css";
-import { makeCaptions } from "./panel/messages.ts";
-import { h, toggle } from "./panel/dom.ts";
-import { alphaAt, betaAt } from "./model/field.ts";
-import { joinGroup, type Group } from "./group.ts";
+import { type Group, joinGroup } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { isDrawn, tellDrawn, tellSequence, tellState } from "./testAttributes.ts";
-import { watchKeys } from "./stage/keyboard.ts";
-import { makePanel } from "./panel/panel.ts";
-import { makeProbe } from "./panel/inspect.ts";
-import { makeProgress } from "./panel/progress.ts";
+import { alphaAt, betaAt } from "./model/field.ts";
 import { describePicture } from "./model/readout.ts";
-import { savePicture } from "./stage/save.ts";
 import { nothing, rangesOf, takeControls, takeFrame } from "./model/state.ts";
-import { makeStage, type PlotName } from "./stage/stage.ts";
+import { type Command, type Controls, isStale, SHARED } from "./model/wire.ts";
+import { h, toggle } from "./panel/dom.ts";
+import { makeProbe } from "./panel/inspect.ts";
+import { makeCaptions } from "./panel/messages.ts";
+import { makePanel } from "./panel/panel.ts";
+import { makeProgress } from "./panel/progress.ts";
 import { makeToolbar } from "./panel/toolbar.ts";
-import { SHARED, isStale, type Command, type Controls } from "./model/wire.ts";
+import { watchKeys } from "./stage/keyboard.ts";
+import { savePicture } from "./stage/save.ts";
+import { makeStage, type PlotName } from "./stage/stage.ts";
+import css from "./style.css";
+import { isDrawn, tellDrawn, tellSequence, tellState } from "./testAttributes.ts";
 
 export interface ViewState {
   frame: DataView | null;
@@ -69,9 +69,11 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   const shown = nothing();
 
   const effectiveView = () => (stage.hasWebGL() ? state.controls.view : "contour");
-  const isSpatial = () => effectiveView() === "surface" && ![0, 1].includes(Math.min(shown.field?.nAlpha ?? 0, shown.field?.nBeta ?? 0));
+  const isSpatial = () =>
+    effectiveView() === "surface" && ![0, 1].includes(Math.min(shown.field?.nAlpha ?? 0, shown.field?.nBeta ?? 0));
   const staleNow = () => host.live && shown.snapshotMeta !== null && isStale(shown.snapshotMeta, state.controls);
-  const isWaiting = () => host.live && (doubtful || shown.meta === null || shown.meta.status === "running" || staleNow());
+  const isWaiting = () =>
+    host.live && (doubtful || shown.meta === null || shown.meta.status === "running" || staleNow());
   const set = (controls: Partial<Controls>): void => {
     host.set(controls);
     group?.share(onlyShared(controls));
@@ -80,7 +82,8 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     if (document.fullscreenElement === root) void document.exitFullscreen();
     else void root.requestFullscreen?.().catch(() => undefined);
   };
-  const save = (kind: "png" | "svg"): void => savePicture(stage, kind, state.title || (shown.meta?.title ?? ""), root.dataset["plot"]);
+  const save = (kind: "png" | "svg"): void =>
+    savePicture(stage, kind, state.title || (shown.meta?.title ?? ""), root.dataset.plot);
 
   const pathShown = () => (state.controls.show_path ? shown.path : null);
   const what = () => ({ meta: shown.meta, field: shown.field, snapshot: shown.snapshot, path: pathShown() });
@@ -97,7 +100,8 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
       drawn: onDrawn,
       chosen(point) {
         const { field } = shown;
-        if (host.live && field && !staleNow()) host.send({ type: "probe", alpha: alphaAt(field, point.column), beta: betaAt(field, point.row) });
+        if (host.live && field && !staleNow())
+          host.send({ type: "probe", alpha: alphaAt(field, point.column), beta: betaAt(field, point.row) });
       },
       pointed: (point) => captions.point(point, what()),
       noWebGL: () => render(),
@@ -151,13 +155,27 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     probe.update(state.probe);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
     const { path, marks } = shown;
-    stage.show({ field, snapshot, view: controls.view, colormap: controls.colormap, look: panel.overlays(controls), path, marks });
+    stage.show({
+      field,
+      snapshot,
+      view: controls.view,
+      colormap: controls.colormap,
+      look: panel.overlays(controls),
+      path,
+      marks,
+    });
     // The trait follows a moved camera only once that rests: until then, what it still says is not to be done.
     const wanted = JSON.stringify(controls.camera);
     if (wanted !== cameraTrait && wanted !== camera) stage.look(controls.camera);
     if (wanted !== cameraTrait) camera = cameraTrait = wanted;
     const [nBeta, nAlpha] = meta?.shape ?? [0, 0];
-    captions.update({ ...what(), stale, silent, gone: silent && doubtful, points: host.live ? controls.resolution : [nAlpha, nBeta] });
+    captions.update({
+      ...what(),
+      stale,
+      silent,
+      gone: silent && doubtful,
+      points: host.live ? controls.resolution : [nAlpha, nBeta],
+    });
   }
 
   /** Joins the landscapes this one is compared with, or leaves them. */
@@ -173,35 +191,44 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
           },
           apply(controls) {
             // A quantity that this landscape lacks is no choice for it.
-            const has = (name: string | null | undefined) => !name || !shown.snapshot || shown.snapshot.layers.has(name);
+            const has = (name: string | null | undefined) =>
+              !name || !shown.snapshot || shown.snapshot.layers.has(name);
             if (has(controls.quantity) && has(controls.color)) host.set(controls);
           },
         })
       : null;
   }
 
-  const heartbeat = startHeartbeat(isWaiting, () => host.send({ type: "pull" }), (isSilent) => {
-    if (silent === isSilent) return;
-    silent = isSilent;
-    render();
-  });
+  const heartbeat = startHeartbeat(
+    isWaiting,
+    () => host.send({ type: "pull" }),
+    (isSilent) => {
+      if (silent === isSilent) return;
+      silent = isSilent;
+      render();
+    },
+  );
   const arrived = (): void => {
     doubtful = false;
     heartbeat.arrived();
   };
-  watchKeys(root, {
-    ...stage,
-    isSpatial: () => root.dataset["plot"] === "surface",
-    toggleView: () => stage.hasWebGL() && set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
-    toggleScale: () => set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
-    togglePath: () => shown.path && set({ show_path: !state.controls.show_path }),
-    togglePause: () => {
-      const button = progress.element.querySelector<HTMLButtonElement>(".ll-hold");
-      if (host.live && button && !button.hidden) button.click();
+  watchKeys(
+    root,
+    {
+      ...stage,
+      isSpatial: () => root.dataset.plot === "surface",
+      toggleView: () => stage.hasWebGL() && set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
+      toggleScale: () => set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
+      togglePath: () => shown.path && set({ show_path: !state.controls.show_path }),
+      togglePause: () => {
+        const button = progress.element.querySelector<HTMLButtonElement>(".ll-hold");
+        if (host.live && button && !button.hidden) button.click();
+      },
+      fullScreen,
+      escape: () => stage.clearMark(),
     },
-    fullScreen,
-    escape: () => stage.clearMark(),
-  }, signal);
+    signal,
+  );
 
   regroup();
   render();

@@ -1,6 +1,6 @@
 // The Jupyter side: connects an anywidget model to the viewer. Nothing else here knows the model.
 
-import { DEFAULTS, type Controls } from "./model/wire.ts";
+import { type Controls, DEFAULTS } from "./model/wire.ts";
 import { createView, type ViewState } from "./view.ts";
 
 /** The part of anywidget's model that is used. */
@@ -23,14 +23,17 @@ function toDataView(bytes: unknown): DataView | null {
   if (!(bytes instanceof ArrayBuffer) && !ArrayBuffer.isView(bytes)) return null;
   const known = views.get(bytes);
   if (known) return known;
-  const view = bytes instanceof ArrayBuffer ? new DataView(bytes) : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view =
+    bytes instanceof ArrayBuffer ? new DataView(bytes) : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   views.set(bytes, view);
   return view;
 }
 
 /** A host with an older or no kernel side may lack some traits: they are as usual. */
 function readState(model: Model): ViewState {
-  const given = CONTROLS.map((name) => [name, model.get(name)] as const).filter(([, value]) => value !== undefined && value !== null);
+  const given = CONTROLS.map((name) => [name, model.get(name)] as const).filter(
+    ([, value]) => value !== undefined && value !== null,
+  );
   return {
     frame: toDataView(model.get("frame")),
     meta: model.get("meta"),

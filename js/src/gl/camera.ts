@@ -4,8 +4,8 @@ import type { mat4 as Mat4, vec3 as Vec3, vec4 as Vec4 } from "gl-matrix";
 import * as mat4 from "gl-matrix/mat4";
 import * as vec3 from "gl-matrix/vec3";
 import * as vec4 from "gl-matrix/vec4";
-import { FLOOR, HEIGHT } from "./mesh.ts";
 import type { CameraState } from "../model/wire.ts";
+import { FLOOR, HEIGHT } from "./mesh.ts";
 
 export type Camera = CameraState;
 
@@ -50,7 +50,12 @@ export function cameraFrom(state: Partial<CameraState>): Camera {
 export function cameraState(c: Camera): CameraState | Record<string, never> {
   const round = (v: number): number => Math.round(v * 1e4) / 1e4;
   const turn = 2 * Math.PI;
-  const state = { azimuth: round(c.azimuth - turn * Math.round(c.azimuth / turn)), elevation: round(c.elevation), zoom: round(c.zoom), pan: c.pan.map(round) as [number, number] };
+  const state = {
+    azimuth: round(c.azimuth - turn * Math.round(c.azimuth / turn)),
+    elevation: round(c.elevation),
+    zoom: round(c.zoom),
+    pan: c.pan.map(round) as [number, number],
+  };
   return JSON.stringify(state) === JSON.stringify(initialCamera()) ? {} : state;
 }
 
@@ -94,12 +99,22 @@ export interface Fit {
 }
 
 /** Extent on the screen (-1..1) of the box seen from all around. */
-function extent(half: [number, number], elevation: number, distance: number, aspect: number): { x: number; low: number; high: number } {
+function extent(
+  half: [number, number],
+  elevation: number,
+  distance: number,
+  aspect: number,
+): { x: number; low: number; high: number } {
   let [x, low, high] = [0, Infinity, -Infinity];
   for (let azimuth = 0; azimuth < Math.PI; azimuth += Math.PI / 12) {
     const m = viewProjection(azimuth, elevation, distance, aspect);
     for (let corner = 0; corner < 8; corner++) {
-      const p: Vec4 = [corner & 1 ? half[0] : -half[0], corner & 2 ? half[1] : -half[1], corner & 4 ? HEIGHT : FLOOR, 1];
+      const p: Vec4 = [
+        corner & 1 ? half[0] : -half[0],
+        corner & 2 ? half[1] : -half[1],
+        corner & 4 ? HEIGHT : FLOOR,
+        1,
+      ];
       vec4.transformMat4(p, p, m);
       x = Math.max(x, Math.abs(p[0] / p[3]));
       low = Math.min(low, p[1] / p[3]);

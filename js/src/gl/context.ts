@@ -27,7 +27,11 @@ function create(): SharedGL | null {
   const canvas = offscreen ? new OffscreenCanvas(1, 1) : document.createElement("canvas");
   let gl: WebGL2RenderingContext | null = null;
   try {
-    gl = canvas.getContext("webgl2", { alpha: true, antialias: false, powerPreference: "default" }) as WebGL2RenderingContext | null;
+    gl = canvas.getContext("webgl2", {
+      alpha: true,
+      antialias: false,
+      powerPreference: "default",
+    }) as WebGL2RenderingContext | null;
   } catch {
     // Some browsers throw instead of returning null; either way there is no 3D here.
   }
@@ -93,10 +97,17 @@ export function drawSmooth(shared: SharedGL, width: number, height: number, draw
   const { gl } = shared;
   const size = `${width} ${height}`;
   if (shared.smooth?.size !== size) {
-    const made = shared.smooth ?? { framebuffer: gl.createFramebuffer() as WebGLFramebuffer, buffers: [0, 1].map(() => gl.createRenderbuffer() as WebGLRenderbuffer), size };
+    const made = shared.smooth ?? {
+      framebuffer: gl.createFramebuffer() as WebGLFramebuffer,
+      buffers: [0, 1].map(() => gl.createRenderbuffer() as WebGLRenderbuffer),
+      size,
+    };
     gl.bindFramebuffer(gl.FRAMEBUFFER, made.framebuffer);
     const samples = Math.min(4, gl.getParameter(gl.MAX_SAMPLES) as number);
-    [[gl.RGBA8, gl.COLOR_ATTACHMENT0], [gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT]].forEach(([format, attachment], i) => {
+    [
+      [gl.RGBA8, gl.COLOR_ATTACHMENT0],
+      [gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT],
+    ].forEach(([format, attachment], i) => {
       gl.bindRenderbuffer(gl.RENDERBUFFER, made.buffers[i]);
       gl.renderbufferStorageMultisample(gl.RENDERBUFFER, samples, format, width, height);
       gl.framebufferRenderbuffer(gl.FRAMEBUFFER, attachment, gl.RENDERBUFFER, made.buffers[i]);

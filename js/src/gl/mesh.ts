@@ -1,6 +1,6 @@
 // The height field as triangles. x, y, z are used here only: x along alpha, y along beta, z up.
 
-import { unit, type Field } from "../model/field.ts";
+import { type Field, unit } from "../model/field.ts";
 import { levelCoordinate } from "../model/ticks.ts";
 
 /** Floats a vertex: x y z, level coordinate, color 0..1 (NO_COLOR where it is not known), normal x y z, evaluated 0 or 1. */
@@ -102,7 +102,8 @@ export function makeMesh(f: Field): Mesh {
 const isKnown = (mesh: Mesh, o: number): boolean => mesh.vertices[o + 7] > 0;
 
 /** True when one mesh can turn into the other vertex by vertex. */
-export const isAlike = (a: Mesh, b: Mesh): boolean => a.nAlpha === b.nAlpha && a.nBeta === b.nBeta && `${a.half}` === `${b.half}`;
+export const isAlike = (a: Mesh, b: Mesh): boolean =>
+  a.nAlpha === b.nAlpha && a.nBeta === b.nBeta && `${a.half}` === `${b.half}`;
 
 /** The mesh on the way from one to another, share 0..1; vertices that are new are at their place at once. */
 export function blendMesh(from: Mesh, to: Mesh, share: number): Mesh {

@@ -1,7 +1,7 @@
 // Whether the surface lies between a point of the box and the eye.
 
+import { type Field, interpolate, unit } from "../model/field.ts";
 import type { Projection } from "./camera.ts";
-import { interpolate, unit, type Field } from "../model/field.ts";
 import { HEIGHT, type Mesh } from "./mesh.ts";
 
 /** A point this near to the surface lies on it. */
@@ -12,9 +12,16 @@ const LEAST_STEP = 0.04;
  * Walks from the point towards the eye, about a cell at a time, until it leaves the box: the surface is in between where the
  * walk changes from one side of it to the other, or begins below it from a point on it.
  */
-export function makeHidden(f: Field, { half }: Pick<Mesh, "half">, { eye }: Pick<Projection, "eye">): (x: number, y: number, z: number) => boolean {
+export function makeHidden(
+  f: Field,
+  { half }: Pick<Mesh, "half">,
+  { eye }: Pick<Projection, "eye">,
+): (x: number, y: number, z: number) => boolean {
   const [hx, hy] = half;
-  const cell = Math.max(LEAST_STEP, Math.min((2 * hx) / Math.max(f.nAlpha - 1, 1), (2 * hy) / Math.max(f.nBeta - 1, 1)));
+  const cell = Math.max(
+    LEAST_STEP,
+    Math.min((2 * hx) / Math.max(f.nAlpha - 1, 1), (2 * hy) / Math.max(f.nBeta - 1, 1)),
+  );
   const above = (x: number, y: number, z: number): number => {
     const column = ((x + hx) / (2 * hx)) * (f.nAlpha - 1);
     const row = ((y + hy) / (2 * hy)) * (f.nBeta - 1);

@@ -2,7 +2,7 @@
 
 import type { vec3 } from "gl-matrix";
 import type { GridPoint } from "../model/field.ts";
-import { HEIGHT, STRIDE, type Mesh } from "./mesh.ts";
+import { HEIGHT, type Mesh, STRIDE } from "./mesh.ts";
 
 export interface Hit extends GridPoint {
   distance: number;

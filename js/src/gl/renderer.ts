@@ -1,11 +1,11 @@
 // Draws one mesh with the shared WebGL2 context and copies the picture into a 2D canvas.
 
-import { drawSmooth, getProgram, reserve, sharedGL, type SharedGL } from "./context.ts";
-import { FLOOR, HEIGHT, STRIDE, type Mesh } from "./mesh.ts";
 import { TABLE_SIZE } from "../model/palette.ts";
-import { FRAGMENT, VERTEX } from "./shader.ts";
-import type { Projection } from "./camera.ts";
 import type { Scene } from "../plot/plot.ts";
+import type { Projection } from "./camera.ts";
+import { drawSmooth, getProgram, reserve, type SharedGL, sharedGL } from "./context.ts";
+import { FLOOR, HEIGHT, type Mesh, STRIDE } from "./mesh.ts";
+import { FRAGMENT, VERTEX } from "./shader.ts";
 
 interface Buffers {
   shared: SharedGL;
@@ -28,7 +28,12 @@ function makeBuffers(shared: SharedGL): Buffers {
   gl.bindVertexArray(vao);
   gl.bindBuffer(gl.ARRAY_BUFFER, vertices);
   gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
-  for (const [location, size, offset] of [[0, 3, 0], [1, 2, 3], [2, 3, 5], [3, 1, 8]]) {
+  for (const [location, size, offset] of [
+    [0, 3, 0],
+    [1, 2, 3],
+    [2, 3, 5],
+    [3, 1, 8],
+  ]) {
     gl.enableVertexAttribArray(location);
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, STRIDE * 4, offset * 4);
   }
@@ -60,9 +65,17 @@ function lightFor(projection: Projection): [number, number, number] {
 }
 
 /** Diameter of the dots of grid points: as large as the grid leaves room for. */
-const dotSize = (mesh: Mesh, width: number): number => Math.max(3, Math.min(6, (0.3 * width) / Math.max(mesh.nAlpha, mesh.nBeta)));
+const dotSize = (mesh: Mesh, width: number): number =>
+  Math.max(3, Math.min(6, (0.3 * width) / Math.max(mesh.nAlpha, mesh.nBeta)));
 
-function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, scene: Scene, width: number, height: number): void {
+function drawScene(
+  buffers: Buffers,
+  mesh: Mesh,
+  projection: Projection,
+  scene: Scene,
+  width: number,
+  height: number,
+): void {
   const { shared, uniforms } = buffers;
   const { gl } = shared;
   const { ratio, theme, look, table } = scene;
@@ -77,7 +90,8 @@ function drawScene(buffers: Buffers, mesh: Mesh, projection: Projection, scene: 
   if (buffers.uploaded !== mesh) upload(buffers, mesh);
   gl.activeTexture(gl.TEXTURE0);
   gl.bindTexture(gl.TEXTURE_2D, buffers.texture);
-  if (buffers.table !== table) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, TABLE_SIZE, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, table);
+  if (buffers.table !== table)
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, TABLE_SIZE, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, table);
   buffers.table = table;
   gl.uniform1i(uniforms("table"), 0);
   gl.uniformMatrix4fv(uniforms("matrix"), false, projection.matrix as Float32Array);

@@ -50,7 +50,13 @@ export interface Limits {
 export const unit = (c: Pick<Channel, "lo" | "hi">, z: number): number => (z - c.lo) / (c.hi - c.lo);
 
 export const scaleValue = (value: number, scale: ScaleName): number =>
-  scale === "linear" ? (Number.isFinite(value) ? value : NaN) : value > 0 && Number.isFinite(value) ? Math.log10(value) : NaN;
+  scale === "linear"
+    ? Number.isFinite(value)
+      ? value
+      : NaN
+    : value > 0 && Number.isFinite(value)
+      ? Math.log10(value)
+      : NaN;
 
 export const unscale = (z: number, scale: ScaleName): number => (scale === "log" ? 10 ** z : z);
 
@@ -94,7 +100,12 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
   const n = sorted.length;
   const automatic = scale === "linear" ? findCut(sorted) : null;
   const tight: Range = n ? padded(sorted[0], automatic ?? sorted[n - 1]) : [0, 1];
-  const own = n ? widened(tight, given.reach?.map((v) => scaleValue(v, scale))) : tight;
+  const own = n
+    ? widened(
+        tight,
+        given.reach?.map((v) => scaleValue(v, scale)),
+      )
+    : tight;
   let [lo, hi] = given.common ?? own;
   if (given.limits) {
     const [a, b] = given.limits.map((v) => scaleValue(v, scale));

@@ -1,12 +1,12 @@
 // What a picture shows: one quantity as height with its grid and levels, and the layer that colors it.
 
-import { makeChannel, type Channel } from "./channel.ts";
+import { type Channel, makeChannel } from "./channel.ts";
 import { CONVEXITY_LIMITS, isCurvature } from "./convexity.ts";
 import { isPercent } from "./format.ts";
 import { contourLevels } from "./ticks.ts";
 import type { Levels, Range, ScaleName, Snapshot } from "./wire.ts";
 
-export { scaleValue, unit, type Cut } from "./channel.ts";
+export { type Cut, scaleValue, unit } from "./channel.ts";
 
 export interface Field extends Channel {
   nAlpha: number;
@@ -35,7 +35,8 @@ function coordinate([lo, hi]: Range, n: number, i: number): number {
   return Math.abs(at) < 1e-9 * (hi - lo) ? 0 : at;
 }
 
-export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): number => coordinate(f.alpha, f.nAlpha, column);
+export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): number =>
+  coordinate(f.alpha, f.nAlpha, column);
 export const betaAt = (f: Pick<Field, "beta" | "nBeta">, row: number): number => coordinate(f.beta, f.nBeta, row);
 
 /** How a field is made of a snapshot. */
@@ -57,7 +58,8 @@ export interface Choice {
 export const rangeKey = (c: Pick<Channel, "quantity" | "scale">): string => `${c.quantity} ${c.scale}`;
 
 /** A layer that only colors is on the scale of the height where that makes sense: shares and curvatures are always linear. */
-const colorScale = (quantity: string, scale: ScaleName): ScaleName => (isPercent(quantity) || isCurvature(quantity) ? "linear" : scale);
+const colorScale = (quantity: string, scale: ScaleName): ScaleName =>
+  isPercent(quantity) || isCurvature(quantity) ? "linear" : scale;
 
 /** Builds the field of one quantity. Quantities the snapshot lacks fall back to its first layer. */
 export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice): Field {
@@ -65,7 +67,12 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice
   const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
   const name = known(choice.quantity) ? choice.quantity : (s.layers.keys().next().value as string);
   const values = s.layers.get(name) as Float32Array;
-  const height = makeChannel(name, values, scale, { clip, limits, reach, common: common(rangeKey({ quantity: name, scale })) });
+  const height = makeChannel(name, values, scale, {
+    clip,
+    limits,
+    reach,
+    common: common(rangeKey({ quantity: name, scale })),
+  });
   let color: Channel = height;
   if (known(choice.color) && choice.color !== name) {
     const colored = { quantity: choice.color, scale: colorScale(choice.color, scale) };
@@ -88,8 +95,10 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice
 
 /** Where a point of the plane lies on the grid, in fractional columns and rows; null when it is outside. */
 export function locate(f: Field, alpha: number, beta: number): { column: number; row: number } | null {
-  const column = f.nAlpha > 1 ? ((alpha - f.alpha[0]) / (f.alpha[1] - f.alpha[0])) * (f.nAlpha - 1) : alpha === f.alpha[0] ? 0 : -1;
-  const row = f.nBeta > 1 ? ((beta - f.beta[0]) / (f.beta[1] - f.beta[0])) * (f.nBeta - 1) : beta === f.beta[0] ? 0 : -1;
+  const column =
+    f.nAlpha > 1 ? ((alpha - f.alpha[0]) / (f.alpha[1] - f.alpha[0])) * (f.nAlpha - 1) : alpha === f.alpha[0] ? 0 : -1;
+  const row =
+    f.nBeta > 1 ? ((beta - f.beta[0]) / (f.beta[1] - f.beta[0])) * (f.nBeta - 1) : beta === f.beta[0] ? 0 : -1;
   const inside = column >= -1e-9 && row >= -1e-9 && column <= f.nAlpha - 1 + 1e-9 && row <= f.nBeta - 1 + 1e-9;
   return inside ? { column: Math.max(0, column), row: Math.max(0, row) } : null;
 }
@@ -97,7 +106,8 @@ export function locate(f: Field, alpha: number, beta: number): { column: number;
 /** The grid point with the smallest evaluated value; null when there is none. */
 export function lowest(f: Field): GridPoint | null {
   let at = -1;
-  for (let i = 0; i < f.z.length; i++) if (f.evaluated[i] !== 0 && (at < 0 ? !Number.isNaN(f.z[i]) : f.z[i] < f.z[at])) at = i;
+  for (let i = 0; i < f.z.length; i++)
+    if (f.evaluated[i] !== 0 && (at < 0 ? !Number.isNaN(f.z[i]) : f.z[i] < f.z[at])) at = i;
   return at < 0 ? null : { row: Math.floor(at / f.nAlpha), column: at % f.nAlpha };
 }
 

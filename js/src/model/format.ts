@@ -57,7 +57,8 @@ export function quantityName(quantity: string): string {
 export const choiceName = (quantity: string): string => quantityName(quantity).replace(/ \|.*/, "");
 
 /** The same over a small chart. */
-export const shortName = (quantity: string): string => SYMBOLS[quantity] ?? quantityName(quantity).replace(", standard", "");
+export const shortName = (quantity: string): string =>
+  SYMBOLS[quantity] ?? quantityName(quantity).replace(", standard", "");
 
 /** Seconds as a person says them: "12 s", "3 min", "2 h 5 min". */
 export function formatDuration(seconds: number): string {

@@ -11,7 +11,9 @@ export interface Name {
 
 export function partsOf(quantity: string): Name {
   const found = /^(?:(.+)_)?(loss|accuracy)(_stderr)?$/.exec(quantity);
-  return found ? { loader: found[1] ?? "", base: found[2], isError: found[3] !== undefined } : { loader: "", base: quantity, isError: false };
+  return found
+    ? { loader: found[1] ?? "", base: found[2], isError: found[3] !== undefined }
+    : { loader: "", base: quantity, isError: false };
 }
 
 /** The same quantity on all data: "train_loss" and "test_loss", in the order of the layers. */

@@ -31,26 +31,34 @@ interface Situation {
 }
 
 /** Whether the layer that was chosen to color has no value at all. */
-const isColorless = ({ color, quantity, nFinite }: Field): boolean => color.quantity !== quantity && color.nFinite === 0 && nFinite > 0;
+const isColorless = ({ color, quantity, nFinite }: Field): boolean =>
+  color.quantity !== quantity && color.nFinite === 0 && nFinite > 0;
 
 function colorlessText({ color }: Field, meta: Meta | null): string {
   const name = choiceName(color.quantity);
   if (isCurvature(color.quantity) && color.values.every(Number.isNaN) && meta?.status !== "done") {
     return meta?.status === "stopped" ? `${name} was not computed` : `${name} is computed after the surface`;
   }
-  return color.quantity === "convexity" ? `No ${name.toLowerCase()} to show: nowhere is λmin finite and told apart from 0` : `${name} has no finite value to color with`;
+  return color.quantity === "convexity"
+    ? `No ${name.toLowerCase()} to show: nowhere is λmin finite and told apart from 0`
+    : `${name} has no finite value to color with`;
 }
 
 export function noteTexts({ meta, field, stale, silent, path, gone }: Situation): string[] {
   const texts: string[] = [];
   if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to go on");
   else if (silent) texts.push("No answer from the kernel (busy or stopped)");
-  if (stale && !gone) texts.push(meta?.status === "running" || meta?.status === "done" ? "Computing the new plane…" : "This is the previous plane");
+  if (stale && !gone)
+    texts.push(
+      meta?.status === "running" || meta?.status === "done" ? "Computing the new plane…" : "This is the previous plane",
+    );
   if (field?.cut) {
     const { at, share, max } = field.cut;
     const percent = share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`;
     const name = field.quantity;
-    texts.push(`${field.cut.chosen ? "Clipped" : "Cut"} at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`);
+    texts.push(
+      `${field.cut.chosen ? "Clipped" : "Cut"} at ${formatValue(at, name)}: ${percent} of the values are higher, up to ${formatValue(max, name)}`,
+    );
   }
   if (field && isColorless(field)) texts.push(colorlessText(field, meta));
   const captured = path && capturedText(path);

@@ -15,7 +15,10 @@ export const COLORMAPS: [ColormapName, string][] = [
 /** sRGB brightness is close to uniform to the eye; the ends stay off pure black and white, so that lines can be seen on both. */
 const gray = (i: number): number => Math.round(24 + (i / (TABLE_SIZE - 1)) * 222) * 0x010101;
 
-const read = (colors: string) => (i: number): number => Number.parseInt(colors.slice(i * 6, i * 6 + 6), 16);
+const read =
+  (colors: string) =>
+  (i: number): number =>
+    Number.parseInt(colors.slice(i * 6, i * 6 + 6), 16);
 
 const COLORS: Record<ColormapName, (i: number) => number> = {
   viridis: read(VIRIDIS),
@@ -37,7 +40,8 @@ export function colorTable(name: ColormapName = "viridis"): Uint8Array {
 }
 
 /** Offset of the color at t (0..1, anything beyond is clamped). */
-export const tableIndex = (t: number): number => Math.max(0, Math.min(TABLE_SIZE - 1, Math.round(t * (TABLE_SIZE - 1)))) * 4;
+export const tableIndex = (t: number): number =>
+  Math.max(0, Math.min(TABLE_SIZE - 1, Math.round(t * (TABLE_SIZE - 1)))) * 4;
 
 export function cssColor(table: Uint8Array, t: number): string {
   const i = tableIndex(t);

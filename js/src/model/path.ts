@@ -1,6 +1,6 @@
 // The training path over a field: where its checkpoints lie, how high they really are, and which of them get a name.
 
-import { interpolate, scaleValue, type Field, type GridPoint } from "./field.ts";
+import { type Field, type GridPoint, interpolate, scaleValue } from "./field.ts";
 import { formatNumber } from "./format.ts";
 import type { Range, Trajectory } from "./wire.ts";
 
@@ -88,10 +88,17 @@ export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { inde
   const last = checkpoints.length - 1;
   if (last < 0) return [];
   // Bare numbers say nothing by themselves.
-  const name = (i: number): string => (/^\d+$/.test(checkpoints[i].label) && (i === 0 || i === last) ? `checkpoint ${checkpoints[i].label}` : checkpoints[i].label);
-  const named = new Map<number, string>([[last, name(last)], [0, name(0)]]);
+  const name = (i: number): string =>
+    /^\d+$/.test(checkpoints[i].label) && (i === 0 || i === last)
+      ? `checkpoint ${checkpoints[i].label}`
+      : checkpoints[i].label;
+  const named = new Map<number, string>([
+    [last, name(last)],
+    [0, name(0)],
+  ]);
   checkpoints.forEach(({ drop }, i) => {
-    if (drop) named.set(i, `${narrow ? "" : `${name(i)}: `}lr ${formatNumber(drop[0], 2)} → ${formatNumber(drop[1], 2)}`);
+    if (drop)
+      named.set(i, `${narrow ? "" : `${name(i)}: `}lr ${formatNumber(drop[0], 2)} → ${formatNumber(drop[1], 2)}`);
   });
   if (narrow) return [...named].map(([index, text]) => ({ index, text }));
   const epochs = checkpoints.map((_, i) => i).filter((i) => checkpoints[i].label.startsWith("epoch"));
@@ -105,4 +112,6 @@ export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { inde
 
 /** How honest the picture of the path is; null where that is not known. */
 export const capturedText = ({ captured }: Path): string | null =>
-  captured === null ? null : `The plane captures ${(100 * captured).toFixed(captured > 0.995 || captured < 0.01 ? 1 : 0)} % of the path’s variation`;
+  captured === null
+    ? null
+    : `The plane captures ${(100 * captured).toFixed(captured > 0.995 || captured < 0.01 ? 1 : 0)} % of the path’s variation`;

@@ -1,17 +1,20 @@
 // The line under the picture: what is at a grid point, or at the center.
 
-import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
 import { unscale } from "./channel.ts";
-import { SYMBOLS, isCurvature } from "./convexity.ts";
+import { isCurvature, SYMBOLS } from "./convexity.ts";
+import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
 import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
 import { capturedText, type Path } from "./path.ts";
 import { isLine } from "./seeds.ts";
 import type { Meta, Snapshot } from "./wire.ts";
 
-const isTold = (name: string): boolean => name !== "evaluated" && !name.endsWith("_stderr") && (!isCurvature(name) || name in SYMBOLS);
+const isTold = (name: string): boolean =>
+  name !== "evaluated" && !name.endsWith("_stderr") && (!isCurvature(name) || name in SYMBOLS);
 
 /** The layers that are told of at a point, the chosen one first. */
-const toldNames = (names: Iterable<string>, ...chosen: string[]): string[] => [...new Set([...chosen, ...[...names].filter(isTold)])];
+const toldNames = (names: Iterable<string>, ...chosen: string[]): string[] => [
+  ...new Set([...chosen, ...[...names].filter(isTold)]),
+];
 
 /** Whether what is told of a point takes more than a row. */
 export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => toldNames(layers.keys()).length > 3;
@@ -23,7 +26,11 @@ function valueText(name: string, valueOf: (name: string) => number | undefined):
   const label = SYMBOLS[name] ?? name.replaceAll("_", " ");
   const [curved, known] = [isCurvature(name), Number.isFinite(value)];
   const error = valueOf(curved ? name.replace("lambda", "residual") : `${name}_stderr`);
-  const seen = error !== undefined && Number.isFinite(error) && error > (curved && known ? 1e-3 * Math.abs(value) : 0) && (!curved || name.startsWith("lambda"));
+  const seen =
+    error !== undefined &&
+    Number.isFinite(error) &&
+    error > (curved && known ? 1e-3 * Math.abs(value) : 0) &&
+    (!curved || name.startsWith("lambda"));
   const around = seen ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
   // The smallest eigenvalue is NaN where it can't be told from zero.
   if (!known && name === "convexity") return "";
@@ -45,13 +52,23 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
   const i = point.row * field.nAlpha + point.column;
   // Products are counted at every point whose eigenvalues were looked for.
   const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
-  const state = snapshot.runs && isLine(snapshot) ? `mean of ${snapshot.runs.length} seeds` : pointState(snapshot, field.quantity, i, sketched);
+  const state =
+    snapshot.runs && isLine(snapshot)
+      ? `mean of ${snapshot.runs.length} seeds`
+      : pointState(snapshot, field.quantity, i, sketched);
   const names = toldNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
   return [
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
-    ...names.filter((name) => !awaited || !isCurvature(name)).map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i])).filter(Boolean),
-    ...(!awaited ? [state] : isCurvature(field.quantity) ? ["not computed yet"] : [state, "eigenvalues not computed yet"]),
+    ...names
+      .filter((name) => !awaited || !isCurvature(name))
+      .map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i]))
+      .filter(Boolean),
+    ...(!awaited
+      ? [state]
+      : isCurvature(field.quantity)
+        ? ["not computed yet"]
+        : [state, "eigenvalues not computed yet"]),
   ].join(" · ");
 }
 
@@ -66,20 +83,31 @@ export function describeCheckpoint(path: Path, field: Field, index: number): str
     /\D/.test(label) ? label : `checkpoint ${label}`,
     Number.isNaN(real) ? `${word} not known` : `${word} ${value(real)}`,
     Number.isNaN(surface) ? "" : `surface ${value(surface)}`,
-    ...other.map((name) => (typeof values[name][index] === "number" ? `${name.replaceAll("_", " ")} ${formatValue(values[name][index], name)}` : "")),
+    ...other.map((name) =>
+      typeof values[name][index] === "number"
+        ? `${name.replaceAll("_", " ")} ${formatValue(values[name][index], name)}`
+        : "",
+    ),
     `${formatPercent(outside)} outside the plane`,
     typeof rates?.[index] === "number" ? `learning rate ${formatNumber(rates[index], 3)}` : "",
-  ].filter(Boolean).join(" · ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 /** What is known of the center, for when nothing is under the pointer. */
 export function describeCenter(meta: Meta): string {
   const center = meta.center;
   if (!center) return "";
-  const isKnown = (name: string): boolean => typeof center[name] === "number" || (name === "lambda_min" && typeof center["residual_min"] === "number");
-  const values = toldNames(Object.keys(center)).filter(isKnown).map((name) => valueText(name, (layer) => (layer in center ? (center[layer] ?? NaN) : undefined)));
+  const isKnown = (name: string): boolean =>
+    typeof center[name] === "number" || (name === "lambda_min" && typeof center.residual_min === "number");
+  const values = toldNames(Object.keys(center))
+    .filter(isKnown)
+    .map((name) => valueText(name, (layer) => (layer in center ? (center[layer] ?? NaN) : undefined)));
   if (!values.length) return "";
-  return [`At the center: ${values.join(" · ")}`, meta.center_on_grid ? "" : "off the grid"].filter(Boolean).join(" · ");
+  return [`At the center: ${values.join(" · ")}`, meta.center_on_grid ? "" : "off the grid"]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 /** The sentence a screen reader hears for the picture. */
@@ -87,8 +115,10 @@ export function describePicture(field: Field, plot: string, path: Path | null = 
   const range = Number.isFinite(field.min)
     ? `from ${formatValue(field.min, field.quantity)} to ${formatValue(field.max, field.quantity)}`
     : "no finite value yet";
-  const side = (name: string, [lo, hi]: [number, number]): string => `${name} from ${formatNumber(lo)} to ${formatNumber(hi)}`;
-  const run = path && plot !== "line" && plot !== "point" ? `; training path of ${path.checkpoints.length} checkpoints` : "";
+  const side = (name: string, [lo, hi]: [number, number]): string =>
+    `${name} from ${formatNumber(lo)} to ${formatNumber(hi)}`;
+  const run =
+    path && plot !== "line" && plot !== "point" ? `; training path of ${path.checkpoints.length} checkpoints` : "";
   const captured = run && path ? (capturedText(path) ?? "") : "";
   const log = field.scale === "log" ? ", log scale" : "";
   return (

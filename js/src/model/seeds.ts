@@ -1,8 +1,8 @@
 // Results of several seeds: lines are drawn as their mean and range, surfaces one at a time.
 
-import { makeChannel, type Channel } from "./channel.ts";
 import { bandOf } from "../plot/chart.ts";
-import { rangeKey, type Field } from "./field.ts";
+import { type Channel, makeChannel } from "./channel.ts";
+import { type Field, rangeKey } from "./field.ts";
 import { isPercent } from "./format.ts";
 import { counterpart, partsOf, siblings } from "./layerNames.ts";
 import type { Range, Snapshot } from "./wire.ts";

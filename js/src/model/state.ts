@@ -1,9 +1,18 @@
 // What the viewer shows: the last frame that could be read, and the field made of it.
 
-import { makeField, rangeKey, type Field } from "./field.ts";
-import { makePath, reachOf, type Path } from "./path.ts";
+import { type Field, makeField, rangeKey } from "./field.ts";
+import { makePath, type Path, reachOf } from "./path.ts";
 import { chooseRun, isLine, reachOfCurves, secondChannel } from "./seeds.ts";
-import { decodeFrame, isSamePlane, parseMeta, type Controls, type Marks, type Meta, type Range, type Snapshot } from "./wire.ts";
+import {
+  type Controls,
+  decodeFrame,
+  isSamePlane,
+  type Marks,
+  type Meta,
+  parseMeta,
+  type Range,
+  type Snapshot,
+} from "./wire.ts";
 
 export interface Shown {
   frame: DataView | null;
@@ -22,7 +31,19 @@ export interface Shown {
   common: Record<string, Range | null>;
 }
 
-export const nothing = (): Shown => ({ frame: null, meta: null, decoded: null, snapshot: null, snapshotMeta: null, field: null, run: 0, fieldKey: "", path: null, marks: {}, common: {} });
+export const nothing = (): Shown => ({
+  frame: null,
+  meta: null,
+  decoded: null,
+  snapshot: null,
+  snapshotMeta: null,
+  field: null,
+  run: 0,
+  fieldKey: "",
+  path: null,
+  marks: {},
+  common: {},
+});
 
 /** Takes in the latest bytes; decodes only what changed. */
 export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): void {
@@ -37,7 +58,8 @@ export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): 
     const snapshot = decodeFrame(frame, meta);
     // Bytes that do not fit, or a plane without a single patch yet, are left aside: the last picture is better than none.
     const isEmpty = snapshot !== null && meta.status === "running" && !hasPatch(snapshot);
-    if (snapshot && !(isEmpty && before)) Object.assign(shown, { decoded: snapshot, snapshot: null, snapshotMeta: meta, field: null });
+    if (snapshot && !(isEmpty && before))
+      Object.assign(shown, { decoded: snapshot, snapshot: null, snapshotMeta: meta, field: null });
   }
   shown.meta = meta;
 }
@@ -45,10 +67,12 @@ export function takeFrame(shown: Shown, frame: DataView | null, json: unknown): 
 /** Whether there is anything to draw: four known corners of a cell, or as many as a line or a point has. */
 export function hasPatch({ nAlpha, nBeta, layers }: Snapshot): boolean {
   const [values] = layers.values();
-  const known = (row: number, column: number) => Number.isFinite(values[Math.min(row, nBeta - 1) * nAlpha + Math.min(column, nAlpha - 1)]);
+  const known = (row: number, column: number) =>
+    Number.isFinite(values[Math.min(row, nBeta - 1) * nAlpha + Math.min(column, nAlpha - 1)]);
   for (let row = 0; row < Math.max(1, nBeta - 1); row++) {
     for (let column = 0; column < Math.max(1, nAlpha - 1); column++) {
-      if (known(row, column) && known(row, column + 1) && known(row + 1, column) && known(row + 1, column + 1)) return true;
+      if (known(row, column) && known(row, column + 1) && known(row + 1, column) && known(row + 1, column + 1))
+        return true;
     }
   }
   return false;
@@ -59,7 +83,8 @@ export function takeControls(shown: Shown, controls: Controls, common: (key: str
   const { decoded, snapshotMeta } = shown;
   if (!decoded || !snapshotMeta) return;
   const index = isLine(decoded) ? 0 : (snapshotMeta.seeds ?? []).indexOf(controls.seed);
-  if (!shown.snapshot || (decoded.runs && !isLine(decoded) && shown.run !== index)) Object.assign(shown, { snapshot: chooseRun(decoded, index), run: index, field: null });
+  if (!shown.snapshot || (decoded.runs && !isLine(decoded) && shown.run !== index))
+    Object.assign(shown, { snapshot: chooseRun(decoded, index), run: index, field: null });
   const snapshot = shown.snapshot as Snapshot;
   const { quantity, scale, color, clip, limits, color_limits, levels } = controls;
   const reach = reachOfCurves(snapshot, quantity) ?? reachOf(snapshotMeta.trajectory, quantity);
@@ -91,5 +116,5 @@ function takePath(shown: Shown, field: Field, { trajectory, marks = {} }: Meta):
 }
 
 /** The ranges a field asks for itself, by quantity and scale. */
-export const rangesOf = (f: Field | null): Map<string, Range> => 
+export const rangesOf = (f: Field | null): Map<string, Range> =>
   new Map(f ? [f, f.color, f.second ?? f].map((c): [string, Range] => [rangeKey(c), c.own]) : []);

@@ -31,8 +31,15 @@ function decades(lo: number, hi: number, stride: number, mantissas: number[]): n
 /** The densest of the usual series that has about `count` positions; below a decade, evenly spaced values. */
 function logPositions(lo: number, hi: number, count: number): number[] {
   const span = hi - lo;
-  if (span < 0.9) return ticks(10 ** lo, 10 ** hi, count).map(Math.log10).filter(Number.isFinite);
-  for (const mantissas of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3]]) {
+  if (span < 0.9)
+    return ticks(10 ** lo, 10 ** hi, count)
+      .map(Math.log10)
+      .filter(Number.isFinite);
+  for (const mantissas of [
+    [1, 1.5, 2, 3, 5, 7],
+    [1, 2, 5],
+    [1, 3],
+  ]) {
     if (span * mantissas.length <= count) return decades(lo, hi, 1, mantissas);
   }
   return decades(lo, hi, Math.max(1, Math.ceil(span / count)), [1]);

@@ -125,11 +125,32 @@ export const DEFAULTS: Controls = {
 
 /** What landscapes that are compared have in common; ranges, seed and resolution stay each one's own. */
 export const SHARED = [
-  "view", "scale", "quantity", "color", "colormap", "clip", "levels", "limits", "color_limits", "camera",
-  "show_contours", "show_points", "show_marks", "show_path", "show_drop_lines", "show_labels", "show_slices", "show_panel",
+  "view",
+  "scale",
+  "quantity",
+  "color",
+  "colormap",
+  "clip",
+  "levels",
+  "limits",
+  "color_limits",
+  "camera",
+  "show_contours",
+  "show_points",
+  "show_marks",
+  "show_path",
+  "show_drop_lines",
+  "show_labels",
+  "show_slices",
+  "show_panel",
 ] as const satisfies readonly (keyof Controls)[];
 
-export type Command = { type: "pause" } | { type: "resume" } | { type: "stop" } | { type: "pull" } | { type: "probe"; alpha: number; beta: number };
+export type Command =
+  | { type: "pause" }
+  | { type: "resume" }
+  | { type: "stop" }
+  | { type: "pull" }
+  | { type: "probe"; alpha: number; beta: number };
 
 /** A decoded frame: one array a layer, row = beta, column = alpha. */
 export interface Snapshot {
@@ -179,7 +200,13 @@ export function decodeFrame(frame: DataView | null, meta: Meta): Snapshot | null
   const aligned = frame.byteOffset % 4 === 0;
   const buffer = aligned ? frame.buffer : frame.buffer.slice(frame.byteOffset, frame.byteOffset + frame.byteLength);
   const all = new Float32Array(buffer, aligned ? frame.byteOffset : 0, size * nLayers * nRuns);
-  const runs = Array.from({ length: nRuns }, (_, k) => new Map(meta.layers.map((name, i) => [name, all.subarray((k * nLayers + i) * size, (k * nLayers + i + 1) * size)])));
+  const runs = Array.from(
+    { length: nRuns },
+    (_, k) =>
+      new Map(
+        meta.layers.map((name, i) => [name, all.subarray((k * nLayers + i) * size, (k * nLayers + i + 1) * size)]),
+      ),
+  );
   return { nAlpha, nBeta, layers: runs[0], ...(meta.seeds ? { runs } : {}) };
 }
 
@@ -190,7 +217,10 @@ const near = (a: Range, b: Range): boolean => {
 
 /** True when two metas describe frames of the same points and layers. */
 export const isSamePlane = (a: Meta, b: Meta): boolean =>
-  near(a.alpha, b.alpha) && near(a.beta, b.beta) && a.seed === b.seed && `${a.shape} ${a.layers} ${a.seeds}` === `${b.shape} ${b.layers} ${b.seeds}`;
+  near(a.alpha, b.alpha) &&
+  near(a.beta, b.beta) &&
+  a.seed === b.seed &&
+  `${a.shape} ${a.layers} ${a.seeds}` === `${b.shape} ${b.layers} ${b.seeds}`;
 
 /** True when the picture belongs to an earlier choice of ranges, seed or resolution. */
 export function isStale(meta: Meta, controls: Controls): boolean {

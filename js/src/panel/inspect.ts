@@ -1,7 +1,7 @@
 // The point that was looked at closely: a click on the picture or Enter asks, the kernel answers.
 
-import { h, setText, toggle } from "./dom.ts";
 import { formatNumber, formatValue } from "../model/format.ts";
+import { h, setText, toggle } from "./dom.ts";
 
 interface Answer {
   status: "computing" | "done";
@@ -12,7 +12,10 @@ interface Answer {
 }
 
 const isAnswer = (json: unknown): json is Answer =>
-  typeof json === "object" && json !== null && typeof (json as Answer).alpha === "number" && typeof (json as Answer).beta === "number";
+  typeof json === "object" &&
+  json !== null &&
+  typeof (json as Answer).alpha === "number" &&
+  typeof (json as Answer).beta === "number";
 
 /** The two principal curvatures of the surface at the point, from its second derivatives. */
 function principal(aa: number, ab: number, bb: number): [number, number] {
@@ -26,9 +29,11 @@ export function probeRows(answer: Answer): [string, string][] {
   const rows: [string, string][] = [];
   for (const name of Object.keys(answer)) {
     const value = number(name);
-    if (/(loss|accuracy)$/.test(name) && value !== null) rows.push([name.replaceAll("_", " "), formatValue(value, name)]);
+    if (/(loss|accuracy)$/.test(name) && value !== null)
+      rows.push([name.replaceAll("_", " "), formatValue(value, name)]);
   }
-  const add = (label: string, value: number | null): void => void (value !== null && rows.push([label, formatNumber(value, 3)]));
+  const add = (label: string, value: number | null): void =>
+    void (value !== null && rows.push([label, formatNumber(value, 3)]));
   add("gradient norm", number("gradient_norm"));
   const [low, residual] = [number("lambda_min"), number("residual_min")];
   if (low !== null) add("λmin", low);
@@ -51,7 +56,12 @@ export interface Probe {
 export function makeProbe(): Probe {
   const place = h("span", { class: "ll-probe-place" });
   const list = h("dl", { class: "ll-probe-values" });
-  const element = h("div", { class: "ll-probe", role: "status", "aria-label": "The point that was clicked" }, place, list);
+  const element = h(
+    "div",
+    { class: "ll-probe", role: "status", "aria-label": "The point that was clicked" },
+    place,
+    list,
+  );
   let shown: unknown = null;
   toggle(element, false);
   return {
@@ -61,7 +71,7 @@ export function makeProbe(): Probe {
       shown = json;
       toggle(element, isAnswer(json));
       if (!isAnswer(json)) return;
-      element.dataset["status"] = json.status;
+      element.dataset.status = json.status;
       const where = `alpha ${formatNumber(json.alpha, 3)}, beta ${formatNumber(json.beta, 3)}`;
       setText(place, json.status === "computing" ? `Looking at ${where} …` : `At ${where}:`);
       const rows = json.status === "computing" ? [] : probeRows(json);

@@ -1,12 +1,12 @@
 // What is said around the picture: the value under the pointer, notes over it, a sentence instead of it, an error, the resolution.
 
-import { h, setText, toggle } from "./dom.ts";
 import type { GridPoint } from "../model/field.ts";
 import { emptyText, noteTexts } from "../model/messages.ts";
 import type { Path } from "../model/path.ts";
-import { spokenProgress } from "./progress.ts";
 import { describeCenter, describeCheckpoint, describePoint, isLong } from "../model/readout.ts";
 import type { Shown } from "../model/state.ts";
+import { h, setText, toggle } from "./dom.ts";
+import { spokenProgress } from "./progress.ts";
 
 /** What is shown, with the path only where it is drawn. */
 type What = Pick<Shown, "meta" | "field" | "snapshot"> & { path: Path | null };
@@ -43,7 +43,9 @@ export function makeCaptions(): Captions {
   // A row ends between two parts, not within one.
   const say = (text: string): void => {
     if (hover.textContent === text) return;
-    hover.replaceChildren(...text.split(" · ").flatMap((part, i) => [...(i ? [" · "] : []), h("span", { class: "ll-part" }, part)]));
+    hover.replaceChildren(
+      ...text.split(" · ").flatMap((part, i) => [...(i ? [" · "] : []), h("span", { class: "ll-part" }, part)]),
+    );
   };
   const point = (at: GridPoint | null, { meta, field, snapshot, path }: What): void => {
     showsPoint = at !== null;
@@ -59,7 +61,12 @@ export function makeCaptions(): Captions {
     live,
     point,
     update(situation) {
-      const { meta, field, snapshot, points: [nAlpha, nBeta] } = situation;
+      const {
+        meta,
+        field,
+        snapshot,
+        points: [nAlpha, nBeta],
+      } = situation;
       foot.classList.toggle("ll-long", snapshot !== null && isLong(snapshot));
       setText(resolution, `${nAlpha} × ${nBeta} points`);
       const empty = emptyText(meta, field);
@@ -67,7 +74,8 @@ export function makeCaptions(): Captions {
       toggle(message, empty !== null);
       message.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
       const texts = noteTexts(situation);
-      if (notes.textContent !== texts.join("")) notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
+      if (notes.textContent !== texts.join(""))
+        notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
       setText(error, meta?.error ?? "");
       toggle(error, Boolean(meta?.error));
       if (meta) setText(live, spokenProgress(meta));

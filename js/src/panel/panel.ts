@@ -1,13 +1,13 @@
 // The panel under the picture: which plane is computed, and how it is drawn. It folds.
 
-import { h, toggle } from "./dom.ts";
 import type { Field } from "../model/field.ts";
-import { makeLook, type LookHost } from "./stylePanel.ts";
-import { OVERLAYS, type Look } from "../plot/plot.ts";
+import type { Controls, Meta } from "../model/wire.ts";
+import { type Look, OVERLAYS } from "../plot/plot.ts";
+import { h, toggle } from "./dom.ts";
 import { makeRange } from "./range.ts";
 import { makeResolution } from "./resolution.ts";
 import { makeSeed, type SeedState } from "./seed.ts";
-import type { Controls, Meta } from "../model/wire.ts";
+import { type LookHost, makeLook } from "./stylePanel.ts";
 
 interface Situation {
   meta: Meta | null;
@@ -58,10 +58,17 @@ export function makePanel(host: LookHost, live: boolean): Panel {
       for (const control of [alpha, beta, resolution]) toggle(control.element, live);
       if (choices) seed.update(choices.includes(controls.seed) ? controls.seed : choices[0], false, "shown", choices);
       else seed.update(controls.seed, meta?.seed === null, seedState(meta, stale));
-      resolution.update(controls.resolution, [controls.alpha[0] === controls.alpha[1], controls.beta[0] === controls.beta[1]]);
+      resolution.update(controls.resolution, [
+        controls.alpha[0] === controls.alpha[1],
+        controls.beta[0] === controls.beta[1],
+      ]);
       const layers = (meta?.layers ?? []).filter((name) => name !== "evaluated");
       const line = meta !== null && Math.min(...meta.shape) === 1;
-      const names = { line, path: meta?.trajectory !== undefined, labels: meta?.trajectory !== undefined || meta?.marks !== undefined };
+      const names = {
+        line,
+        path: meta?.trajectory !== undefined,
+        labels: meta?.trajectory !== undefined || meta?.marks !== undefined,
+      };
       look.update(controls, layers, field, { spatial, ...names });
     },
     overlays(controls) {

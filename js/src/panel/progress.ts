@@ -1,14 +1,22 @@
 // How far the computation is, in a bar and in words, with the buttons that hold or end it.
 
-import { h, setText, toggle } from "./dom.ts";
-import { formatCount, formatDuration, formatNumber, formatPercent, formatRemaining, isPercent } from "../model/format.ts";
+import {
+  formatCount,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+  formatRemaining,
+  isPercent,
+} from "../model/format.ts";
 import type { Command, Meta } from "../model/wire.ts";
+import { h, setText, toggle } from "./dom.ts";
 
 /** What the picture is made of before its first points are known: "Sketch from 512 of 50,000 samples, ± 0.02". */
 function sketchText({ sketch }: Meta, quantity?: string): string {
   if (!sketch) return "";
   const error = quantity === undefined ? undefined : sketch.stderr[quantity];
-  const around = error === undefined ? "" : `, ± ${isPercent(quantity as string) ? formatPercent(error) : formatNumber(error, 2)}`;
+  const around =
+    error === undefined ? "" : `, ± ${isPercent(quantity as string) ? formatPercent(error) : formatNumber(error, 2)}`;
   return `Sketch from ${formatCount(sketch.n)} of ${formatCount(sketch.n_samples)} samples${around}`;
 }
 
@@ -58,12 +66,21 @@ export interface Progress {
 
 export function makeProgress(send: (command: Command) => void): Progress {
   const bar = h("div", { class: "ll-bar-fill" });
-  const track = h("div", { class: "ll-bar", role: "progressbar", "aria-label": "Points evaluated", "aria-valuemin": 0 }, bar);
+  const track = h(
+    "div",
+    { class: "ll-bar", role: "progressbar", "aria-label": "Points evaluated", "aria-valuemin": 0 },
+    bar,
+  );
   const text = h("span", { class: "ll-progress" });
   const hold = h("button", { type: "button", class: "ll-button ll-hold", title: "Pause or resume (P)" });
   const cancel = h(
     "button",
-    { type: "button", class: "ll-button ll-cancel", "aria-label": "Cancel", title: "Stop computing and keep what is there" },
+    {
+      type: "button",
+      class: "ll-button ll-cancel",
+      "aria-label": "Cancel",
+      title: "Stop computing and keep what is there",
+    },
     "Cancel",
   );
   const actions = h("div", { class: "ll-actions" }, hold, cancel);

@@ -1,7 +1,7 @@
 // A range of one axis: a slider with two thumbs and two number inputs. Shows while dragging, commits on release.
 
-import { h } from "./dom.ts";
 import type { Range } from "../model/wire.ts";
+import { h } from "./dom.ts";
 
 /** Ends of the slider: 2 unless the range needs more. */
 export function boundFor([lo, hi]: Range): number {
@@ -36,7 +36,8 @@ export interface RangeControl {
 
 export function makeRange(name: "alpha" | "beta", commit: (range: Range) => void): RangeControl {
   const thumb = (label: string) => h("input", { type: "range", class: "ll-thumb", "aria-label": label, step: "any" });
-  const number = (label: string, cls: string) => h("input", { type: "number", class: cls, "aria-label": label, step: "any" });
+  const number = (label: string, cls: string) =>
+    h("input", { type: "number", class: cls, "aria-label": label, step: "any" });
   const thumbs = [thumb(`lower end of ${name}`), thumb(`upper end of ${name}`)] as const;
   const numbers = [number(`${name} minimum`, "ll-min"), number(`${name} maximum`, "ll-max")] as const;
   const fill = h("div", { class: "ll-fill" });

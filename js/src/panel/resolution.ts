@@ -18,7 +18,14 @@ export interface ResolutionControl {
 }
 
 export function makeResolution(commit: (resolution: [number, number]) => void): ResolutionControl {
-  const slider = h("input", { type: "range", class: "ll-slider", "aria-label": "Resolution slider", min: 3, max: SLIDER_MAX, step: 2 });
+  const slider = h("input", {
+    type: "range",
+    class: "ll-slider",
+    "aria-label": "Resolution slider",
+    min: 3,
+    max: SLIDER_MAX,
+    step: 2,
+  });
   const number = (label: string) => h("input", { type: "number", "aria-label": label, min: 1, max: LARGEST, step: 1 });
   const numbers = [number("Points along alpha"), number("Points along beta")] as const;
   const element = h(

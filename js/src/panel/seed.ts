@@ -30,7 +30,14 @@ const PLAY = "M5 3.5v9l7-4.5z";
 const HALT = "M5.5 3.5v9M10.5 3.5v9";
 
 export function makeSeed(commit: (seed: number) => void): SeedControl {
-  const slider = h("input", { type: "range", class: "ll-seed-slider", "aria-label": "Seed slider", min: 0, max: SLIDER_MAX, step: 1 });
+  const slider = h("input", {
+    type: "range",
+    class: "ll-seed-slider",
+    "aria-label": "Seed slider",
+    min: 0,
+    max: SLIDER_MAX,
+    step: 1,
+  });
   const number = h("input", { type: "number", class: "ll-seed", "aria-label": "Seed", min: 0, step: 1 });
   const step = (label: string, path: string) =>
     h("button", { type: "button", class: "ll-button ll-icon", "aria-label": label, title: label }, icon(path));
@@ -121,7 +128,9 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     element,
     update(seed, fixedDirections, state, offered = null) {
       choices = offered;
-      element.title = fixedDirections ? "The directions were given, so there is no seed to choose" : "Seed of the random directions";
+      element.title = fixedDirections
+        ? "The directions were given, so there is no seed to choose"
+        : "Seed of the random directions";
       for (const control of [slider, number, next, play]) control.disabled = fixedDirections;
       current = seed;
       bound();

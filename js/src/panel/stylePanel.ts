@@ -2,12 +2,12 @@
 
 import { PRESETS } from "../gl/camera.ts";
 import { unscale } from "../model/channel.ts";
-import { h, setText, toggle } from "./dom.ts";
 import type { Field } from "../model/field.ts";
 import { choiceName, formatValue } from "../model/format.ts";
 import { COLORMAPS } from "../model/palette.ts";
-import { OVERLAYS } from "../plot/plot.ts";
 import type { Controls, Levels } from "../model/wire.ts";
+import { OVERLAYS } from "../plot/plot.ts";
+import { h, setText, toggle } from "./dom.ts";
 
 export interface LookHost {
   set(controls: Partial<Controls>): void;
@@ -40,7 +40,12 @@ const WORDS: Record<(typeof OVERLAYS)[number], [string, string]> = {
 };
 
 const field = (label: string, ...controls: (Node | string)[]): HTMLElement =>
-  h("div", { class: "ll-field", role: "group", "aria-label": label }, h("span", { class: "ll-label" }, label), ...controls);
+  h(
+    "div",
+    { class: "ll-field", role: "group", "aria-label": label },
+    h("span", { class: "ll-label" }, label),
+    ...controls,
+  );
 
 function select(label: string, cls: string, title: string, pick: (value: string) => void): HTMLSelectElement {
   const element = h("select", { class: cls, "aria-label": label, title });
@@ -50,8 +55,8 @@ function select(label: string, cls: string, title: string, pick: (value: string)
 
 function options(element: HTMLSelectElement, entries: [string, string][], value: string): void {
   const key = JSON.stringify(entries);
-  if (element.dataset["options"] !== key) {
-    element.dataset["options"] = key;
+  if (element.dataset.options !== key) {
+    element.dataset.options = key;
     element.replaceChildren(...entries.map(([name, text]) => h("option", { value: name }, text)));
   }
   element.value = value;
@@ -62,7 +67,14 @@ const levelsName = (levels: Levels): string => (typeof levels === "string" ? lev
 /** A slider for the height above which nothing is drawn; at its right end nothing is cut by choice. */
 function makeClip(set: LookHost["set"]): { element: HTMLElement; update(controls: Controls, f: Field | null): void } {
   const steps = 200;
-  const slider = h("input", { type: "range", class: "ll-slider ll-clip", "aria-label": "Clip", min: 1, max: steps, step: 1 });
+  const slider = h("input", {
+    type: "range",
+    class: "ll-slider ll-clip",
+    "aria-label": "Clip",
+    min: 1,
+    max: steps,
+    step: 1,
+  });
   const text = h("span", { class: "ll-value" });
   let own: [number, number] = [0, 1];
   let scale: Controls["scale"] = "linear";
@@ -86,8 +98,13 @@ function makeClip(set: LookHost["set"]): { element: HTMLElement; update(controls
 }
 
 /** Two numbers for the ends of a scale; both empty is automatic. */
-function makeLimits(set: LookHost["set"], name: "limits" | "color_limits", label: string): { element: HTMLElement; update(controls: Controls): void } {
-  const input = (end: string) => h("input", { type: "number", "aria-label": `${end} ${label}`, placeholder: "auto", step: "any" });
+function makeLimits(
+  set: LookHost["set"],
+  name: "limits" | "color_limits",
+  label: string,
+): { element: HTMLElement; update(controls: Controls): void } {
+  const input = (end: string) =>
+    h("input", { type: "number", "aria-label": `${end} ${label}`, placeholder: "auto", step: "any" });
   const [low, high] = [input("Lowest"), input("Highest")];
   const commit = (): void => {
     const [a, b] = [low, high].map((i) => (i.value.trim() === "" ? NaN : Number(i.value)));
@@ -109,8 +126,12 @@ function makeLimits(set: LookHost["set"], name: "limits" | "color_limits", label
 
 export function makeLook(host: LookHost): LookPanel {
   const { set } = host;
-  const color = select("Color by", "ll-color", "What colors the picture", (value) => set({ color: value === "" ? null : value }));
-  const colormap = select("Colormap", "ll-colormap", "Colors from low to high", (value) => set({ colormap: value as Controls["colormap"] }));
+  const color = select("Color by", "ll-color", "What colors the picture", (value) =>
+    set({ color: value === "" ? null : value }),
+  );
+  const colormap = select("Colormap", "ll-colormap", "Colors from low to high", (value) =>
+    set({ colormap: value as Controls["colormap"] }),
+  );
   const levels = select("Levels", "ll-levels", "Heights of the contour lines", (value) => {
     if (value !== "custom") set({ levels: value as Levels });
   });
@@ -129,7 +150,11 @@ export function makeLook(host: LookHost): LookPanel {
     return button;
   });
   const save = (kind: "png" | "svg") => {
-    const button = h("button", { type: "button", class: `ll-button ll-save-${kind}`, title: `Save the picture as ${kind.toUpperCase()}` }, kind.toUpperCase());
+    const button = h(
+      "button",
+      { type: "button", class: `ll-button ll-save-${kind}`, title: `Save the picture as ${kind.toUpperCase()}` },
+      kind.toUpperCase(),
+    );
     button.addEventListener("click", () => host.save(kind));
     return button;
   };
@@ -146,25 +171,32 @@ export function makeLook(host: LookHost): LookPanel {
       clip.element,
       limits.element,
       field("show", ...boxes.map(({ element }) => element)),
-      h(
-        "div",
-        { class: "ll-pair" },
-        viewField,
-        field("save", h("div", { class: "ll-choice" }, save("png"), svg)),
-      ),
+      h("div", { class: "ll-pair" }, viewField, field("save", h("div", { class: "ll-choice" }, save("png"), svg))),
     ),
     update(controls, layers, f, { line, spatial, path, labels }) {
-      options(color, [["", "As the height"], ...layers.map((name): [string, string] => [name, choiceName(name)])], controls.color ?? "");
+      options(
+        color,
+        [["", "As the height"], ...layers.map((name): [string, string] => [name, choiceName(name)])],
+        controls.color ?? "",
+      );
       options(colormap, COLORMAPS, controls.colormap);
       const custom: [string, string][] = typeof controls.levels === "string" ? [] : [["custom", "As given"]];
-      options(levels, [["auto", "Automatic"], ["paper", "As in the paper: 0.1, 0.6, 1.1, …"], ...custom], levelsName(controls.levels));
+      options(
+        levels,
+        [["auto", "Automatic"], ["paper", "As in the paper: 0.1, 0.6, 1.1, …"], ...custom],
+        levelsName(controls.levels),
+      );
       clip.update(controls, f);
       limits.update(controls);
       colorLimits.update(controls);
       toggle(colorLimits.element, !line && f !== null && f.color.quantity !== f.quantity);
       for (const { name, box, element } of boxes) {
         box.checked = controls[name];
-        toggle(element, name === "show_marks" || (name === "show_labels" ? labels : !line && (path || (name !== "show_path" && name !== "show_drop_lines"))));
+        toggle(
+          element,
+          name === "show_marks" ||
+            (name === "show_labels" ? labels : !line && (path || (name !== "show_path" && name !== "show_drop_lines"))),
+        );
       }
       for (const element of [colormap, levelsField, viewField]) toggle(element, !line);
       for (const button of presets) button.disabled = !spatial;

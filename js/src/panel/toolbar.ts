@@ -1,8 +1,8 @@
 // The head of the viewer: title, and what is drawn how.
 
-import { h, icon, setText, toggle } from "./dom.ts";
 import { choiceName } from "../model/format.ts";
 import type { Controls, Meta, ScaleName, ViewName } from "../model/wire.ts";
+import { h, icon, setText, toggle } from "./dom.ts";
 
 interface Choice<T extends string> {
   element: HTMLElement;
@@ -10,11 +10,19 @@ interface Choice<T extends string> {
   select(value: T): void;
 }
 
-function makeChoice<T extends string>(label: string, options: [T, string, string][], pick: (value: T) => void): Choice<T> {
+function makeChoice<T extends string>(
+  label: string,
+  options: [T, string, string][],
+  pick: (value: T) => void,
+): Choice<T> {
   const buttons = new Map<T, HTMLButtonElement>();
   const element = h("div", { class: "ll-choice", role: "group", "aria-label": label });
   for (const [value, text, title] of options) {
-    const button = h("button", { type: "button", class: `ll-button ll-${value}`, title, "aria-pressed": "false" }, text);
+    const button = h(
+      "button",
+      { type: "button", class: `ll-button ll-${value}`, title, "aria-pressed": "false" },
+      text,
+    );
     button.addEventListener("click", () => pick(value));
     buttons.set(value, button);
     element.append(button);
@@ -33,12 +41,18 @@ export interface Toolbar {
 export function makeToolbar(set: (controls: Partial<Controls>) => void, fullScreen: () => void): Toolbar {
   const view = makeChoice<ViewName>(
     "View",
-    [["surface", "3D", "3D surface (C)"], ["contour", "Contour", "Contour map (C)"]],
+    [
+      ["surface", "3D", "3D surface (C)"],
+      ["contour", "Contour", "Contour map (C)"],
+    ],
     (value) => set({ view: value }),
   );
   const scale = makeChoice<ScaleName>(
     "Scale",
-    [["linear", "Linear", "Linear scale (L)"], ["log", "Log", "Logarithmic scale (L)"]],
+    [
+      ["linear", "Linear", "Linear scale (L)"],
+      ["log", "Log", "Logarithmic scale (L)"],
+    ],
     (value) => set({ scale: value }),
   );
   const quantity = h("select", { class: "ll-quantity", "aria-label": "Quantity", title: "What is drawn" });

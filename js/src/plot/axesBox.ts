@@ -1,11 +1,11 @@
 // The axes box of the 3D picture: three panes behind the surface, and ticks and names along its edges.
 
 import { type Camera, type Projection } from "../gl/camera.ts";
-import { unit } from "../model/field.ts";
 import { FLOOR, HEIGHT } from "../gl/mesh.ts";
-import { drawText, polyline, type Scene } from "./plot.ts";
+import { unit } from "../model/field.ts";
 import { quantityName } from "../model/format.ts";
-import { linearTicks, valueTicks, type Tick } from "../model/ticks.ts";
+import { linearTicks, type Tick, valueTicks } from "../model/ticks.ts";
+import { drawText, polyline, type Scene } from "./plot.ts";
 
 type Point = [number, number, number];
 type Screen = [number, number];
@@ -34,8 +34,10 @@ function axisTicks(scene: Scene): AxisTicks {
   };
 }
 
-const along = (range: [number, number], half: number) => (at: number): number =>
-  -half + (2 * half * (at - range[0])) / (range[1] - range[0]);
+const along =
+  (range: [number, number], half: number) =>
+  (at: number): number =>
+    -half + (2 * half * (at - range[0])) / (range[1] - range[0]);
 
 /** Panes and grid lines: everything that lies behind the surface. */
 export function drawPanes(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, half: [number, number]): void {
@@ -79,7 +81,14 @@ interface Edge {
 }
 
 /** Ticks and the name of one edge, on the side of it that faces away from the middle of the picture. */
-function drawEdge(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, edge: Edge, middle: Screen, nameGap: number): void {
+function drawEdge(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  p: Projection,
+  edge: Edge,
+  middle: Screen,
+  nameGap: number,
+): void {
   const { theme } = scene;
   const [a, b] = [p.project(...edge.from), p.project(...edge.to)];
   const length = Math.hypot(b[0] - a[0], b[1] - a[1]);
@@ -98,7 +107,10 @@ function drawEdge(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, ed
     const [x, y] = p.project(...point);
     if (last && Math.hypot(x - last[0], (y - last[1]) * 1.6) < 26) continue;
     last = [x, y];
-    polyline(ctx, [[x, y], [x + normal[0] * 4, y + normal[1] * 4]]);
+    polyline(ctx, [
+      [x, y],
+      [x + normal[0] * 4, y + normal[1] * 4],
+    ]);
     ctx.stroke();
     drawText(ctx, theme, label, x + normal[0] * 8, y + normal[1] * 11, { align });
     widest = Math.max(widest, ctx.measureText(label).width);
@@ -107,11 +119,20 @@ function drawEdge(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, ed
   // Never upside down, and upwards where it is upright, whichever way that leans.
   const upright = slant > 1.4 ? slant - Math.PI : slant < -1.75 ? slant + Math.PI : slant;
   const gap = nameGap + (Math.abs(normal[0]) > 0.5 ? widest * Math.abs(normal[0]) : 0);
-  drawText(ctx, theme, edge.name, center[0] + normal[0] * gap, center[1] + normal[1] * gap, { angle: upright, weight: 600 });
+  drawText(ctx, theme, edge.name, center[0] + normal[0] * gap, center[1] + normal[1] * gap, {
+    angle: upright,
+    weight: 600,
+  });
 }
 
 /** Ticks and names, drawn over the surface so that they can always be read. */
-export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, half: [number, number], camera: Camera): void {
+export function drawAxes(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  p: Projection,
+  half: [number, number],
+  camera: Camera,
+): void {
   const { field: f, theme } = scene;
   const narrow = scene.width < NARROW;
   const [hx, hy] = half;
@@ -123,29 +144,59 @@ export function drawAxes(ctx: CanvasRenderingContext2D, scene: Scene, p: Project
   const z = camera.elevation > 1.2 ? HEIGHT : FLOOR;
   const floorMiddle = p.project(0, 0, z).slice(0, 2) as Screen;
   const front: Point = [-backX * hx, -backY * hy, z];
-  drawEdge(ctx, scene, p, {
-    from: [-hx, front[1], z],
-    to: [hx, front[1], z],
-    ticks: ticks.x.map((t) => ({ point: [toX(t.at), front[1], z], label: t.label })),
-    name: "alpha",
-  }, floorMiddle, 30);
-  drawEdge(ctx, scene, p, {
-    from: [front[0], -hy, z],
-    to: [front[0], hy, z],
-    ticks: ticks.y.map((t) => ({ point: [front[0], toY(t.at), z], label: t.label })),
-    name: "beta",
-  }, floorMiddle, 30);
+  drawEdge(
+    ctx,
+    scene,
+    p,
+    {
+      from: [-hx, front[1], z],
+      to: [hx, front[1], z],
+      ticks: ticks.x.map((t) => ({ point: [toX(t.at), front[1], z], label: t.label })),
+      name: "alpha",
+    },
+    floorMiddle,
+    30,
+  );
+  drawEdge(
+    ctx,
+    scene,
+    p,
+    {
+      from: [front[0], -hy, z],
+      to: [front[0], hy, z],
+      ticks: ticks.y.map((t) => ({ point: [front[0], toY(t.at), z], label: t.label })),
+      name: "beta",
+    },
+    floorMiddle,
+    30,
+  );
   if (camera.elevation > 1.35) return;
   // The value axis stands on whichever corner is leftmost on the screen: nothing of the surface is left of it.
-  const corners: [number, number][] = [[-hx, -hy], [-hx, hy], [hx, -hy], [hx, hy]];
+  const corners: [number, number][] = [
+    [-hx, -hy],
+    [-hx, hy],
+    [hx, -hy],
+    [hx, hy],
+  ];
   const [cx, cy] = corners.sort((a, b) => p.project(a[0], a[1], 0)[0] - p.project(b[0], b[1], 0)[0])[0];
-  drawEdge(ctx, scene, p, {
-    from: [cx, cy, 0],
-    to: [cx, cy, HEIGHT],
-    ticks: ticks.z.map((t) => ({ point: [cx, cy, unit(f, t.at) * HEIGHT], label: t.label })),
-    name: narrow ? "" : quantityName(f.quantity),
-  }, middle, 22);
+  drawEdge(
+    ctx,
+    scene,
+    p,
+    {
+      from: [cx, cy, 0],
+      to: [cx, cy, HEIGHT],
+      ticks: ticks.z.map((t) => ({ point: [cx, cy, unit(f, t.at) * HEIGHT], label: t.label })),
+      name: narrow ? "" : quantityName(f.quantity),
+    },
+    middle,
+    22,
+  );
   // Beside its numbers there is no room for its name in a narrow picture, above them there is.
   const [topX, topY] = p.project(cx, cy, HEIGHT);
-  if (narrow) drawText(ctx, theme, quantityName(f.quantity), Math.max(topX - 8, 4), topY - 12, { align: topX < 60 ? "left" : "center", weight: 600 });
+  if (narrow)
+    drawText(ctx, theme, quantityName(f.quantity), Math.max(topX - 8, 4), topY - 12, {
+      align: topX < 60 ? "left" : "center",
+      weight: 600,
+    });
 }

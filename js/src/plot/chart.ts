@@ -1,10 +1,10 @@
 // Curves in a frame: one axis below, a value axis on the left and, where there are two quantities, one on the right.
 
 import { unit } from "../model/channel.ts";
-import { drawText, fontOf, polyline, type Rectangle } from "./plot.ts";
-import type { Theme } from "./theme.ts";
 import { linearTicks, valueTicks } from "../model/ticks.ts";
 import type { Range, ScaleName } from "../model/wire.ts";
+import { drawText, fontOf, polyline, type Rectangle } from "./plot.ts";
+import type { Theme } from "./theme.ts";
 
 /** A value axis; lo and hi in scaled units. */
 export interface ValueAxis {
@@ -70,7 +70,8 @@ export function bandOf(runs: ArrayLike<number>[]): { mean: Float32Array; low: Fl
 export const chartY = (frame: Rectangle, axis: Pick<ValueAxis, "lo" | "hi">, z: number): number =>
   frame.y + frame.height * (1 - (0.06 + 0.88 * unit(axis, z)));
 
-export const chartX = (frame: Rectangle, i: number, n: number): number => frame.x + (frame.width * i) / Math.max(n - 1, 1);
+export const chartX = (frame: Rectangle, i: number, n: number): number =>
+  frame.x + (frame.width * i) / Math.max(n - 1, 1);
 
 /** Stretches of neighboring finite values. */
 export function runsOf(y: ArrayLike<number>): [from: number, to: number][] {
@@ -85,13 +86,22 @@ export function runsOf(y: ArrayLike<number>): [from: number, to: number][] {
 }
 
 function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): void {
-  const { frame, x: [lo, hi], left, right, small } = chart;
+  const {
+    frame,
+    x: [lo, hi],
+    left,
+    right,
+    small,
+  } = chart;
   const size = small ? 10 : 11;
   ctx.lineWidth = 1;
   for (const { at, label } of linearTicks(lo, hi, Math.max(2, Math.min(9, frame.width / 80)))) {
     const x = frame.x + (frame.width * (at - lo)) / (hi - lo);
     ctx.strokeStyle = theme.grid;
-    polyline(ctx, [[x, frame.y], [x, frame.y + frame.height]]);
+    polyline(ctx, [
+      [x, frame.y],
+      [x, frame.y + frame.height],
+    ]);
     ctx.stroke();
     drawText(ctx, theme, label, x, frame.y + frame.height + (small ? 11 : 14), { size });
   }
@@ -102,13 +112,19 @@ function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): vo
       const color = axis.color ? { color: axis.color } : {};
       if (axis === right) {
         ctx.strokeStyle = theme.muted;
-        polyline(ctx, [[frame.x + frame.width, y], [frame.x + frame.width + 4, y]]);
+        polyline(ctx, [
+          [frame.x + frame.width, y],
+          [frame.x + frame.width + 4, y],
+        ]);
         ctx.stroke();
         drawText(ctx, theme, label, frame.x + frame.width + 8, y, { align: "left", size, ...color });
         continue;
       }
       ctx.strokeStyle = theme.grid;
-      polyline(ctx, [[frame.x, y], [frame.x + frame.width, y]]);
+      polyline(ctx, [
+        [frame.x, y],
+        [frame.x + frame.width, y],
+      ]);
       ctx.stroke();
       drawText(ctx, theme, label, frame.x - 6, y, { align: "right", size, ...color });
     }
@@ -120,14 +136,18 @@ function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): vo
 function drawNames(ctx: CanvasRenderingContext2D, theme: Theme, { frame, xName, left, right, small }: Chart): void {
   const middle = frame.y + frame.height / 2;
   const named = (axis: ValueAxis): object => ({ weight: 600, ...(axis.color ? { color: axis.color } : {}) });
-  drawText(ctx, theme, xName, frame.x + frame.width / 2, frame.y + frame.height + (small ? 26 : 33), { weight: 600, size: small ? 10.5 : 11 });
+  drawText(ctx, theme, xName, frame.x + frame.width / 2, frame.y + frame.height + (small ? 26 : 33), {
+    weight: 600,
+    size: small ? 10.5 : 11,
+  });
   if (small) {
     ctx.font = fontOf(theme, 10.5, 600);
     const size = Math.min(10.5, (10.5 * (frame.width + 6)) / ctx.measureText(left.name).width);
     drawText(ctx, theme, left.name, frame.x, frame.y - 9, { align: "left", ...named(left), size });
   }
   if (!small) drawText(ctx, theme, left.name, frame.x - 56, middle, { angle: -Math.PI / 2, ...named(left) });
-  if (right) drawText(ctx, theme, right.name, frame.x + frame.width + 54, middle, { angle: Math.PI / 2, ...named(right) });
+  if (right)
+    drawText(ctx, theme, right.name, frame.x + frame.width + 54, middle, { angle: Math.PI / 2, ...named(right) });
 }
 
 function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: ValueAxis, s: Series): void {
@@ -178,7 +198,13 @@ interface Entry {
 }
 
 /** Where the names of the curves go, in as many rows as it takes. */
-export function layOutLegend(ctx: CanvasRenderingContext2D, theme: Theme, series: Series[], width: number, remark = ""): { entries: Entry[]; count: number } {
+export function layOutLegend(
+  ctx: CanvasRenderingContext2D,
+  theme: Theme,
+  series: Series[],
+  width: number,
+  remark = "",
+): { entries: Entry[]; count: number } {
   ctx.font = fontOf(theme, 11);
   let [x, row] = [0, 0];
   const entries = [...series, ...(remark ? [null] : [])].map((s): Entry => {
@@ -202,7 +228,10 @@ function drawLegend(ctx: CanvasRenderingContext2D, theme: Theme, { frame, series
       ctx.strokeStyle = s.color;
       ctx.lineWidth = 2;
       ctx.setLineDash(DASHES[s.style]);
-      polyline(ctx, [[at, y], [at + 22, y]]);
+      polyline(ctx, [
+        [at, y],
+        [at + 22, y],
+      ]);
       ctx.stroke();
       ctx.setLineDash([]);
     }

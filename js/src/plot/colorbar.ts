@@ -1,16 +1,23 @@
 // The color bar: upright on the right of wide pictures, lying below narrow ones.
 
-import { unit, type Channel } from "../model/channel.ts";
+import { type Channel, unit } from "../model/channel.ts";
 import { quantityName } from "../model/format.ts";
-import { drawText, fontOf, type Scene } from "./plot.ts";
 import { TABLE_SIZE } from "../model/palette.ts";
 import { valueTicks } from "../model/ticks.ts";
+import { drawText, fontOf, type Scene } from "./plot.ts";
 
 /** Room the color bar takes from the picture, in CSS pixels. */
 export const barRoom = (width: number): { right: number; bottom: number } =>
   width >= 520 ? { right: 84, bottom: 0 } : { right: 0, bottom: 46 };
 
-function gradient(ctx: CanvasRenderingContext2D, table: Uint8Array, x0: number, y0: number, x1: number, y1: number): CanvasGradient {
+function gradient(
+  ctx: CanvasRenderingContext2D,
+  table: Uint8Array,
+  x0: number,
+  y0: number,
+  x1: number,
+  y1: number,
+): CanvasGradient {
   const fill = ctx.createLinearGradient(x0, y0, x1, y1);
   for (let i = 0; i < TABLE_SIZE; i += 15) {
     fill.addColorStop(i / (TABLE_SIZE - 1), `rgb(${table[i * 4]},${table[i * 4 + 1]},${table[i * 4 + 2]})`);
@@ -25,7 +32,12 @@ export interface BarPlace {
   length: number;
 }
 
-function upright(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width }: Scene, { x, y, length }: BarPlace): void {
+function upright(
+  ctx: CanvasRenderingContext2D,
+  f: Channel,
+  { theme, table, width }: Scene,
+  { x, y, length }: BarPlace,
+): void {
   // A veil under the bar, for when the picture was zoomed behind it.
   ctx.globalAlpha = 0.82;
   ctx.fillStyle = theme.background;
@@ -53,7 +65,10 @@ function upright(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, widt
   }
   const name = quantityName(f.quantity);
   ctx.font = fontOf(theme, 11, 600);
-  drawText(ctx, theme, name, Math.min(x, width - 6 - ctx.measureText(name).width), y - 20, { align: "left", weight: 600 });
+  drawText(ctx, theme, name, Math.min(x, width - 6 - ctx.measureText(name).width), y - 20, {
+    align: "left",
+    weight: 600,
+  });
 }
 
 function lying(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width, height }: Scene): void {

@@ -1,20 +1,32 @@
 // The contour picture: heat map, labelled lines, axes, crosshair, slices. It needs no WebGL.
 
-import { barRoom, drawColorBar } from "./colorbar.ts";
-import { alphaAt, betaAt, locate, lowest, type Field, type GridPoint } from "../model/field.ts";
-import { formatNumber } from "../model/format.ts";
-import { rasterize } from "./heatmap.ts";
-import { isolines, type Isoline } from "./isolines.ts";
-import { drawLines } from "./contourLabels.ts";
 import { boxHalf } from "../gl/mesh.ts";
+import { alphaAt, betaAt, type Field, type GridPoint, locate, lowest } from "../model/field.ts";
+import { formatNumber } from "../model/format.ts";
 import { notesRoom } from "../model/messages.ts";
-import { pointOf, type Path } from "../model/path.ts";
-import { checkpointAt, drawCaptured, drawPath, type DrawnPath, type Placing } from "./pathDrawing.ts";
-import { INK, PAPER, centerMark, drawText, fontOf, hoverMark, lowestMark, polyline, type Plot, type Rectangle, type Scene } from "./plot.ts";
-import { drawSlices, slicePoint } from "./slices.ts";
-import { drawTags, type Tag } from "./pointLabels.ts";
-import type { Theme } from "./theme.ts";
+import { type Path, pointOf } from "../model/path.ts";
 import { linearTicks } from "../model/ticks.ts";
+import { barRoom, drawColorBar } from "./colorbar.ts";
+import { drawLines } from "./contourLabels.ts";
+import { rasterize } from "./heatmap.ts";
+import { type Isoline, isolines } from "./isolines.ts";
+import { checkpointAt, type DrawnPath, drawCaptured, drawPath, type Placing } from "./pathDrawing.ts";
+import {
+  centerMark,
+  drawText,
+  fontOf,
+  hoverMark,
+  INK,
+  lowestMark,
+  PAPER,
+  type Plot,
+  polyline,
+  type Rectangle,
+  type Scene,
+} from "./plot.ts";
+import { drawTags, type Tag } from "./pointLabels.ts";
+import { drawSlices, slicePoint } from "./slices.ts";
+import type { Theme } from "./theme.ts";
 
 interface Layout {
   frame: Rectangle;
@@ -28,13 +40,21 @@ const SLICES_FROM = 700;
 function layOut({ field, width, height, look, path }: Scene): Layout {
   const bar = barRoom(width);
   const beside = look.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
-  const room = { left: 60, right: bar.right + 24 + beside, top: notesRoom(field, width, path) || (bar.right ? 30 : 14), bottom: bar.bottom + 44 };
+  const room = {
+    left: 60,
+    right: bar.right + 24 + beside,
+    top: notesRoom(field, width, path) || (bar.right ? 30 : 14),
+    bottom: bar.bottom + 44,
+  };
   const [w, h] = [Math.max(width - room.left - room.right, 40), Math.max(height - room.top - room.bottom, 40)];
   const [halfX, halfY] = boxHalf(field);
   const size = Math.min(w / halfX, h / halfY);
   const [fw, fh] = [size * halfX, size * halfY];
   const frame = { x: room.left + (w - fw) / 2, y: room.top + (h - fh) / 2, width: fw, height: fh };
-  return { frame, slices: beside ? { x: width - beside - 2, y: frame.y, width: beside, height: Math.max(fh, 240) } : null };
+  return {
+    frame,
+    slices: beside ? { x: width - beside - 2, y: frame.y, width: beside, height: Math.max(fh, 240) } : null,
+  };
 }
 
 const toX = (frame: Rectangle, f: Field, column: number): number => frame.x + (frame.width * column) / (f.nAlpha - 1);
@@ -93,7 +113,8 @@ function drawPoints(ctx: CanvasRenderingContext2D, f: Field, frame: Rectangle): 
 /** Signs of the center, of the lowest point and of named models; returns the names. */
 function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, frame: Rectangle): Tag[] {
   const [center, low] = [locate(f, 0, 0), lowest(f)];
-  if (low && !(center && low.row === center.row && low.column === center.column)) lowestMark(ctx, toX(frame, f, low.column), toY(frame, f, low.row));
+  if (low && !(center && low.row === center.row && low.column === center.column))
+    lowestMark(ctx, toX(frame, f, low.column), toY(frame, f, low.row));
   if (center) centerMark(ctx, toX(frame, f, center.column), toY(frame, f, center.row));
   return Object.entries(marks).flatMap(([text, at]): Tag[] => {
     const place = locate(f, ...at);
@@ -108,14 +129,18 @@ function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, fr
 function drawFlatPath(ctx: CanvasRenderingContext2D, scene: Scene, frame: Rectangle): DrawnPath {
   const { field: f, path } = scene;
   if (!path) return { places: [], tags: [] };
-  const place: Placing = (column, row) => (Number.isNaN(column + row) ? null : { x: toX(frame, f, column), y: toY(frame, f, row), hidden: false, beyond: false });
+  const place: Placing = (column, row) =>
+    Number.isNaN(column + row)
+      ? null
+      : { x: toX(frame, f, column), y: toY(frame, f, row), hidden: false, beyond: false };
   ctx.save();
   ctx.beginPath();
   ctx.rect(frame.x, frame.y, frame.width, frame.height);
   ctx.clip();
   const { places, tags } = drawPath(ctx, { ...scene, look: { ...scene.look, show_drop_lines: false } }, path, place);
   ctx.restore();
-  const inside = ({ x, y }: { x: number; y: number }): boolean => x >= frame.x && y >= frame.y && x <= frame.x + frame.width && y <= frame.y + frame.height;
+  const inside = ({ x, y }: { x: number; y: number }): boolean =>
+    x >= frame.x && y >= frame.y && x <= frame.x + frame.width && y <= frame.y + frame.height;
   return { places: places.map((at) => (at && inside(at) ? at : null)), tags: tags.filter(inside) };
 }
 
@@ -125,13 +150,19 @@ function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, fr
   ctx.strokeRect(frame.x - 0.5, frame.y - 0.5, frame.width + 1, frame.height + 1);
   for (const { at, label } of linearTicks(f.alpha[0], f.alpha[1], Math.max(2, Math.min(9, frame.width / 70)))) {
     const x = frame.x + (frame.width * (at - f.alpha[0])) / (f.alpha[1] - f.alpha[0]);
-    polyline(ctx, [[x, frame.y + frame.height], [x, frame.y + frame.height + 5]]);
+    polyline(ctx, [
+      [x, frame.y + frame.height],
+      [x, frame.y + frame.height + 5],
+    ]);
     ctx.stroke();
     drawText(ctx, theme, label, x, frame.y + frame.height + 14);
   }
   for (const { at, label } of linearTicks(f.beta[0], f.beta[1], Math.max(2, Math.min(9, frame.height / 55)))) {
     const y = frame.y + frame.height * (1 - (at - f.beta[0]) / (f.beta[1] - f.beta[0]));
-    polyline(ctx, [[frame.x - 5, y], [frame.x, y]]);
+    polyline(ctx, [
+      [frame.x - 5, y],
+      [frame.x, y],
+    ]);
     ctx.stroke();
     drawText(ctx, theme, label, frame.x - 8, y, { align: "right" });
   }
@@ -140,14 +171,29 @@ function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, fr
 }
 
 /** The crosshair through a grid point, its coordinates on the axes. */
-function drawCrosshair(ctx: CanvasRenderingContext2D, f: Field, theme: Theme, frame: Rectangle, point: GridPoint): void {
+function drawCrosshair(
+  ctx: CanvasRenderingContext2D,
+  f: Field,
+  theme: Theme,
+  frame: Rectangle,
+  point: GridPoint,
+): void {
   const [x, y] = [toX(frame, f, point.column), toY(frame, f, point.row)];
-  for (const [width, color] of [[3, "rgba(16,18,26,0.55)"], [1, PAPER]] as const) {
+  for (const [width, color] of [
+    [3, "rgba(16,18,26,0.55)"],
+    [1, PAPER],
+  ] as const) {
     ctx.lineWidth = width;
     ctx.strokeStyle = color;
-    polyline(ctx, [[frame.x, y], [frame.x + frame.width, y]]);
+    polyline(ctx, [
+      [frame.x, y],
+      [frame.x + frame.width, y],
+    ]);
     ctx.stroke();
-    polyline(ctx, [[x, frame.y], [x, frame.y + frame.height]]);
+    polyline(ctx, [
+      [x, frame.y],
+      [x, frame.y + frame.height],
+    ]);
     ctx.stroke();
   }
   hoverMark(ctx, x, y);
@@ -195,7 +241,8 @@ export function makeContourPlot(): Plot {
       ctx.fillRect(frame.x, frame.y, frame.width, frame.height);
       ctx.imageSmoothingEnabled = true;
       ctx.drawImage(raster, frame.x, frame.y, frame.width, frame.height);
-      if (look.show_contours) drawLines(ctx, scene, frame, lines, ([column, row]) => [toX(frame, f, column), toY(frame, f, row)]);
+      if (look.show_contours)
+        drawLines(ctx, scene, frame, lines, ([column, row]) => [toX(frame, f, column), toY(frame, f, row)]);
       drawHoles(ctx, scene, frame);
       if (look.show_points) drawPoints(ctx, f, frame);
       drawFrame(ctx, scene, frame);
@@ -209,7 +256,12 @@ export function makeContourPlot(): Plot {
     },
     pick(x, y) {
       if (!drawn) return null;
-      const { layout: { frame }, field: f, path, places } = drawn;
+      const {
+        layout: { frame },
+        field: f,
+        path,
+        places,
+      } = drawn;
       const checkpoint = path && checkpointAt(places, x, y);
       if (path && checkpoint !== null) return pointOf(path, checkpoint, f);
       const [u, v] = [(x - frame.x) / frame.width, 1 - (y - frame.y) / frame.height];
@@ -219,7 +271,11 @@ export function makeContourPlot(): Plot {
     },
     mark(ctx, point, scene) {
       if (!drawn) return;
-      const { layout: { frame, slices }, field: f, places } = drawn;
+      const {
+        layout: { frame, slices },
+        field: f,
+        places,
+      } = drawn;
       const at = point?.checkpoint === undefined ? null : places[point.checkpoint];
       if (slices) drawSlices(ctx, scene, slices, point ?? slicePoint(f));
       if (at) hoverMark(ctx, at.x, at.y);

@@ -3,15 +3,17 @@
 import { unit, unscale } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
 import { formatNumber, tickLabels } from "../model/format.ts";
-import type { Isoline } from "./isolines.ts";
 import { cssColor, inkOn } from "../model/palette.ts";
+import type { Isoline } from "./isolines.ts";
 import { fontOf, polyline, type Rectangle, type Scene } from "./plot.ts";
 
 /** Evenly spaced levels have the decimals their step asks for, others those of their own. */
 export function levelLabels(f: Field): Map<number, string> {
   const scaled = f.levels.map((level) => unscale(level, f.scale) * (f.percent ? 100 : 1));
   const step = scaled[1] - scaled[0];
-  const even = f.scale === "linear" && scaled.every((v, i) => i === 0 || Math.abs(v - scaled[i - 1] - step) < 1e-6 * Math.abs(step));
+  const even =
+    f.scale === "linear" &&
+    scaled.every((v, i) => i === 0 || Math.abs(v - scaled[i - 1] - step) < 1e-6 * Math.abs(step));
   const labels = even && scaled.length > 1 ? tickLabels(scaled) : scaled.map((v) => formatNumber(v, 3));
   // Steps of one half from 0.1 need a decimal more than their step shows.
   const exact = even && scaled.some((v, i) => Math.abs(Number(labels[i].replace("−", "-")) - v) > 0.2 * Math.abs(step));
@@ -27,17 +29,26 @@ interface Label {
 }
 
 /** One label a line, on its straightest stretch near the middle, unless the line is short or another label is near. */
-function placeLabel(ctx: CanvasRenderingContext2D, points: number[][], text: string, frame: Rectangle, placed: Label[]): Label | null {
+function placeLabel(
+  ctx: CanvasRenderingContext2D,
+  points: number[][],
+  text: string,
+  frame: Rectangle,
+  placed: Label[],
+): Label | null {
   const radius = ctx.measureText(text).width / 2 + 5;
   let length = 0;
-  for (let i = 1; i < points.length; i++) length += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1]);
+  for (let i = 1; i < points.length; i++)
+    length += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1]);
   if (length < radius * 5) return null;
   for (const share of [0.5, 0.35, 0.65, 0.2, 0.8]) {
     const i = Math.round(share * (points.length - 1));
     const reach = Math.max(1, Math.round((radius / length) * points.length));
     const [a, b] = [points[Math.max(0, i - reach)], points[Math.min(points.length - 1, i + reach)]];
     const [x, y] = points[i];
-    const inside = Math.min(x - frame.x, frame.x + frame.width - x) > radius && Math.min(y - frame.y, frame.y + frame.height - y) > radius;
+    const inside =
+      Math.min(x - frame.x, frame.x + frame.width - x) > radius &&
+      Math.min(y - frame.y, frame.y + frame.height - y) > radius;
     if (!inside || placed.some((p) => Math.hypot(p.x - x, p.y - y) < p.radius + radius + 8)) continue;
     const slant = Math.atan2(b[1] - a[1], b[0] - a[0]);
     const angle = Math.abs(slant) > Math.PI / 2 ? slant - Math.sign(slant) * Math.PI : slant;
@@ -47,7 +58,13 @@ function placeLabel(ctx: CanvasRenderingContext2D, points: number[][], text: str
 }
 
 /** Draws lines given in grid coordinates; `toScreen` places them. */
-export function drawLines(ctx: CanvasRenderingContext2D, scene: Scene, frame: Rectangle, lines: Isoline[], toScreen: (point: [number, number]) => number[]): void {
+export function drawLines(
+  ctx: CanvasRenderingContext2D,
+  scene: Scene,
+  frame: Rectangle,
+  lines: Isoline[],
+  toScreen: (point: [number, number]) => number[],
+): void {
   const { field: f, theme, table } = scene;
   const labels = levelLabels(f);
   const placed: Label[] = [];

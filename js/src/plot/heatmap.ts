@@ -1,11 +1,16 @@
 // A field as pixels: bilinear between grid points, a whole cell of nothing round a hole.
 
-import { unit, type Channel } from "../model/channel.ts";
+import { type Channel, unit } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
 import { tableIndex } from "../model/palette.ts";
 
 /** RGBA bytes, top row first (beta upwards); pixels of holes stay transparent. */
-export function rasterize(f: Channel & Pick<Field, "nAlpha" | "nBeta">, width: number, height: number, table: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+export function rasterize(
+  f: Channel & Pick<Field, "nAlpha" | "nBeta">,
+  width: number,
+  height: number,
+  table: Uint8Array,
+): Uint8ClampedArray<ArrayBuffer> {
   const { z, nAlpha, nBeta } = f;
   const pixels = new Uint8ClampedArray(width * height * 4);
   for (let py = 0; py < height; py++) {

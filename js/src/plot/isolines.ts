@@ -47,7 +47,13 @@ export function isolines(f: Field): Isoline[] {
     generator.contour(values, level).coordinates.flatMap((polygon) =>
       // d3 puts the value of cell i at i + 0.5.
       polygon
-        .flatMap((ring) => split(f, level, ring.map(([x, y]): [number, number] => [x - 0.5, y - 0.5])))
+        .flatMap((ring) =>
+          split(
+            f,
+            level,
+            ring.map(([x, y]): [number, number] => [x - 0.5, y - 0.5]),
+          ),
+        )
         .map((points) => ({ level, points })),
     ),
   );

@@ -1,14 +1,24 @@
 // The picture of a grid with a single row or column: loss and accuracy along the axis that varies, or a single point.
 
-import { scaleValue, type Channel } from "../model/channel.ts";
-import { LEGEND_ROW, bandOf, chartX, chartY, drawChart, layOutLegend, type Chart, type Series, type ValueAxis } from "./chart.ts";
-import { interpolate, locate, type Field, type GridPoint } from "../model/field.ts";
+import { type Channel, scaleValue } from "../model/channel.ts";
+import { type Field, type GridPoint, interpolate, locate } from "../model/field.ts";
 import { formatNumber, formatValue, quantityName } from "../model/format.ts";
 import { partsOf, siblings } from "../model/layerNames.ts";
-import { centerMark, drawText, hoverMark, polyline, type Plot, type Scene } from "./plot.ts";
+import type { Snapshot } from "../model/wire.ts";
+import {
+  bandOf,
+  type Chart,
+  chartX,
+  chartY,
+  drawChart,
+  LEGEND_ROW,
+  layOutLegend,
+  type Series,
+  type ValueAxis,
+} from "./chart.ts";
+import { centerMark, drawText, hoverMark, type Plot, polyline, type Scene } from "./plot.ts";
 import { drawTags, type Tag } from "./pointLabels.ts";
 import type { Theme } from "./theme.ts";
-import type { Snapshot } from "../model/wire.ts";
 
 const isAlongAlpha = (f: Field): boolean => f.nAlpha > 1;
 const NARROW = 460;
@@ -30,7 +40,13 @@ const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
 const STYLES = ["solid", "dashed", "dotted"] as const;
 
 /** The curves of one axis, one for each of the data: of several seeds their mean and range, else with the standard error. */
-function curvesOf(c: Channel, side: "left" | "right", color: string, snapshot: Snapshot, evaluated: Float32Array): Series[] {
+function curvesOf(
+  c: Channel,
+  side: "left" | "right",
+  color: string,
+  snapshot: Snapshot,
+  evaluated: Float32Array,
+): Series[] {
   const scaled = (values: Float32Array): Float32Array => values.map((v) => scaleValue(v, c.scale));
   return siblings(snapshot, c.quantity).map((name, i): Series => {
     const values = snapshot.layers.get(name) as Float32Array;
@@ -42,10 +58,11 @@ function curvesOf(c: Channel, side: "left" | "right", color: string, snapshot: S
     }
     const error = snapshot.layers.get(`${name}_stderr`);
     if (!error?.some((v) => v > 0)) return { ...series, dots: evaluated };
-    const at = (sign: number) => Float32Array.from(values, (v, k) => {
-      const shifted = v + sign * (error[k] || 0);
-      return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
-    });
+    const at = (sign: number) =>
+      Float32Array.from(values, (v, k) => {
+        const shifted = v + sign * (error[k] || 0);
+        return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
+      });
     return { ...series, dots: evaluated, band: { low: at(-1), high: at(1) } };
   });
 }
@@ -70,7 +87,8 @@ function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   return {
     frame: { x: room.left, y: top, width: inner, height: Math.max(height - top - room.bottom, 40) },
     x: along ? f.alpha : f.beta,
-    xName: (along ? "alpha" : "beta") + (fixed === 0 ? "" : `   (at ${along ? "beta" : "alpha"} = ${formatNumber(fixed)})`),
+    xName:
+      (along ? "alpha" : "beta") + (fixed === 0 ? "" : `   (at ${along ? "beta" : "alpha"} = ${formatNumber(fixed)})`),
     left: named(axisOf(f, first, several)),
     ...(channel ? { right: named(axisOf(channel, second, several)) } : {}),
     series,
@@ -83,7 +101,10 @@ function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width
   const where = `alpha = ${formatNumber(f.alpha[0])},  beta = ${formatNumber(f.beta[0])}`;
   drawText(ctx, theme, formatValue(f.values[0], f.quantity), width / 2, height / 2 - 8, { size: 40, weight: 600 });
   drawText(ctx, theme, `${quantityName(f.quantity)} at ${where}`, width / 2, height / 2 + 32, { size: 13 });
-  drawText(ctx, theme, "One point: there is no surface to draw", width / 2, height / 2 + 56, { size: 12, color: theme.muted });
+  drawText(ctx, theme, "One point: there is no surface to draw", width / 2, height / 2 + 56, {
+    size: 12,
+    color: theme.muted,
+  });
 }
 
 /** The models that a line goes through. */
@@ -110,7 +131,11 @@ export function makeLinePlot(): Plot {
         drawSinglePoint(ctx, scene);
         return true;
       }
-      const { frame, x: [lo, hi], left } = drawn.chart;
+      const {
+        frame,
+        x: [lo, hi],
+        left,
+      } = drawn.chart;
       drawChart(ctx, theme, drawn.chart);
       const other = isAlongAlpha(f) ? f.beta[0] : f.alpha[0];
       const i = Math.round((-lo / (hi - lo)) * (count(f) - 1));
@@ -121,7 +146,10 @@ export function makeLinePlot(): Plot {
     },
     pick(x) {
       if (!drawn) return null;
-      const { chart: { frame }, field: f } = drawn;
+      const {
+        chart: { frame },
+        field: f,
+      } = drawn;
       const n = count(f);
       const i = n === 1 ? 0 : Math.round(((x - frame.x) / frame.width) * (n - 1));
       if (i < 0 || i >= n) return null;
@@ -134,7 +162,10 @@ export function makeLinePlot(): Plot {
       const x = chartX(frame, i, count(drawn.field));
       ctx.strokeStyle = theme.muted;
       ctx.setLineDash([3, 3]);
-      polyline(ctx, [[x, frame.y], [x, frame.y + frame.height]]);
+      polyline(ctx, [
+        [x, frame.y],
+        [x, frame.y + frame.height],
+      ]);
       ctx.stroke();
       ctx.setLineDash([]);
       for (const s of series) {

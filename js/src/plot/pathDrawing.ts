@@ -1,7 +1,7 @@
 // Draws the training path into a picture, flat or spatial: the picture says where a point of the box is on its screen.
 
-import { capturedText, namedCheckpoints, opacityOf, type Checkpoint, type Path } from "../model/path.ts";
-import { INK, PAPER, drawText, polyline, type Scene } from "./plot.ts";
+import { type Checkpoint, capturedText, namedCheckpoints, opacityOf, type Path } from "../model/path.ts";
+import { drawText, INK, PAPER, polyline, type Scene } from "./plot.ts";
 import type { Tag } from "./pointLabels.ts";
 
 export interface Place {
@@ -48,8 +48,17 @@ function runsOf(path: Path, place: Placing): Run[] {
         const opacity = fade * (before.hidden && now.hidden ? HIDDEN : 1);
         const run = runs[runs.length - 1];
         const [x, y] = run?.points[run.points.length - 1] ?? [];
-        if (run && run.opacity === opacity && run.dashed === dashed && x === before.x && y === before.y) run.points.push([now.x, now.y]);
-        else runs.push({ points: [[before.x, before.y], [now.x, now.y]], opacity, dashed });
+        if (run && run.opacity === opacity && run.dashed === dashed && x === before.x && y === before.y)
+          run.points.push([now.x, now.y]);
+        else
+          runs.push({
+            points: [
+              [before.x, before.y],
+              [now.x, now.y],
+            ],
+            opacity,
+            dashed,
+          });
       }
       before = now;
     }
@@ -57,7 +66,13 @@ function runsOf(path: Path, place: Placing): Run[] {
   return runs;
 }
 
-function drawDropLines(ctx: CanvasRenderingContext2D, { theme }: Scene, path: Path, places: (Place | null)[], place: Placing): void {
+function drawDropLines(
+  ctx: CanvasRenderingContext2D,
+  { theme }: Scene,
+  path: Path,
+  places: (Place | null)[],
+  place: Placing,
+): void {
   path.checkpoints.forEach((c, i) => {
     const [top, foot] = [places[i], place(c.column, c.row, c.surface)];
     if (!top || !foot || Number.isNaN(c.real) || Math.hypot(top.x - foot.x, top.y - foot.y) < 2) return;
@@ -65,7 +80,10 @@ function drawDropLines(ctx: CanvasRenderingContext2D, { theme }: Scene, path: Pa
     ctx.strokeStyle = theme.text;
     ctx.lineWidth = 1;
     ctx.setLineDash([2, 2]);
-    polyline(ctx, [[top.x, top.y], [foot.x, foot.y]]);
+    polyline(ctx, [
+      [top.x, top.y],
+      [foot.x, foot.y],
+    ]);
     ctx.stroke();
     ctx.setLineDash([]);
     ctx.fillStyle = theme.text;
@@ -77,14 +95,38 @@ function drawDropLines(ctx: CanvasRenderingContext2D, { theme }: Scene, path: Pa
 }
 
 /** A disc; a ring where the real height is not known, a diamond where the learning rate was lowered, a triangle beyond the box. */
-function drawCheckpoint(ctx: CanvasRenderingContext2D, c: Checkpoint, { x, y, hidden, beyond }: Place, radius: number): void {
+function drawCheckpoint(
+  ctx: CanvasRenderingContext2D,
+  c: Checkpoint,
+  { x, y, hidden, beyond }: Place,
+  radius: number,
+): void {
   ctx.globalAlpha = Math.max(opacityOf(c.outside), c.drop ? 0.7 : 0) * (hidden ? HIDDEN : 1);
   ctx.lineWidth = 1.25;
   ctx.strokeStyle = INK;
   ctx.fillStyle = c.drop ? DROP_COLOR : PAPER;
   const r = c.drop ? radius + 2.5 : radius;
-  if (beyond) polyline(ctx, [[x - r - 1, y + r], [x + r + 1, y + r], [x, y - r - 2]], true);
-  else if (c.drop) polyline(ctx, [[x - r, y], [x, y - r], [x + r, y], [x, y + r]], true);
+  if (beyond)
+    polyline(
+      ctx,
+      [
+        [x - r - 1, y + r],
+        [x + r + 1, y + r],
+        [x, y - r - 2],
+      ],
+      true,
+    );
+  else if (c.drop)
+    polyline(
+      ctx,
+      [
+        [x - r, y],
+        [x, y - r],
+        [x + r, y],
+        [x, y + r],
+      ],
+      true,
+    );
   else {
     ctx.beginPath();
     ctx.arc(x, y, r, 0, 2 * Math.PI);
@@ -106,7 +148,10 @@ export function drawPath(ctx: CanvasRenderingContext2D, scene: Scene, path: Path
   if (scene.look.show_drop_lines) drawDropLines(ctx, scene, path, places, place);
   const runs = runsOf(path, place);
   ctx.lineJoin = "round";
-  for (const [width, color] of [[4, INK], [2, PAPER]] as const) {
+  for (const [width, color] of [
+    [4, INK],
+    [2, PAPER],
+  ] as const) {
     for (const { points, opacity, dashed } of runs) {
       ctx.globalAlpha = opacity;
       ctx.lineWidth = width;

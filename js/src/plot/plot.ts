@@ -2,11 +2,19 @@
 
 import type { Field, GridPoint } from "../model/field.ts";
 import type { Path } from "../model/path.ts";
-import type { Theme } from "./theme.ts";
 import type { Controls, Marks, Snapshot } from "../model/wire.ts";
+import type { Theme } from "./theme.ts";
 
 /** The overlays a person may turn on and off. */
-export const OVERLAYS = ["show_contours", "show_points", "show_marks", "show_path", "show_drop_lines", "show_labels", "show_slices"] as const;
+export const OVERLAYS = [
+  "show_contours",
+  "show_points",
+  "show_marks",
+  "show_path",
+  "show_drop_lines",
+  "show_labels",
+  "show_slices",
+] as const;
 export type Look = Pick<Controls, (typeof OVERLAYS)[number]>;
 
 /** Dark and light of all signs: one of them can be seen on every color. */
@@ -65,7 +73,14 @@ export interface TextOptions {
   angle?: number;
 }
 
-export function drawText(ctx: CanvasRenderingContext2D, theme: Theme, text: string, x: number, y: number, o: TextOptions = {}): void {
+export function drawText(
+  ctx: CanvasRenderingContext2D,
+  theme: Theme,
+  text: string,
+  x: number,
+  y: number,
+  o: TextOptions = {},
+): void {
   ctx.save();
   ctx.translate(x, y);
   if (o.angle) ctx.rotate(o.angle);
@@ -101,11 +116,17 @@ export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
 export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, opacity = 1): void {
   ctx.save();
   ctx.globalAlpha = opacity;
-  for (const [width, color] of [[4.5, INK], [2, PAPER]] as const) {
+  for (const [width, color] of [
+    [4.5, INK],
+    [2, PAPER],
+  ] as const) {
     ctx.lineWidth = width;
     ctx.strokeStyle = color;
     for (const slope of [-1, 1]) {
-      polyline(ctx, [[x - 4, y - 4 * slope], [x + 4, y + 4 * slope]]);
+      polyline(ctx, [
+        [x - 4, y - 4 * slope],
+        [x + 4, y + 4 * slope],
+      ]);
       ctx.stroke();
     }
   }
@@ -114,7 +135,10 @@ export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
 
 /** The sign of the point under the pointer: a ring, dark and light. */
 export function hoverMark(ctx: CanvasRenderingContext2D, x: number, y: number): void {
-  for (const [width, color] of [[4, INK], [1.75, PAPER]] as const) {
+  for (const [width, color] of [
+    [4, INK],
+    [1.75, PAPER],
+  ] as const) {
     ctx.beginPath();
     ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
     ctx.lineWidth = width;

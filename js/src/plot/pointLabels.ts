@@ -21,8 +21,10 @@ interface Box extends Point {
   height: number;
 }
 
-const overlap = (a: Box, b: Box): boolean => a.x < b.x + b.width + 2 && b.x < a.x + a.width + 2 && a.y < b.y + b.height + 2 && b.y < a.y + a.height + 2;
-const covers = (b: Box, { x, y }: Point): boolean => x > b.x - 3 && x < b.x + b.width + 3 && y > b.y - 3 && y < b.y + b.height + 3;
+const overlap = (a: Box, b: Box): boolean =>
+  a.x < b.x + b.width + 2 && b.x < a.x + a.width + 2 && a.y < b.y + b.height + 2 && b.y < a.y + a.height + 2;
+const covers = (b: Box, { x, y }: Point): boolean =>
+  x > b.x - 3 && x < b.x + b.width + 3 && y > b.y - 3 && y < b.y + b.height + 3;
 
 /** Boxes for the texts, in their order; null for those without room. Widths and the points to keep free are on the screen. */
 export function placeTags(tags: Tag[], widths: number[], area: Box, points: readonly (Point | null)[]): (Box | null)[] {
@@ -32,9 +34,27 @@ export function placeTags(tags: Tag[], widths: number[], area: Box, points: read
     let best: Box | null = null;
     let fewest = Infinity;
     for (const gap of [9, 16]) {
-      for (const [dx, dy] of [[1, -0.7], [-1, -0.7], [1, 0.7], [-1, 0.7], [0, -1.3], [0, 1.3], [1, 0], [-1, 0]]) {
-        const box = { x: x + dx * gap - (dx < 0 ? width : dx === 0 ? width / 2 : 0), y: y + dy * gap - height / 2, width, height };
-        const inside = box.x >= area.x && box.y >= area.y && box.x + width <= area.x + area.width && box.y + height <= area.y + area.height;
+      for (const [dx, dy] of [
+        [1, -0.7],
+        [-1, -0.7],
+        [1, 0.7],
+        [-1, 0.7],
+        [0, -1.3],
+        [0, 1.3],
+        [1, 0],
+        [-1, 0],
+      ]) {
+        const box = {
+          x: x + dx * gap - (dx < 0 ? width : dx === 0 ? width / 2 : 0),
+          y: y + dy * gap - height / 2,
+          width,
+          height,
+        };
+        const inside =
+          box.x >= area.x &&
+          box.y >= area.y &&
+          box.x + width <= area.x + area.width &&
+          box.y + height <= area.y + area.height;
         if (!inside || placed.some((other) => overlap(box, other))) continue;
         const covered = points.filter((p) => p && covers(box, p)).length;
         if (covered < fewest) [best, fewest] = [box, covered];
@@ -45,7 +65,13 @@ export function placeTags(tags: Tag[], widths: number[], area: Box, points: read
   });
 }
 
-export function drawTags(ctx: CanvasRenderingContext2D, { theme }: Scene, tags: Tag[], area: Box, points: readonly (Point | null)[]): void {
+export function drawTags(
+  ctx: CanvasRenderingContext2D,
+  { theme }: Scene,
+  tags: Tag[],
+  area: Box,
+  points: readonly (Point | null)[],
+): void {
   const font = (tag: Tag): string => fontOf(theme, tag.strong ? 12 : 10.5, tag.strong ? 700 : 500);
   const widths = tags.map((tag) => {
     ctx.font = font(tag);

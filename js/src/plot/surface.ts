@@ -1,19 +1,19 @@
 // The 3D picture: axes box, lit surface from WebGL2, center mark; picking by ray.
 
-import { drawAxes, drawPanes } from "./axesBox.ts";
-import { fitBox, makeProjection, type Camera, type Fit, type Projection } from "../gl/camera.ts";
-import { barRoom, drawColorBar } from "./colorbar.ts";
-import { prefersStill } from "../panel/dom.ts";
-import { interpolate, locate, lowest, unit, type Field, type GridPoint } from "../model/field.ts";
+import { type Camera, type Fit, fitBox, makeProjection, type Projection } from "../gl/camera.ts";
 import { sharedGL } from "../gl/context.ts";
+import { blendMesh, FLOOR, HEIGHT, isAlike, type Mesh, makeMesh } from "../gl/mesh.ts";
 import { makeHidden } from "../gl/occlusion.ts";
-import { FLOOR, HEIGHT, blendMesh, isAlike, makeMesh, type Mesh } from "../gl/mesh.ts";
-import { notesRoom } from "../model/messages.ts";
-import { pointOf, type Path } from "../model/path.ts";
-import { checkpointAt, drawCaptured, drawPath, type Place, type Placing } from "./pathDrawing.ts";
 import { holeHeights, pickHole, pickSurface } from "../gl/pick.ts";
-import { centerMark, hoverMark, lowestMark, polyline, type Plot, type Scene } from "./plot.ts";
 import { makeRenderer } from "../gl/renderer.ts";
+import { type Field, type GridPoint, interpolate, locate, lowest, unit } from "../model/field.ts";
+import { notesRoom } from "../model/messages.ts";
+import { type Path, pointOf } from "../model/path.ts";
+import { prefersStill } from "../panel/dom.ts";
+import { drawAxes, drawPanes } from "./axesBox.ts";
+import { barRoom, drawColorBar } from "./colorbar.ts";
+import { checkpointAt, drawCaptured, drawPath, type Place, type Placing } from "./pathDrawing.ts";
+import { centerMark, hoverMark, lowestMark, type Plot, polyline, type Scene } from "./plot.ts";
 import { drawTags, type Tag } from "./pointLabels.ts";
 
 interface Drawn {
@@ -43,7 +43,13 @@ function placing(f: Field, mesh: Mesh, projection: Projection): Placing {
 }
 
 /** Draws a sign on the surface at fractional grid coordinates; pale where the surface hides it. */
-function drawSign(ctx: CanvasRenderingContext2D, field: Field, { place }: Drawn, at: GridPoint, sign: typeof centerMark): Place | null {
+function drawSign(
+  ctx: CanvasRenderingContext2D,
+  field: Field,
+  { place }: Drawn,
+  at: GridPoint,
+  sign: typeof centerMark,
+): Place | null {
   const found = place(at.column, at.row, interpolate(field, at.column, at.row));
   if (!found || found.beyond) return null;
   sign(ctx, found.x, found.y, found.hidden ? 0.45 : 1);
@@ -54,7 +60,8 @@ function drawSign(ctx: CanvasRenderingContext2D, field: Field, { place }: Drawn,
 function drawMarks(ctx: CanvasRenderingContext2D, { field, marks }: Scene, drawn: Drawn): Tag[] {
   const center = locate(field, 0, 0);
   const low = lowest(field);
-  if (low && !(center && low.row === center.row && low.column === center.column)) drawSign(ctx, field, drawn, low, lowestMark);
+  if (low && !(center && low.row === center.row && low.column === center.column))
+    drawSign(ctx, field, drawn, low, lowestMark);
   if (center) drawSign(ctx, field, drawn, center, centerMark);
   return Object.entries(marks).flatMap(([text, coordinates]): Tag[] => {
     const at = locate(field, ...coordinates);
@@ -130,7 +137,14 @@ export function makeSurfacePlot(camera: Camera): Plot {
       const names = look.show_marks ? drawMarks(ctx, scene, drawn) : [];
       drawAxes(ctx, scene, projection, mesh.half, camera);
       const bar = barRoom(width);
-      if (look.show_labels) drawTags(ctx, scene, [...names, ...tags], { x: 2, y: 26, width: width - bar.right - 4, height: height - bar.bottom - 28 }, places);
+      if (look.show_labels)
+        drawTags(
+          ctx,
+          scene,
+          [...names, ...tags],
+          { x: 2, y: 26, width: width - bar.right - 4, height: height - bar.bottom - 28 },
+          places,
+        );
       drawCaptured(ctx, scene, 10, 14);
       const length = Math.min(height - 84, 300);
       drawColorBar(ctx, scene, { x: width - 66, y: (height - length) / 2 + 6, length });

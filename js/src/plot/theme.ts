@@ -24,21 +24,23 @@ function brightness(color: string): number {
 }
 
 /** The theme that the page says it has, whatever the system prefers: marimo, Colab and many sites mark it on html or body. */
-export function hostTheme(marked: { dataset: DOMStringMap; getAttribute(name: string): string | null }[]): "light" | "dark" | null {
+export function hostTheme(
+  marked: { dataset: DOMStringMap; getAttribute(name: string): string | null }[],
+): "light" | "dark" | null {
   for (const element of marked) {
-    const said = element.dataset["theme"] ?? element.getAttribute("theme");
+    const said = element.dataset.theme ?? element.getAttribute("theme");
     if (said === "light" || said === "dark") return said;
   }
   return null;
 }
 
 export function readTheme(root: HTMLElement): Theme {
-  root.dataset["host"] = hostTheme([document.body, document.documentElement]) ?? "";
+  root.dataset.host = hostTheme([document.body, document.documentElement]) ?? "";
   const style = getComputedStyle(root);
   const read = (name: string, fallback: string): string => style.getPropertyValue(name).trim() || fallback;
   const background = read("--ll-background", "#ffffff");
   const dark = brightness(background) < 128;
-  root.dataset["theme"] = dark ? "dark" : "light";
+  root.dataset.theme = dark ? "dark" : "light";
   return {
     dark,
     background,
@@ -54,8 +56,17 @@ export function readTheme(root: HTMLElement): Theme {
 /** Calls back when the host may have changed its theme: JupyterLab, VS Code, marimo and Colab mark it on html or body. */
 export function watchTheme(callback: () => void, signal: AbortSignal): void {
   const observer = new MutationObserver(callback);
-  const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "data-theme", "theme", "class", "data-vscode-theme-kind", "style"];
-  for (const target of [document.documentElement, document.body]) observer.observe(target, { attributes: true, attributeFilter });
+  const attributeFilter = [
+    "data-jp-theme-light",
+    "data-jp-theme-name",
+    "data-theme",
+    "theme",
+    "class",
+    "data-vscode-theme-kind",
+    "style",
+  ];
+  for (const target of [document.documentElement, document.body])
+    observer.observe(target, { attributes: true, attributeFilter });
   signal.addEventListener("abort", () => observer.disconnect());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback, { signal });
 }

@@ -7,7 +7,12 @@ import { svgContext } from "./svg.ts";
 export type DrawInto = (ctx: CanvasRenderingContext2D, scene: Scene) => boolean;
 
 /** Gives a canvas its size, in CSS pixels, and clears it. */
-export const fit = (canvas: HTMLCanvasElement, width: number, height: number, ratio: number): CanvasRenderingContext2D => {
+export const fit = (
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  ratio: number,
+): CanvasRenderingContext2D => {
   const [w, hh] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== hh) {
     canvas.width = w;

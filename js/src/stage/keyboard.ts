@@ -67,7 +67,8 @@ export function watchKeys(root: HTMLElement, keys: Keys, signal: AbortSignal): v
       const target = event.target as HTMLElement;
       const typing = target.matches("input:not([type=checkbox]), select, textarea");
       // Inside JupyterLab the browser's own change event on Enter may not come.
-      if (event.key === "Enter" && target.matches("input[type=number]")) target.dispatchEvent(new Event("change", { bubbles: true }));
+      if (event.key === "Enter" && target.matches("input[type=number]"))
+        target.dispatchEvent(new Event("change", { bubbles: true }));
       if (event.key === "Enter" && target.matches("button, summary, a, input, select, textarea")) return;
       if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
       if (handle(event, keys)) event.preventDefault();

@@ -1,7 +1,7 @@
 // The marked point of the picture: under the pointer, or moved there by keys.
 
 import type { Field, GridPoint } from "../model/field.ts";
-import { pointOf, type Path } from "../model/path.ts";
+import { type Path, pointOf } from "../model/path.ts";
 import type { Plot, Scene } from "../plot/plot.ts";
 
 export interface Marker {
@@ -50,7 +50,11 @@ export function makeMarker(changed: () => void): Marker {
     },
     find(plot, { field, path }) {
       if (hoverAt) point = plot.pick(...hoverAt);
-      const there = point && point.row < field.nBeta && point.column < field.nAlpha && (point.checkpoint ?? -1) < (path?.checkpoints.length ?? 0);
+      const there =
+        point &&
+        point.row < field.nBeta &&
+        point.column < field.nAlpha &&
+        (point.checkpoint ?? -1) < (path?.checkpoints.length ?? 0);
       return (point = there ? point : null);
     },
   };

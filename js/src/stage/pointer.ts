@@ -41,8 +41,11 @@ export function watchPointer(canvas: HTMLElement, root: HTMLElement, gestures: G
     else gestures.orbit(dx, dy);
   };
 
-  const on = <K extends keyof HTMLElementEventMap>(type: K, listener: (event: HTMLElementEventMap[K]) => void, passive = true): void =>
-    canvas.addEventListener(type, listener, { signal, passive });
+  const on = <K extends keyof HTMLElementEventMap>(
+    type: K,
+    listener: (event: HTMLElementEventMap[K]) => void,
+    passive = true,
+  ): void => canvas.addEventListener(type, listener, { signal, passive });
 
   on("pointerdown", (event) => {
     root.focus({ preventScroll: true });

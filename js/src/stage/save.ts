@@ -2,7 +2,12 @@
 
 /** A name a file may have, from the title of the picture. */
 export const fileName = (title: string, plot: string, ending: string): string =>
-  `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").toLowerCase() || "landscape"}-${plot}.${ending}`;
+  `${
+    title
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .replace(/^-|-$/g, "")
+      .toLowerCase() || "landscape"
+  }-${plot}.${ending}`;
 
 function download(blob: Blob, name: string): void {
   const link = document.createElement("a");

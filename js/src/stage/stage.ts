@@ -1,20 +1,20 @@
 // The picture: a canvas, an overlay for the pointer, and the choice of the plot. Draws at most once a frame, latest wins.
 
-import { makeContourPlot } from "../plot/contour.ts";
-import { h } from "../panel/dom.ts";
-import type { Field, GridPoint } from "../model/field.ts";
 import { onContextLost, sharedGL } from "../gl/context.ts";
-import { fit, keptCanvas, keptSVG, type DrawInto } from "./export.ts";
-import { makeLinePlot } from "../plot/line.ts";
-import { makeMarker } from "./marker.ts";
+import type { Field, GridPoint } from "../model/field.ts";
 import { colorTable } from "../model/palette.ts";
 import type { Path } from "../model/path.ts";
-import type { Look, Plot, Scene } from "../plot/plot.ts";
-import { watchPointer } from "./pointer.ts";
-import { makeSurfacePlot } from "../plot/surface.ts";
-import { readTheme, watchTheme, type Theme } from "../plot/theme.ts";
-import { makeViewpoint } from "./viewpoint.ts";
 import type { CameraState, ColormapName, Marks, Snapshot, ViewName } from "../model/wire.ts";
+import { h } from "../panel/dom.ts";
+import { makeContourPlot } from "../plot/contour.ts";
+import { makeLinePlot } from "../plot/line.ts";
+import type { Look, Plot, Scene } from "../plot/plot.ts";
+import { makeSurfacePlot } from "../plot/surface.ts";
+import { readTheme, type Theme, watchTheme } from "../plot/theme.ts";
+import { type DrawInto, fit, keptCanvas, keptSVG } from "./export.ts";
+import { makeMarker } from "./marker.ts";
+import { watchPointer } from "./pointer.ts";
+import { makeViewpoint } from "./viewpoint.ts";
 
 export type PlotName = "surface" | "contour" | "line" | "point";
 
@@ -104,7 +104,18 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     theme ??= readTheme(root);
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const { field, snapshot, look, marks } = shown;
-    return { field, snapshot, look, path: pathShown(), marks, theme, table: colorTable(shown.colormap), width, height, ratio };
+    return {
+      field,
+      snapshot,
+      look,
+      path: pathShown(),
+      marks,
+      theme,
+      table: colorTable(shown.colormap),
+      width,
+      height,
+      ratio,
+    };
   };
 
   const drawPicture = (scene: Scene): void => {

@@ -14,7 +14,8 @@ interface State {
   clip: string;
 }
 
-const escape = (text: string): string => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] as string);
+const escape = (text: string): string =>
+  text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] as string);
 const n = (v: number): string => String(Math.round(v * 100) / 100);
 
 /** Gradients are written when they are used; they remember their color stops. */
@@ -54,12 +55,16 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
     const gradient = style as unknown as Gradient;
     const [x1, y1, x2, y2] = gradient.line;
     const name = `g${id++}`;
-    definitions.push(`<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}">${gradient.stops}</linearGradient>`);
+    definitions.push(
+      `<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}">${gradient.stops}</linearGradient>`,
+    );
     return `url(#${name})`;
   };
   const add = (tag: string, attributes: string, content = ""): void => {
     const { a, b, c, d, e, f } = state.matrix;
-    const transform = state.matrix.isIdentity ? "" : ` transform="matrix(${[a, b, c, d, e, f].map((v) => Math.round(v * 1e4) / 1e4).join(" ")})"`;
+    const transform = state.matrix.isIdentity
+      ? ""
+      : ` transform="matrix(${[a, b, c, d, e, f].map((v) => Math.round(v * 1e4) / 1e4).join(" ")})"`;
     const opacity = state.globalAlpha < 1 ? ` opacity="${n(state.globalAlpha)}"` : "";
     const element = `<${tag} ${attributes}${transform}${opacity}${content ? `>${content}</${tag}>` : "/>"}`;
     // A clip path is in the coordinates of the picture, so it goes round the element and not on it.
@@ -68,7 +73,8 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
   const stroke = (): string =>
     `stroke="${paint(state.strokeStyle)}" stroke-width="${state.lineWidth}" stroke-linejoin="${state.lineJoin}"` +
     (state.dash.length ? ` stroke-dasharray="${state.dash.join(" ")}"` : "");
-  const rectangle = (x: number, y: number, w: number, h: number): string => `x="${n(x)}" y="${n(y)}" width="${n(w)}" height="${n(h)}"`;
+  const rectangle = (x: number, y: number, w: number, h: number): string =>
+    `x="${n(x)}" y="${n(y)}" width="${n(w)}" height="${n(h)}"`;
   const write = (text: string, x: number, y: number, paints: string): void => {
     const [, weight = "400", size = "11px", family = "sans-serif"] = /^(\d+)? ?([\d.]+px) (.*)$/.exec(state.font) ?? [];
     const shift = state.textBaseline === "middle" ? 0.35 * Number.parseFloat(size) : 0;
@@ -88,7 +94,8 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
     rect: (x: number, y: number, w: number, h: number) => void (path += `M${n(x)} ${n(y)}h${n(w)}v${n(h)}h${n(-w)}Z`),
     roundRect: (x: number, y: number, w: number, h: number) => calls.rect(x, y, w, h),
     // Only whole circles are drawn.
-    arc: (x: number, y: number, r: number) => void (path += `M${n(x - r)} ${n(y)}a${n(r)} ${n(r)} 0 1 0 ${n(2 * r)} 0a${n(r)} ${n(r)} 0 1 0 ${n(-2 * r)} 0`),
+    arc: (x: number, y: number, r: number) =>
+      void (path += `M${n(x - r)} ${n(y)}a${n(r)} ${n(r)} 0 1 0 ${n(2 * r)} 0a${n(r)} ${n(r)} 0 1 0 ${n(-2 * r)} 0`),
     fill: () => add("path", `d="${path}" fill="${paint(state.fillStyle)}"`),
     stroke: () => add("path", `d="${path}" fill="none" ${stroke()}`),
     clip() {
@@ -97,8 +104,10 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
       definitions.push(`<clipPath id="${name}"${inside}><path d="${path}"/></clipPath>`);
       state.clip = name;
     },
-    fillRect: (x: number, y: number, w: number, h: number) => add("rect", `${rectangle(x, y, w, h)} fill="${paint(state.fillStyle)}"`),
-    strokeRect: (x: number, y: number, w: number, h: number) => add("rect", `${rectangle(x, y, w, h)} fill="none" ${stroke()}`),
+    fillRect: (x: number, y: number, w: number, h: number) =>
+      add("rect", `${rectangle(x, y, w, h)} fill="${paint(state.fillStyle)}"`),
+    strokeRect: (x: number, y: number, w: number, h: number) =>
+      add("rect", `${rectangle(x, y, w, h)} fill="none" ${stroke()}`),
     fillText: (text: string, x: number, y: number) => write(text, x, y, `fill="${paint(state.fillStyle)}"`),
     strokeText: (text: string, x: number, y: number) => write(text, x, y, `fill="none" ${stroke()}`),
     measureText(text: string) {

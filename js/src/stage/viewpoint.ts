@@ -1,6 +1,6 @@
 // The camera of a picture as a person moves it: every move is told at once, and once more when it has come to rest.
 
-import { PRESETS, cameraFrom, cameraState, initialCamera, orbit, panBy, zoomBy, type Camera } from "../gl/camera.ts";
+import { type Camera, cameraFrom, cameraState, initialCamera, orbit, PRESETS, panBy, zoomBy } from "../gl/camera.ts";
 import type { CameraState } from "../model/wire.ts";
 
 export interface Viewpoint {
@@ -22,7 +22,11 @@ const SETTLED_MS = 250;
  * Moves in CSS pixels of the element. `mayMove` says whether there is anything to move; `moved` gets the camera as a trait, and
  * whether it has come to rest.
  */
-export function makeViewpoint(element: HTMLElement, mayMove: () => boolean, moved: (camera: CameraState | Record<string, never>, settled: boolean) => void): Viewpoint {
+export function makeViewpoint(
+  element: HTMLElement,
+  mayMove: () => boolean,
+  moved: (camera: CameraState | Record<string, never>, settled: boolean) => void,
+): Viewpoint {
   const camera = initialCamera();
   let settling: ReturnType<typeof setTimeout> | undefined;
   const change = (how: () => void): void => {
@@ -35,7 +39,13 @@ export function makeViewpoint(element: HTMLElement, mayMove: () => boolean, move
   return {
     camera,
     look: (state) => void Object.assign(camera, cameraFrom(state)),
-    preset: (index) => change(() => Object.assign(camera, initialCamera(), { azimuth: PRESETS[index].azimuth, elevation: PRESETS[index].elevation })),
+    preset: (index) =>
+      change(() =>
+        Object.assign(camera, initialCamera(), {
+          azimuth: PRESETS[index].azimuth,
+          elevation: PRESETS[index].elevation,
+        }),
+      ),
     orbit: (dx, dy) => change(() => orbit(camera, -dx * 0.009, dy * 0.009)),
     pan: (dx, dy) => change(() => panBy(camera, (2 * dx) / element.clientWidth, (-2 * dy) / element.clientHeight)),
     zoom: (factor) => change(() => zoomBy(camera, factor)),

@@ -14,7 +14,11 @@ test("cameras are rounded, and the usual one is empty", () => {
 });
 
 test("the box fits between the labels from every side, down to narrow pictures", () => {
-  for (const [width, height] of [[320, 300], [900, 540], [1600, 900]]) {
+  for (const [width, height] of [
+    [320, 300],
+    [900, 540],
+    [1600, 900],
+  ]) {
     for (const elevation of [0, 0.5, 1.5]) {
       const room = { left: 40, right: 60, top: 12, bottom: 40 };
       const fit = fitBox([1, 0.7], elevation, width, height, room);
@@ -22,7 +26,9 @@ test("the box fits between the labels from every side, down to narrow pictures",
         const p = makeProjection({ azimuth, elevation, zoom: 1, pan: [0, 0] }, fit, width, height);
         for (let corner = 0; corner < 4; corner++) {
           const [x, y] = p.project(corner & 1 ? 1 : -1, corner & 2 ? 0.7 : -0.7, corner === 0 ? HEIGHT : 0);
-          assert.ok(x >= room.left - 1 && x <= width - room.right + 1 && y >= room.top - 1 && y <= height - room.bottom + 1);
+          assert.ok(
+            x >= room.left - 1 && x <= width - room.right + 1 && y >= room.top - 1 && y <= height - room.bottom + 1,
+          );
         }
       }
     }

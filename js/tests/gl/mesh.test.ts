@@ -26,14 +26,20 @@ test("a mesh moves into another one without passing through holes", () => {
 });
 
 test("two triangles a cell, indices in range, all wound upwards", () => {
-  for (const [nBeta, nAlpha] of [[2, 2], [3, 5], [17, 4]]) {
+  for (const [nBeta, nAlpha] of [
+    [2, 2],
+    [3, 5],
+    [17, 4],
+  ]) {
     const mesh = makeMesh(fieldOf(nBeta, nAlpha, (r, c) => Math.sin(r * 3 + c)));
     assert.equal(mesh.indices.length, (nBeta - 1) * (nAlpha - 1) * 6);
     assert.ok(mesh.indices.every((i) => i < nBeta * nAlpha));
     for (let i = 0; i < mesh.indices.length; i += 3) {
       const [a, b, c] = [...mesh.indices.subarray(i, i + 3)];
       const v = mesh.vertices;
-      const area = (at(v, b, 0) - at(v, a, 0)) * (at(v, c, 1) - at(v, a, 1)) - (at(v, b, 1) - at(v, a, 1)) * (at(v, c, 0) - at(v, a, 0));
+      const area =
+        (at(v, b, 0) - at(v, a, 0)) * (at(v, c, 1) - at(v, a, 1)) -
+        (at(v, b, 1) - at(v, a, 1)) * (at(v, c, 0) - at(v, a, 0));
       assert.ok(area > 0);
     }
   }
@@ -66,5 +72,10 @@ test("normals have length one, point up, and stand on the slope", () => {
 test("gigantic values stay finite in the mesh; lines and points make none", () => {
   const mesh = makeMesh(fieldOf(6, 6, (r, c) => (r === 0 && c === 0 ? 3e38 : r + c)));
   assert.ok(mesh.vertices.every((x) => Number.isFinite(x)));
-  for (const [nBeta, nAlpha] of [[1, 7], [7, 1], [1, 1]]) assert.equal(makeMesh(fieldOf(nBeta, nAlpha, () => 1)).indices.length, 0);
+  for (const [nBeta, nAlpha] of [
+    [1, 7],
+    [7, 1],
+    [1, 1],
+  ])
+    assert.equal(makeMesh(fieldOf(nBeta, nAlpha, () => 1)).indices.length, 0);
 });

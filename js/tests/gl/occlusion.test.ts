@@ -10,7 +10,12 @@ test("the surface hides what lies behind it and below it, seen from the front", 
   const f = fieldOf(41, 41, (r) => 1 - Math.min(1, Math.abs(r - 20) / 10));
   const mesh = makeMesh(f);
   const camera = { ...initialCamera(), azimuth: -Math.PI / 2, elevation: 0.2 };
-  const p = makeProjection(camera, fitBox(mesh.half, 0.2, 600, 400, { left: 40, right: 40, top: 10, bottom: 40 }), 600, 400);
+  const p = makeProjection(
+    camera,
+    fitBox(mesh.half, 0.2, 600, 400, { left: 40, right: 40, top: 10, bottom: 40 }),
+    600,
+    400,
+  );
   const hidden = makeHidden(f, mesh, p);
   assert.equal(hidden(0, 0.8, 0.1), true);
   assert.equal(hidden(0, -0.8, 0.1), false);

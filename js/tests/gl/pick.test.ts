@@ -14,7 +14,12 @@ test("picking where a grid point is projected finds that grid point", () => {
   const camera = { ...initialCamera(), elevation: 1.2, zoom: 1.3, pan: [0.1, -0.05] as [number, number] };
   const fit = fitBox(mesh.half, camera.elevation, width, height, { left: 50, right: 90, top: 10, bottom: 40 });
   const projection = makeProjection(camera, fit, width, height);
-  for (const [row, column] of [[1, 1], [4, 6], [7, 11], [2, 9]]) {
+  for (const [row, column] of [
+    [1, 1],
+    [4, 6],
+    [7, 11],
+    [2, 9],
+  ]) {
     const i = row * 13 + column;
     const [x, y] = projection.project(at(mesh.vertices, i, 0), at(mesh.vertices, i, 1), at(mesh.vertices, i, 2));
     const { origin, direction } = projection.ray(x, y);

@@ -24,7 +24,10 @@ test("a constant field and a field without values have a usable range and no con
 
 test("a log scale has holes where values are not positive", () => {
   const f = fieldOf(1, 4, (_, c) => [-1, 0, 10, 1000][c], { scale: "log" });
-  assert.deepEqual([...f.z].map((v) => (Number.isNaN(v) ? null : Math.round(v))), [null, null, 1, 3]);
+  assert.deepEqual(
+    [...f.z].map((v) => (Number.isNaN(v) ? null : Math.round(v))),
+    [null, null, 1, 3],
+  );
   assert.equal(f.cut, null);
 });
 

@@ -14,7 +14,8 @@ const snapshot: Snapshot = {
 };
 
 test("convexity colors on the paper's scale, linear also where the height is not, unless another one is given", () => {
-  const field = (more: object) => makeField(snapshot, [-1, 1], [-1, 1], { quantity: "loss", scale: "log", color: "convexity", ...more });
+  const field = (more: object) =>
+    makeField(snapshot, [-1, 1], [-1, 1], { quantity: "loss", scale: "log", color: "convexity", ...more });
   assert.deepEqual([field({}).color.lo, field({}).color.hi], [0, 0.5]);
   assert.equal(field({}).color.scale, "linear");
   assert.deepEqual([field({ color_limits: [0, 0.1] }).color.lo, field({ color_limits: [0, 0.1] }).color.hi], [0, 0.1]);

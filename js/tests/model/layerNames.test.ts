@@ -7,6 +7,11 @@ test("the name of a layer says which data, which quantity, and whether it is an 
   assert.deepEqual(partsOf("test_set_loss_stderr"), { loader: "test_set", base: "loss", isError: true });
   assert.deepEqual(partsOf("accuracy"), { loader: "", base: "accuracy", isError: false });
   assert.deepEqual(partsOf("lambda_min"), { loader: "", base: "lambda_min", isError: false });
-  assert.deepEqual(["loss", "train_loss", "test_accuracy_stderr", "lambda_min"].map(quantityName), ["Loss", "Train loss", "Test accuracy, standard error", "Smallest eigenvalue"]);
+  assert.deepEqual(["loss", "train_loss", "test_accuracy_stderr", "lambda_min"].map(quantityName), [
+    "Loss",
+    "Train loss",
+    "Test accuracy, standard error",
+    "Smallest eigenvalue",
+  ]);
   assert.ok(isPercent("test_accuracy") && isPercent("accuracy_stderr") && !isPercent("train_loss"));
 });

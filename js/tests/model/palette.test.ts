@@ -1,6 +1,6 @@
-import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-scale-chromatic";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { interpolateCividis, interpolateMagma, interpolateViridis } from "d3-scale-chromatic";
 import { colorTable, cssColor } from "../../src/model/palette.ts";
 
 test("grays and the other colormaps are complete and get lighter", () => {
@@ -14,7 +14,9 @@ test("grays and the other colormaps are complete and get lighter", () => {
 
 test("the color tables are viridis, cividis and magma", () => {
   const numbers = (color: string): number[] =>
-    color.startsWith("#") ? [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16)) : (color.match(/\d+/g) ?? []).map(Number);
+    color.startsWith("#")
+      ? [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16))
+      : (color.match(/\d+/g) ?? []).map(Number);
   const wanted = { viridis: interpolateViridis, cividis: interpolateCividis, magma: interpolateMagma };
   for (const [name, color] of Object.entries(wanted)) {
     const table = colorTable(name as keyof typeof wanted);

@@ -7,15 +7,46 @@ import { fieldOf, plane, run } from "../support/make.ts";
 
 test("checkpoints lie where they are projected, at their real heights, beside those of the surface", () => {
   const { checkpoints } = makePath(run, plane);
-  assert.deepEqual(checkpoints.map((c) => [c.column, c.row]), [[1, 1], [2, 1.5], [5, 1], [NaN, 1]]);
-  assert.deepEqual(checkpoints.map((c) => c.real), [4, NaN, 1, 1]);
-  assert.deepEqual(checkpoints.map((c) => c.surface), [3, 4.5, NaN, NaN]);
-  assert.deepEqual(checkpoints.map((c) => c.drop), [null, null, [0.1, 0.01], null]);
-  const log = makePath(run, fieldOf(3, 5, () => 10, { scale: "log" }));
+  assert.deepEqual(
+    checkpoints.map((c) => [c.column, c.row]),
+    [
+      [1, 1],
+      [2, 1.5],
+      [5, 1],
+      [NaN, 1],
+    ],
+  );
+  assert.deepEqual(
+    checkpoints.map((c) => c.real),
+    [4, NaN, 1, 1],
+  );
+  assert.deepEqual(
+    checkpoints.map((c) => c.surface),
+    [3, 4.5, NaN, NaN],
+  );
+  assert.deepEqual(
+    checkpoints.map((c) => c.drop),
+    [null, null, [0.1, 0.01], null],
+  );
+  const log = makePath(
+    run,
+    fieldOf(3, 5, () => 10, { scale: "log" }),
+  );
   assert.equal(log.checkpoints[0].real, Math.log10(4));
-  const share = makePath(run, fieldOf(3, 5, () => 0.5, { quantity: "accuracy" }));
-  assert.deepEqual(share.checkpoints.map((c) => c.real), [0.5, 0.75, NaN, 1]);
-  assert.ok(makePath(run, fieldOf(3, 5, () => 0.5, { quantity: "other" })).checkpoints.every((c) => Number.isNaN(c.real)));
+  const share = makePath(
+    run,
+    fieldOf(3, 5, () => 0.5, { quantity: "accuracy" }),
+  );
+  assert.deepEqual(
+    share.checkpoints.map((c) => c.real),
+    [0.5, 0.75, NaN, 1],
+  );
+  assert.ok(
+    makePath(
+      run,
+      fieldOf(3, 5, () => 0.5, { quantity: "other" }),
+    ).checkpoints.every((c) => Number.isNaN(c.real)),
+  );
 });
 
 test("the further from the plane, the paler, and nothing vanishes", () => {
@@ -28,7 +59,11 @@ test("lowered learning rates are found, schedules are not", () => {
   assert.deepEqual(findDrops([0.1, 0.1, 0.01, 0.001]), [null, null, [0.1, 0.01], [0.01, 0.001]]);
   assert.deepEqual(findDrops([1, 0.95, 0.9, 0.7]), [null, null, null, null]);
   assert.ok(findDrops(Array.from({ length: 12 }, (_, i) => 0.5 ** i)).every((d) => d === null));
-  assert.deepEqual(findDrops([0.1, 0.03, 0.1, 0.07, 0.04, 0.02, 0.005]), Array(7).fill(null), "a warm-up, then a half cosine");
+  assert.deepEqual(
+    findDrops([0.1, 0.03, 0.1, 0.07, 0.04, 0.02, 0.005]),
+    Array(7).fill(null),
+    "a warm-up, then a half cosine",
+  );
   assert.deepEqual(findDrops([0.1, null, 0.01]), [null, null, null]);
   assert.deepEqual(findDrops(null), []);
 });
@@ -36,14 +71,29 @@ test("lowered learning rates are found, schedules are not", () => {
 test("the ends are named first, then lowered rates, then epochs; a narrow picture has the first two", () => {
   const labels = ["epoch 0", ...Array.from({ length: 7 }, (_, i) => (i % 2 ? `epoch ${(i + 1) / 2}` : `step ${i}`))];
   const n = labels.length;
-  const long: Trajectory = { ...run, labels, alpha: Array(n).fill(0), beta: Array(n).fill(0), outside: Array(n).fill(0), learning_rate: labels.map((_, i) => (i < 5 ? 1 : 0.1)) };
+  const long: Trajectory = {
+    ...run,
+    labels,
+    alpha: Array(n).fill(0),
+    beta: Array(n).fill(0),
+    outside: Array(n).fill(0),
+    learning_rate: labels.map((_, i) => (i < 5 ? 1 : 0.1)),
+  };
   const path = makePath(long, plane);
   const named = namedCheckpoints(path, false);
-  assert.deepEqual(named.slice(0, 3).map((c) => c.index), [n - 1, 0, 5]);
+  assert.deepEqual(
+    named.slice(0, 3).map((c) => c.index),
+    [n - 1, 0, 5],
+  );
   assert.match(named[2].text, /lr 1 → 0\.1$/);
   assert.ok(named.slice(3).length > 0 && named.slice(3).every((c) => c.text.startsWith("epoch")));
   assert.equal(namedCheckpoints(path, true).length, 3);
-  assert.deepEqual(namedCheckpoints(makePath(run, plane), true).map((c) => c.text).slice(0, 2), ["checkpoint 3", "checkpoint 0"]);
+  assert.deepEqual(
+    namedCheckpoints(makePath(run, plane), true)
+      .map((c) => c.text)
+      .slice(0, 2),
+    ["checkpoint 3", "checkpoint 0"],
+  );
   assert.deepEqual(namedCheckpoints(makePath({ ...run, labels: [] }, plane), false), []);
 });
 

@@ -3,13 +3,23 @@ import { test } from "node:test";
 import { choiceName, shortName } from "../../src/model/format.ts";
 import { noteTexts } from "../../src/model/messages.ts";
 import { capturedText, makePath, pointOf } from "../../src/model/path.ts";
-import { describeCenter, describeCheckpoint, describePicture, describePoint, isLong, pointState } from "../../src/model/readout.ts";
+import {
+  describeCenter,
+  describeCheckpoint,
+  describePicture,
+  describePoint,
+  isLong,
+  pointState,
+} from "../../src/model/readout.ts";
 import type { Snapshot } from "../../src/model/wire.ts";
 import { fieldOf, makeMeta, plane, run } from "../support/make.ts";
 
 test("the words say how far the picture is from the run", () => {
   const path = makePath(run, plane);
-  assert.equal(describeCheckpoint(path, plane, 0), "checkpoint 0 · loss 4 · surface 3 · accuracy 50.0 % · 50.0 % outside the plane · learning rate 0.1");
+  assert.equal(
+    describeCheckpoint(path, plane, 0),
+    "checkpoint 0 · loss 4 · surface 3 · accuracy 50.0 % · 50.0 % outside the plane · learning rate 0.1",
+  );
   assert.match(describeCheckpoint(path, plane, 1), /^checkpoint 1 · loss not known · surface 4.5/);
   assert.equal(capturedText(path), "The plane captures 83 % of the path’s variation");
   assert.equal(capturedText({ ...path, captured: null }), null);
@@ -31,26 +41,85 @@ test("the readout names place, values with their errors, and what they are", () 
     ]),
   };
   const f = fieldOf(2, 2, (r, c) => [1.5, 2, NaN, NaN][2 * r + c]);
-  assert.equal(describePoint(snapshot, f, { row: 0, column: 0 }), "alpha −1 · beta −1 · loss 1.5 ± 0.25 · accuracy 50.0 % · evaluated");
-  assert.deepEqual([0, 1, 2, 3].map((i) => pointState(snapshot, "loss", i)), ["evaluated", "interpolated", "not finite", "not computed yet"]);
+  assert.equal(
+    describePoint(snapshot, f, { row: 0, column: 0 }),
+    "alpha −1 · beta −1 · loss 1.5 ± 0.25 · accuracy 50.0 % · evaluated",
+  );
+  assert.deepEqual(
+    [0, 1, 2, 3].map((i) => pointState(snapshot, "loss", i)),
+    ["evaluated", "interpolated", "not finite", "not computed yet"],
+  );
   assert.match(describePicture(f, "surface"), /^Loss surface, 2 by 2 points, alpha from −1 to 1, .* from 1.5 to 2$/);
 });
 
 test("eigenvalues are told with their residuals, and how they were computed only where it is drawn", () => {
-  const values = { loss: [1.5, 1], lambda_min: [-9.259, NaN], residual_min: [0.0146, 0.02], lambda_max: [69.857, 2], residual_max: [6.7e-5, 0.5], convexity: [0.13254, NaN], hvps: [15, 40], evaluated: [1, 1] };
-  const snapshot: Snapshot = { nAlpha: 2, nBeta: 1, layers: new Map(Object.entries(values).map(([name, v]) => [name, Float32Array.from(v)])) };
-  const told = (column: number, quantity = "loss"): string => describePoint(snapshot, fieldOf(1, 2, () => 1, { quantity }), { row: 0, column });
-  assert.equal(told(0), "alpha −1 · beta −1 · loss 1.5 · λmin −9.26 ± 0.015 · λmax 69.9 · |λmin/λmax| 0.133 · evaluated");
+  const values = {
+    loss: [1.5, 1],
+    lambda_min: [-9.259, NaN],
+    residual_min: [0.0146, 0.02],
+    lambda_max: [69.857, 2],
+    residual_max: [6.7e-5, 0.5],
+    convexity: [0.13254, NaN],
+    hvps: [15, 40],
+    evaluated: [1, 1],
+  };
+  const snapshot: Snapshot = {
+    nAlpha: 2,
+    nBeta: 1,
+    layers: new Map(Object.entries(values).map(([name, v]) => [name, Float32Array.from(v)])),
+  };
+  const told = (column: number, quantity = "loss"): string =>
+    describePoint(
+      snapshot,
+      fieldOf(1, 2, () => 1, { quantity }),
+      { row: 0, column },
+    );
+  assert.equal(
+    told(0),
+    "alpha −1 · beta −1 · loss 1.5 · λmin −9.26 ± 0.015 · λmax 69.9 · |λmin/λmax| 0.133 · evaluated",
+  );
   assert.equal(told(1), "alpha 1 · beta −1 · loss 1 · λmin 0 ± 0.02 · λmax 2 ± 0.5 · evaluated");
-  const later = { ...snapshot, layers: new Map([...snapshot.layers].map(([name, v]) => [name, /^(loss|evaluated)$/.test(name) ? v : v.map(() => NaN)])) };
-  const before = (quantity: string): string => describePoint(later, fieldOf(1, 2, () => 1, { quantity }), { row: 0, column: 0 });
+  const later = {
+    ...snapshot,
+    layers: new Map(
+      [...snapshot.layers].map(([name, v]) => [name, /^(loss|evaluated)$/.test(name) ? v : v.map(() => NaN)]),
+    ),
+  };
+  const before = (quantity: string): string =>
+    describePoint(
+      later,
+      fieldOf(1, 2, () => 1, { quantity }),
+      { row: 0, column: 0 },
+    );
   assert.equal(before("loss"), "alpha −1 · beta −1 · loss 1.5 · evaluated · eigenvalues not computed yet");
   assert.equal(before("lambda_min"), "alpha −1 · beta −1 · loss 1.5 · not computed yet");
   assert.match(told(0, "hvps"), / · hvps 15 · loss 1.5 · λmin/);
-  const center = { loss: 0.00256, loss_stderr: 0.0001, lambda_min: null, residual_min: 0.02, lambda_max: 0.55432, convexity: null, hvps: 40 };
-  assert.equal(describeCenter(makeMeta(3, 3, { center })), "At the center: loss 0.00256 ± 0.0001 · λmin 0 ± 0.02 · λmax 0.554");
+  const center = {
+    loss: 0.00256,
+    loss_stderr: 0.0001,
+    lambda_min: null,
+    residual_min: 0.02,
+    lambda_max: 0.55432,
+    convexity: null,
+    hvps: 40,
+  };
+  assert.equal(
+    describeCenter(makeMeta(3, 3, { center })),
+    "At the center: loss 0.00256 ± 0.0001 · λmin 0 ± 0.02 · λmax 0.554",
+  );
   assert.equal(describeCenter(makeMeta(3, 3, { center: { loss: null, lambda_min: null } })), "");
-  assert.deepEqual([isLong(snapshot), isLong({ layers: new Map([["loss", new Float32Array(1)], ["loss_stderr", new Float32Array(1)]]) })], [true, false]);
+  assert.deepEqual(
+    [
+      isLong(snapshot),
+      isLong({
+        layers: new Map([
+          ["loss", new Float32Array(1)],
+          ["loss_stderr", new Float32Array(1)],
+        ]),
+      }),
+    ],
+    [true, false],
+  );
   assert.deepEqual(["convexity", "accuracy_stderr"].map(shortName), ["|λmin/λmax|", "Accuracy error"]);
   assert.equal(choiceName("convexity"), "Convexity");
 });

@@ -11,14 +11,23 @@ test("layers of one quantity are drawn together, those of the other on the secon
   assert.equal(counterpart(both, "test_loss", "accuracy"), null);
   const f = fieldOf(1, 3, () => 1, { quantity: "train_loss" });
   assert.equal(secondQuantity(both, f), "train_accuracy");
-  assert.equal(secondQuantity(both, fieldOf(1, 3, () => 1, { quantity: "train_loss_stderr" })), null);
+  assert.equal(
+    secondQuantity(
+      both,
+      fieldOf(1, 3, () => 1, { quantity: "train_loss_stderr" }),
+    ),
+    null,
+  );
   assert.deepEqual(reachOfCurves(both, "train_loss"), [0.5, 5]);
   assert.equal(reachOfCurves(line({ loss: [1, 2, 3] }), "loss"), null);
   assert.equal(reachOfCurves({ ...both, nBeta: 2 }, "train_loss"), null);
 });
 
 test("of lines the mean is shown, of surfaces the chosen one", () => {
-  const runs = line({ loss: [1, 2, NaN], loss_stderr: [9, 9, 9], evaluated: [1, 1, 1] }, { loss: [3, 4, 5], loss_stderr: [9, 9, 9], evaluated: [1, 0, 1] });
+  const runs = line(
+    { loss: [1, 2, NaN], loss_stderr: [9, 9, 9], evaluated: [1, 1, 1] },
+    { loss: [3, 4, 5], loss_stderr: [9, 9, 9], evaluated: [1, 0, 1] },
+  );
   const mean = chooseRun(runs, 1);
   assert.deepEqual([...(mean.layers.get("loss") ?? [])], [2, 3, 5]);
   assert.deepEqual([...(mean.layers.get("evaluated") ?? [])], [1, 0, 1]);

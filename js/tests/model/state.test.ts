@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonRanges } from "../../src/group.ts";
 import { hasPatch, nothing, rangesOf, takeControls, takeFrame } from "../../src/model/state.ts";
-import { decodeFrame, DEFAULTS, parseMeta } from "../../src/model/wire.ts";
+import { DEFAULTS, decodeFrame, parseMeta } from "../../src/model/wire.ts";
 import { readGolden, viewOf } from "../support/golden.ts";
 import { fieldOf, line, makeMeta } from "../support/make.ts";
 
@@ -23,7 +23,14 @@ test("a run that goes on being measured moves the path, and nothing else", () =>
     takeControls(shown, DEFAULTS, () => null);
   };
   take(meta);
-  assert.deepEqual(shown.path?.checkpoints.map((c) => [c.label, c.real]), [["epoch 0", NaN], ["epoch 1", 3.5], ["epoch 2", 0]]);
+  assert.deepEqual(
+    shown.path?.checkpoints.map((c) => [c.label, c.real]),
+    [
+      ["epoch 0", NaN],
+      ["epoch 1", 3.5],
+      ["epoch 2", 0],
+    ],
+  );
   assert.deepEqual(shown.path?.checkpoints[2].drop, [0.1, 0.01]);
   const { field, path, marks } = shown;
   take(structuredClone(meta));
@@ -44,7 +51,10 @@ test("the seeds Python wrote are told apart, and the chosen one is shown", () =>
   const meta = parseMeta(seeds.meta);
   assert.deepEqual(meta?.seeds, [4, 7]);
   const all = decodeFrame(frame, meta as NonNullable<typeof meta>);
-  assert.deepEqual(all?.runs?.map((run) => [...(run.get("loss") ?? [])].slice(1)), seeds.loss.map((rows: number[][]) => rows.flat().slice(1)));
+  assert.deepEqual(
+    all?.runs?.map((run) => [...(run.get("loss") ?? [])].slice(1)),
+    seeds.loss.map((rows: number[][]) => rows.flat().slice(1)),
+  );
   assert.equal(decodeFrame(frame, { ...(meta as NonNullable<typeof meta>), seeds: [4] }), null);
   const shown = nothing();
   const valueFor = (seed: number): number | undefined => {
@@ -59,12 +69,31 @@ test("the seeds Python wrote are told apart, and the chosen one is shown", () =>
 });
 
 test("lines that are compared have the second axis in common, too", () => {
-  const lines = [[0.5, 0.75, 0.5], [0.25, 1, 0.25]].map((accuracy) => ({ ...nothing(), decoded: line({ loss: [1, 2, 3], accuracy, evaluated: [1, 1, 1] }), snapshotMeta: makeMeta(1, 3) }));
+  const lines = [
+    [0.5, 0.75, 0.5],
+    [0.25, 1, 0.25],
+  ].map((accuracy) => ({
+    ...nothing(),
+    decoded: line({ loss: [1, 2, 3], accuracy, evaluated: [1, 1, 1] }),
+    snapshotMeta: makeMeta(1, 3),
+  }));
   for (const shown of lines) takeControls(shown, DEFAULTS, () => null);
-  assert.deepEqual(lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]), [[0.5, 0.75], [0.25, 1]]);
+  assert.deepEqual(
+    lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]),
+    [
+      [0.5, 0.75],
+      [0.25, 1],
+    ],
+  );
   const common = commonRanges(lines.map(({ field }) => ({ ranges: () => rangesOf(field) })));
   for (const shown of lines) takeControls(shown, DEFAULTS, (key) => common.get(key) ?? null);
-  assert.deepEqual(lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]), [[0.25, 1], [0.25, 1]]);
+  assert.deepEqual(
+    lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]),
+    [
+      [0.25, 1],
+      [0.25, 1],
+    ],
+  );
   assert.equal(fieldOf(2, 2, () => 1).second, undefined);
 });
 

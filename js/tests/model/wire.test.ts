@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Controls, decodeFrame, DEFAULTS, isSamePlane, isStale, type Meta, parseMeta } from "../../src/model/wire.ts";
+import {
+  type Controls,
+  DEFAULTS,
+  decodeFrame,
+  isSamePlane,
+  isStale,
+  type Meta,
+  parseMeta,
+} from "../../src/model/wire.ts";
 import { readGolden, viewOf } from "../support/golden.ts";
 import { LAYERS, makeMeta } from "../support/make.ts";
 
@@ -9,7 +17,8 @@ function frameOf(offset = 0): DataView {
   const buffer = new ArrayBuffer(LAYERS.length * 15 * 4 + offset);
   const view = new DataView(buffer, offset);
   for (let layer = 0, i = 0; layer < LAYERS.length; layer++) {
-    for (let row = 0; row < 3; row++) for (let column = 0; column < 5; column++) view.setFloat32(4 * i++, layer * 100 + row * 10 + column, true);
+    for (let row = 0; row < 3; row++)
+      for (let column = 0; column < 5; column++) view.setFloat32(4 * i++, layer * 100 + row * 10 + column, true);
   }
   return view;
 }
@@ -44,7 +53,15 @@ test("bytes that do not belong to the meta are refused", () => {
 
 test("metas that cannot be read are refused", () => {
   assert.ok(parseMeta(makeMeta(3, 5)));
-  for (const bad of [{}, null, undefined, 3, { ...makeMeta(3, 5), version: 2 }, makeMeta(0, 5), makeMeta(3, 5, { alpha: [0, NaN] })]) {
+  for (const bad of [
+    {},
+    null,
+    undefined,
+    3,
+    { ...makeMeta(3, 5), version: 2 },
+    makeMeta(0, 5),
+    makeMeta(3, 5, { alpha: [0, NaN] }),
+  ]) {
     assert.equal(parseMeta(bad), null);
   }
 });
@@ -53,7 +70,12 @@ test("a picture is stale when a range, the seed or the resolution was changed si
   const controls: Controls = { ...DEFAULTS, resolution: [5, 3] };
   assert.equal(isStale(makeMeta(3, 5), controls), false);
   assert.equal(isStale(makeMeta(3, 5, { seed: null }), { ...controls, seed: 7 }), false);
-  for (const change of [{ seed: 1 }, { alpha: [-1, 2] }, { beta: [-0.99, 1] }, { resolution: [3, 5] }] as Partial<Controls>[]) {
+  for (const change of [
+    { seed: 1 },
+    { alpha: [-1, 2] },
+    { beta: [-0.99, 1] },
+    { resolution: [3, 5] },
+  ] as Partial<Controls>[]) {
     assert.equal(isStale(makeMeta(3, 5), { ...controls, ...change }), true);
   }
 });

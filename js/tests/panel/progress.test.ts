@@ -24,18 +24,33 @@ test("eigenvalues are counted by themselves", () => {
   assert.equal(progressText({ ...meta, n_done: 250 }), "eigenvalues at 20 of 225 points · about 12 s left");
   assert.equal(progressText({ ...meta, n_done: 455, status: "done", elapsed_s: 150 }), "230 points in 3 min");
   assert.equal(progressText({ ...meta, n_points: 225 }), "100 of 225 points · about 12 s left");
-  assert.equal(progressText(makeMeta(1, 1, { layers, n_points: 2, n_done: 2, status: "done", elapsed_s: 2 })), "1 point in 2 s");
+  assert.equal(
+    progressText(makeMeta(1, 1, { layers, n_points: 2, n_done: 2, status: "done", elapsed_s: 2 })),
+    "1 point in 2 s",
+  );
 });
 
 test("a sketch says from how many samples it is, and how exact, until its points are known", () => {
   const sketch = { n: 512, n_samples: 50000, stderr: { loss: 0.0234, accuracy: 0.0123 } };
   const meta = makeMeta(51, 51, { n_done: 3, remaining_s: 720, sketch });
-  assert.equal(progressText(meta, "loss"), "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 0.023");
-  assert.equal(progressText(meta, "accuracy"), "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 1.2 %");
-  assert.equal(progressText({ ...meta, status: "paused" }, "loss_stderr"), "Paused · 3 of 2601 points · Sketch from 512 of 50,000 samples");
+  assert.equal(
+    progressText(meta, "loss"),
+    "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 0.023",
+  );
+  assert.equal(
+    progressText(meta, "accuracy"),
+    "3 of 2601 points · about 12 min left · Sketch from 512 of 50,000 samples, ± 1.2 %",
+  );
+  assert.equal(
+    progressText({ ...meta, status: "paused" }, "loss_stderr"),
+    "Paused · 3 of 2601 points · Sketch from 512 of 50,000 samples",
+  );
   assert.equal(spokenProgress(meta), "Computing, 0 percent of 2601 points. Sketch from 512 of 50,000 samples");
   assert.equal(spokenProgress(makeMeta(51, 51)), "Computing, 0 percent of 2601 points");
-  const layers = new Map([["loss", new Float32Array([0.5])], ["evaluated", new Float32Array([0])]]);
+  const layers = new Map([
+    ["loss", new Float32Array([0.5])],
+    ["evaluated", new Float32Array([0])],
+  ]);
   const snapshot: Snapshot = { nAlpha: 1, nBeta: 1, layers };
   assert.equal(pointState(snapshot, "loss", 0, true), "sketched");
   assert.equal(pointState(snapshot, "loss", 0), "interpolated");

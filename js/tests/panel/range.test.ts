@@ -14,5 +14,10 @@ test("an edited range is always finite with lo < hi", () => {
     assert.ok(edited && edited[0] < edited[1] && Number.isFinite(edited[0] + edited[1]));
   }
   assert.equal(boundFor([-1, 1]), 2);
-  for (const range of [[-3, 1], [0, 99], [-1000, 5]] as [number, number][]) assert.ok(boundFor(range) > Math.max(...range.map(Math.abs)));
+  for (const range of [
+    [-3, 1],
+    [0, 99],
+    [-1000, 5],
+  ] as [number, number][])
+    assert.ok(boundFor(range) > Math.max(...range.map(Math.abs)));
 });

@@ -22,8 +22,17 @@ test("holes are transparent in the map, everything else is opaque; single rows a
   const pixels = rasterize(f, 50, 50, colorTable());
   assert.equal(pixels[(25 * 50 + 25) * 4 + 3], 0);
   assert.equal(pixels[3], 255);
-  for (const [nBeta, nAlpha] of [[1, 5], [5, 1], [1, 1]]) {
-    const line = rasterize(fieldOf(nBeta, nAlpha, (r, c) => r + c), 4, 4, colorTable());
+  for (const [nBeta, nAlpha] of [
+    [1, 5],
+    [5, 1],
+    [1, 1],
+  ]) {
+    const line = rasterize(
+      fieldOf(nBeta, nAlpha, (r, c) => r + c),
+      4,
+      4,
+      colorTable(),
+    );
     assert.ok([...line].every((v, i) => i % 4 !== 3 || v === 255));
   }
 });

@@ -10,7 +10,11 @@ test("names cover neither each other nor the border, and are left out without ro
   assert.ok(placed.length > 1 && placed.length < 13 && boxes[12]);
   for (const [i, a] of placed.entries()) {
     assert.ok(a.x >= 0 && a.y >= 0 && a.x + a.width <= 200 && a.y + a.height <= 100);
-    for (const b of placed.slice(i + 1)) assert.ok(a.x >= b.x + b.width || b.x >= a.x + a.width || a.y >= b.y + b.height || b.y >= a.y + a.height);
+    for (const b of placed.slice(i + 1))
+      assert.ok(a.x >= b.x + b.width || b.x >= a.x + a.width || a.y >= b.y + b.height || b.y >= a.y + a.height);
   }
-  assert.ok(boxes[0] && !(boxes[0].x < 120 && boxes[0].x + boxes[0].width > 120 && boxes[0].y < 43 && boxes[0].y + boxes[0].height > 43));
+  assert.ok(
+    boxes[0] &&
+      !(boxes[0].x < 120 && boxes[0].x + boxes[0].width > 120 && boxes[0].y < 43 && boxes[0].y + boxes[0].height > 43),
+  );
 });

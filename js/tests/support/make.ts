@@ -1,6 +1,6 @@
 // Snapshots and metas for the tests.
 
-import { makeField, type Choice, type Field } from "../../src/model/field.ts";
+import { type Choice, type Field, makeField } from "../../src/model/field.ts";
 import type { Meta, Range, ScaleName, Snapshot, Trajectory } from "../../src/model/wire.ts";
 
 export const LAYERS = ["loss", "loss_stderr", "accuracy", "accuracy_stderr", "evaluated"];
@@ -38,17 +38,29 @@ export function fieldOf(
   const values = Float32Array.from({ length: nBeta * nAlpha }, (_, i) => value(Math.floor(i / nAlpha), i % nAlpha));
   const quantity = options.quantity ?? "loss";
   const snapshot: Snapshot = { nAlpha, nBeta, layers: new Map([[quantity, values]]) };
-  return makeField(snapshot, options.alpha ?? [-1, 1], options.beta ?? [-1, 1], { quantity, scale: options.scale ?? "linear", ...options.choice });
+  return makeField(snapshot, options.alpha ?? [-1, 1], options.beta ?? [-1, 1], {
+    quantity,
+    scale: options.scale ?? "linear",
+    ...options.choice,
+  });
 }
 
 /** A line of three points, one record of layers for each seed. */
 export const line = (...layers: Record<string, number[]>[]): Snapshot => {
-  const runs = layers.map((run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])));
+  const runs = layers.map(
+    (run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])),
+  );
   return { nAlpha: 3, nBeta: 1, layers: runs[0], ...(runs.length > 1 ? { runs } : {}) };
 };
 
 /** A line on training and on testing data. */
-export const both = line({ train_loss: [1, 2, 3], train_loss_stderr: [0, 0, 0], train_accuracy: [1, 1, 1], test_loss: [5, 0.5, NaN], evaluated: [1, 1, 1] });
+export const both = line({
+  train_loss: [1, 2, 3],
+  train_loss_stderr: [0, 0, 0],
+  train_accuracy: [1, 1, 1],
+  test_loss: [5, 0.5, NaN],
+  evaluated: [1, 1, 1],
+});
 
 /** A run of four checkpoints, some of it not known. */
 export const run: Trajectory = {
