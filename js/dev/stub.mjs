@@ -107,7 +107,9 @@ const extras = () => ({
 });
 
 const listeners = new Map();
-const emit = (event) => [...(listeners.get(event) ?? [])].forEach((callback) => callback());
+const emit = (event) => {
+  for (const callback of [...(listeners.get(event) ?? [])]) callback();
+};
 window.sent = [];
 const model = {
   get: (name) => traits[name],

@@ -1,17 +1,18 @@
-// Landscapes that are compared, in one page: they agree on ranges and pass on what is changed in one of them. It works in the
-// browser alone, so that they stay together while the kernel is busy or gone. Every widget loads its own copy of this module,
-// so the groups live on globalThis.
+// Compared landscapes in one page: they share ranges, and a change in one is passed on to the others. This works in
+// the browser alone, so that they stay together while the kernel is busy or gone. Every widget loads its own copy of
+// this module, so the groups live on globalThis.
 
-import type { CameraState, Controls, Range } from "./model/wire.ts";
+import type { CameraState, Controls } from "./model/controls.ts";
+import type { Range } from "./model/wire.ts";
 
 export interface Member {
-  /** The ranges its own values ask for, by quantity and scale. */
+  /** Return the ranges that its values ask for, by quantity and scale. */
   ranges(): Map<string, Range>;
-  /** The common ranges are others now. */
+  /** The shared ranges have changed. */
   refresh(): void;
-  /** Another member's camera was moved. */
-  look(camera: CameraState | Record<string, never>): void;
-  /** Another member's controls were changed. */
+  /** The camera of another member was moved. */
+  setCamera(camera: CameraState | Record<string, never>): void;
+  /** The controls of another member were changed. */
   apply(controls: Partial<Controls>): void;
 }
 
@@ -19,13 +20,15 @@ const KEY = Symbol.for("lljupyter.groups.v1");
 type Holder = { [KEY]?: Map<string, Set<Member>> };
 
 function membersOf(id: string): Set<Member> {
-  const groups = ((globalThis as Holder)[KEY] ??= new Map());
+  const holder = globalThis as Holder;
+  holder[KEY] ??= new Map();
+  const groups = holder[KEY];
   const members = groups.get(id) ?? new Set<Member>();
   groups.set(id, members);
   return members;
 }
 
-/** The smallest range that holds those of all members, by quantity and scale. */
+/** Return the smallest ranges that contain those of all members, by quantity and scale. */
 export function commonRanges(members: Iterable<Pick<Member, "ranges">>): Map<string, Range> {
   const common = new Map<string, Range>();
   for (const member of members) {
@@ -39,9 +42,9 @@ export function commonRanges(members: Iterable<Pick<Member, "ranges">>): Map<str
 
 export interface Group {
   common(key: string): Range | null;
-  /** This member's ranges may be others now. */
+  /** The ranges of this member may have changed. */
   announce(): void;
-  look(camera: CameraState | Record<string, never>): void;
+  shareCamera(camera: CameraState | Record<string, never>): void;
   share(controls: Partial<Controls>): void;
   leave(): void;
 }
@@ -49,17 +52,21 @@ export interface Group {
 export function joinGroup(id: string, self: Member): Group {
   const members = membersOf(id);
   const others = (): Member[] => [...members].filter((member) => member !== self);
-  let told = "";
+  let announced = "";
   const group: Group = {
     common: (key) => commonRanges(members).get(key) ?? null,
     announce() {
       const now = JSON.stringify([...self.ranges()]);
-      if (now === told) return;
-      told = now;
+      if (now === announced) return;
+      announced = now;
       for (const member of others()) member.refresh();
     },
-    look: (camera) => others().forEach((member) => member.look(camera)),
-    share: (controls) => others().forEach((member) => member.apply(controls)),
+    shareCamera(camera) {
+      for (const member of others()) member.setCamera(camera);
+    },
+    share(controls) {
+      for (const member of others()) member.apply(controls);
+    },
     leave() {
       members.delete(self);
       for (const member of others()) member.refresh();

@@ -1,4 +1,4 @@
-// Asks the kernel for its latest snapshot when nothing came for a while: messages get lost, and some hosts hold them back.
+// Ask the kernel for its latest frame if nothing arrived for a while: messages get lost, and some hosts hold them back.
 
 const QUIET_MS = 1500;
 const UNANSWERED_LIMIT = 3;
@@ -9,7 +9,7 @@ export interface Heartbeat {
   destroy(): void;
 }
 
-/** `waiting` says whether anything is expected; `silent` is told when the kernel stops or starts to answer. */
+/** `waiting` returns whether anything is expected; `silent` is called when the kernel stops or starts to answer. */
 export function startHeartbeat(
   waiting: () => boolean,
   pull: () => void,
@@ -26,7 +26,7 @@ export function startHeartbeat(
     if (quiet < QUIET_MS) return;
     if (unanswered >= UNANSWERED_LIMIT) {
       silent(true);
-      // From here on ask less often, so that a busy kernel does not come back to a pile of questions.
+      // Ask less often from here on, so that a busy kernel does not return to a pile of requests.
       if (quiet < 4 * QUIET_MS) return;
     }
     unanswered++;

@@ -1,5 +1,5 @@
-// The script of a saved page. It stands in one module with the viewer, whose default export `lljupyterViewer` is, and plays the
-// part of the kernel that is not there: a model for each landscape, made from the JSON in the page.
+// The script of a saved page. It is in one module with the viewer, whose default export is `lljupyterViewer`, and
+// stands in for the missing kernel: it makes a model for each landscape from the JSON in the page.
 
 interface Model {
   get(name: string): unknown;
@@ -12,7 +12,10 @@ interface Model {
 
 declare const lljupyterViewer: { render(context: { model: Model; el: HTMLElement }): unknown };
 
-/** `frame` is base64 of a zlib stream of the frame's bytes: first all the lowest of each number, then the next, and so on. */
+/**
+ * `frame` is base64 of a zlib stream of the bytes of the frame, sorted: the lowest byte of every number, then the
+ * next ones.
+ */
 interface Saved {
   traits: Record<string, unknown>;
   frame: string;

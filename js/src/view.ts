@@ -1,48 +1,50 @@
-// The viewer: an element and a small host in, `update(state)`, `answered()` and `destroy()` out. It does not know Jupyter.
+// The viewer: takes an element and a small host, returns `update(state)`, `answered()`, `doubt()` and `destroy()`. It
+// does not know Jupyter.
 
 import { type Group, joinGroup } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { type Controls, isStale, SHARED } from "./model/controls.ts";
 import { alphaAt, betaAt } from "./model/field.ts";
-import { describePicture } from "./model/readout.ts";
-import { nothing, rangesOf, takeControls, takeFrame } from "./model/state.ts";
-import { type Command, type Controls, isStale, SHARED } from "./model/wire.ts";
+import { emptyState, rangesOf, takeControls, takeFrame } from "./model/state.ts";
+import type { Command } from "./model/wire.ts";
 import { h, toggle } from "./panel/dom.ts";
-import { makeProbe } from "./panel/inspect.ts";
-import { makeCaptions } from "./panel/messages.ts";
+import { makeInspection } from "./panel/inspect.ts";
+import { makeMessages } from "./panel/messages.ts";
 import { makePanel } from "./panel/panel.ts";
 import { makeProgress } from "./panel/progress.ts";
+import { describePicture } from "./panel/readout.ts";
 import { makeToolbar } from "./panel/toolbar.ts";
+import { savePicture } from "./stage/export.ts";
 import { watchKeys } from "./stage/keyboard.ts";
-import { savePicture } from "./stage/save.ts";
 import { makeStage, type PlotName } from "./stage/stage.ts";
 import css from "./style.css";
-import { isDrawn, tellDrawn, tellSequence, tellState } from "./testAttributes.ts";
+import { isDrawn, setDrawnAttributes, setSequenceAttribute, setStateAttributes } from "./testAttributes.ts";
 
 export interface ViewState {
   frame: DataView | null;
   meta: unknown;
   controls: Controls;
-  /** Landscapes with the same name are compared: one scale, one camera. */
+  /** Landscapes with the same group are compared: one scale, one camera. */
   group: string;
-  /** The heading; empty for the name of the model. */
+  /** The heading; the name of the model if empty. */
   title: string;
-  /** What was found at the point that was looked at last. */
-  probe?: unknown;
+  /** The values at the point that was inspected last. */
+  inspected?: unknown;
 }
 
 export interface Host {
-  /** Changes controls; the host tells the kernel and calls update() with the new state. */
+  /** Change controls; the host sends them to the kernel and calls update() with the new state. */
   set(controls: Partial<Controls>): void;
   send(command: Command): void;
-  /** False where nothing can be computed (a saved page): hides whatever would ask for it. */
+  /** False if nothing can be computed (a saved page); hides every control that would need it. */
   live: boolean;
 }
 
 export interface View {
   update(state: ViewState): void;
-  /** The kernel gave a sign of life without a new state. */
+  /** The kernel answered without a new state. */
   answered(): void;
-  /** The kernel may be gone: it is asked for a sign of life. */
+  /** The kernel may be gone: ask it for an answer. */
   doubt(): void;
   destroy(): void;
 }
@@ -66,14 +68,14 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   let group: Group | null = null;
   let camera = "{}";
   let cameraTrait = "{}";
-  const shown = nothing();
+  const picture = emptyState();
 
   const effectiveView = () => (stage.hasWebGL() ? state.controls.view : "contour");
   const isSpatial = () =>
-    effectiveView() === "surface" && ![0, 1].includes(Math.min(shown.field?.nAlpha ?? 0, shown.field?.nBeta ?? 0));
-  const staleNow = () => host.live && shown.snapshotMeta !== null && isStale(shown.snapshotMeta, state.controls);
+    effectiveView() === "surface" && ![0, 1].includes(Math.min(picture.field?.nAlpha ?? 0, picture.field?.nBeta ?? 0));
+  const staleNow = () => host.live && picture.snapshotMeta !== null && isStale(picture.snapshotMeta, state.controls);
   const isWaiting = () =>
-    host.live && (doubtful || shown.meta === null || shown.meta.status === "running" || staleNow());
+    host.live && (doubtful || picture.meta === null || picture.meta.status === "running" || staleNow());
   const set = (controls: Partial<Controls>): void => {
     host.set(controls);
     group?.share(onlyShared(controls));
@@ -83,14 +85,14 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     else void root.requestFullscreen?.().catch(() => undefined);
   };
   const save = (kind: "png" | "svg"): void =>
-    savePicture(stage, kind, state.title || (shown.meta?.title ?? ""), root.dataset.plot);
+    savePicture(stage, kind, state.title || (picture.meta?.title ?? ""), root.dataset.plot);
 
-  const pathShown = () => (state.controls.show_path ? shown.path : null);
-  const what = () => ({ meta: shown.meta, field: shown.field, snapshot: shown.snapshot, path: pathShown() });
+  const pathShown = () => (state.controls.show_path ? picture.path : null);
+  const drawn = () => ({ meta: picture.meta, field: picture.field, snapshot: picture.snapshot, path: pathShown() });
   const onDrawn = (plot: PlotName): void => {
-    const { field, snapshotMeta } = shown;
+    const { field, snapshotMeta } = picture;
     if (!field || !snapshotMeta) return;
-    tellDrawn(root, plot, field, snapshotMeta, pathShown());
+    setDrawnAttributes(root, plot, field, snapshotMeta, pathShown());
     stage.canvas.setAttribute("aria-label", describePicture(field, plot, pathShown()));
   };
 
@@ -98,79 +100,79 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     root,
     {
       drawn: onDrawn,
-      chosen(point) {
-        const { field } = shown;
+      inspected(point) {
+        const { field } = picture;
         if (host.live && field && !staleNow())
           host.send({ type: "probe", alpha: alphaAt(field, point.column), beta: betaAt(field, point.row) });
       },
-      pointed: (point) => captions.point(point, what()),
+      cursorMoved: (point) => messages.describe(point, drawn()),
       noWebGL: () => render(),
       moved(to, settled) {
         camera = JSON.stringify(to);
         if (settled) set({ camera: to });
-        else group?.look(to);
+        else group?.shareCamera(to);
       },
     },
     signal,
   );
   const toolbar = makeToolbar(set, fullScreen);
   const progress = makeProgress((command) => host.send(command));
-  const captions = makeCaptions();
-  const probe = makeProbe();
+  const messages = makeMessages();
+  const inspection = makeInspection();
   const panel = makePanel({ set, preset: stage.preset, save }, host.live);
   root.append(
     h("style", {}, css),
     toolbar.element,
-    h("div", { class: "ll-stage" }, stage.element, ...captions.over),
-    captions.error,
-    captions.foot,
-    probe.element,
+    h("div", { class: "ll-stage" }, stage.element, ...messages.over),
+    messages.error,
+    messages.foot,
+    inspection.element,
     progress.element,
     panel.element,
-    captions.live,
+    messages.live,
   );
   toggle(progress.element, host.live);
 
   function refresh(): void {
-    const drawn = isDrawn(root, shown.snapshotMeta);
-    const before = shown.field;
-    takeFrame(shown, state.frame, state.meta);
-    if (drawn && shown.field && shown.field === before) tellSequence(root, shown.snapshotMeta);
+    const drawn = isDrawn(root, picture.snapshotMeta);
+    const before = picture.field;
+    takeFrame(picture, state.frame, state.meta);
+    if (drawn && picture.field && picture.field === before) setSequenceAttribute(root, picture.snapshotMeta);
     const common = (key: string) => group?.common(key) ?? null;
-    takeControls(shown, state.controls, common);
+    takeControls(picture, state.controls, common);
     if (!group) return;
-    // What this landscape asks for may widen the range of all of them, its own picture included.
+    // This landscape may widen the ranges of all of them, its own included.
     group.announce();
-    takeControls(shown, state.controls, common);
+    takeControls(picture, state.controls, common);
   }
 
   function render(): void {
     refresh();
-    const { meta, field, snapshot } = shown;
+    const { meta, field, snapshot } = picture;
     const { controls } = state;
     const stale = staleNow();
-    tellState(root, meta, { view: effectiveView(), stale, silent });
+    setStateAttributes(root, meta, { view: effectiveView(), stale, silent });
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta, field?.quantity ?? controls.quantity);
-    probe.update(state.probe);
+    inspection.update(state.inspected);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
-    const { path, marks } = shown;
+    const { path, marks } = picture;
     stage.show({
       field,
       snapshot,
       view: controls.view,
       colormap: controls.colormap,
-      look: panel.overlays(controls),
+      overlays: panel.overlays(controls),
       path,
       marks,
     });
-    // The trait follows a moved camera only once that rests: until then, what it still says is not to be done.
+    // The trait follows a moved camera only once it rests; until then its old value must not move the camera back.
     const wanted = JSON.stringify(controls.camera);
-    if (wanted !== cameraTrait && wanted !== camera) stage.look(controls.camera);
+    if (wanted !== cameraTrait && wanted !== camera) stage.setCamera(controls.camera);
     if (wanted !== cameraTrait) camera = cameraTrait = wanted;
     const [nBeta, nAlpha] = meta?.shape ?? [0, 0];
-    captions.update({
-      ...what(),
+    messages.update({
+      ...drawn(),
       stale,
       silent,
       gone: silent && doubtful,
@@ -178,21 +180,21 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     });
   }
 
-  /** Joins the landscapes this one is compared with, or leaves them. */
+  /** Join the landscapes that this one is compared with, or leave them. */
   function regroup(): void {
     group?.leave();
     group = state.group
       ? joinGroup(state.group, {
-          ranges: () => rangesOf(shown.field),
+          ranges: () => rangesOf(picture.field),
           refresh: () => render(),
-          look(to) {
+          setCamera(to) {
             camera = JSON.stringify(to);
-            stage.look(to);
+            stage.setCamera(to);
           },
           apply(controls) {
-            // A quantity that this landscape lacks is no choice for it.
+            // Ignore a quantity that this landscape does not have.
             const has = (name: string | null | undefined) =>
-              !name || !shown.snapshot || shown.snapshot.layers.has(name);
+              !name || !picture.snapshot || picture.snapshot.layers.has(name);
             if (has(controls.quantity) && has(controls.color)) host.set(controls);
           },
         })
@@ -219,13 +221,13 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
       isSpatial: () => root.dataset.plot === "surface",
       toggleView: () => stage.hasWebGL() && set({ view: state.controls.view === "surface" ? "contour" : "surface" }),
       toggleScale: () => set({ scale: state.controls.scale === "log" ? "linear" : "log" }),
-      togglePath: () => shown.path && set({ show_path: !state.controls.show_path }),
+      togglePath: () => picture.path && set({ show_path: !state.controls.show_path }),
       togglePause: () => {
         const button = progress.element.querySelector<HTMLButtonElement>(".ll-hold");
         if (host.live && button && !button.hidden) button.click();
       },
       fullScreen,
-      escape: () => stage.clearMark(),
+      escape: () => stage.clearCursor(),
     },
     signal,
   );

@@ -1,9 +1,9 @@
-// The Jupyter side: connects an anywidget model to the viewer. Nothing else here knows the model.
+// Connect an anywidget model to the viewer. No other file knows the model.
 
-import { type Controls, DEFAULTS } from "./model/wire.ts";
+import { type Controls, DEFAULTS } from "./model/controls.ts";
 import { createView, type ViewState } from "./view.ts";
 
-/** The part of anywidget's model that is used. */
+/** The part of the model of anywidget that is used. */
 interface Model {
   get(name: string): unknown;
   set(name: string, value: unknown): void;
@@ -17,7 +17,10 @@ const CONTROLS = Object.keys(DEFAULTS) as (keyof Controls)[];
 const EVENTS = ["frame", "meta", "group", "title", "probe", ...CONTROLS].map((name) => `change:${name}`);
 const views = new WeakMap<object, DataView>();
 
-/** Jupyter hands bytes over as a DataView, other hosts as an array or a bare buffer. The same bytes give the same object. */
+/**
+ * Return bytes as a DataView, the same object for the same bytes. Jupyter sends a DataView, other hosts an array or a
+ * buffer.
+ */
 function toDataView(bytes: unknown): DataView | null {
   if (bytes instanceof DataView) return bytes;
   if (!(bytes instanceof ArrayBuffer) && !ArrayBuffer.isView(bytes)) return null;
@@ -29,7 +32,7 @@ function toDataView(bytes: unknown): DataView | null {
   return view;
 }
 
-/** A host with an older or no kernel side may lack some traits: they are as usual. */
+/** Read the state of the model. A host with an older or no kernel may lack some traits; they have their defaults. */
 function readState(model: Model): ViewState {
   const given = CONTROLS.map((name) => [name, model.get(name)] as const).filter(
     ([, value]) => value !== undefined && value !== null,
@@ -40,7 +43,7 @@ function readState(model: Model): ViewState {
     controls: { ...DEFAULTS, ...(Object.fromEntries(given) as Partial<Controls>) },
     group: String(model.get("group") ?? ""),
     title: String(model.get("title") ?? ""),
-    probe: model.get("probe"),
+    inspected: model.get("probe"),
   };
 }
 
@@ -58,7 +61,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     },
     readState(model),
   );
-  /** Once the kernel is gone, Jupyter's models throw when they are to send; the picture goes on without it. */
+  /** Once the kernel is gone, models of Jupyter throw when they send; the picture continues without it. */
   function attempt(send: () => void): void {
     try {
       send();
@@ -68,7 +71,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   }
   let alive = true;
   let queued = false;
-  // One message from Python fires several events; the state is read once, after the last of them.
+  // One message from Python fires several events; read the state once, after the last of them.
   const update = (): void => {
     if (queued) return;
     queued = true;
@@ -78,10 +81,10 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     });
   };
   for (const event of EVENTS) model.on(event, update);
-  // A kernel with nothing new to say may answer a pull with any message.
+  // A kernel without news may answer a pull with any message.
   const answered = (): void => view.answered();
   model.on("msg:custom", answered);
-  // The kernel restarted, or came back: the model does not say which, so the kernel is asked.
+  // The kernel restarted or came back; the model does not say which, so ask the kernel.
   const connection = (): void => view.doubt();
   model.on("comm_live_update", connection);
   return () => {

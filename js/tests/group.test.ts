@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonRanges, joinGroup, type Member } from "../src/group.ts";
-import type { Controls, Range } from "../src/model/wire.ts";
+import type { Controls } from "../src/model/controls.ts";
+import type { Range } from "../src/model/wire.ts";
 
 test("compared landscapes agree on the widest range and pass on what is changed", () => {
   const log: string[] = [];
@@ -9,7 +10,7 @@ test("compared landscapes agree on the widest range and pass on what is changed"
   const member = (name: string): Member => ({
     ranges: () => new Map([["loss linear", ranges[name]]]),
     refresh: () => log.push(`refresh ${name}`),
-    look: (camera) => log.push(`look ${name} ${JSON.stringify(camera)}`),
+    setCamera: (camera) => log.push(`camera ${name} ${JSON.stringify(camera)}`),
     apply: (controls: Partial<Controls>) => log.push(`apply ${name} ${JSON.stringify(controls)}`),
   });
   const [a, b] = [joinGroup("t", member("a")), joinGroup("t", member("b"))];
@@ -17,9 +18,9 @@ test("compared landscapes agree on the widest range and pass on what is changed"
   assert.equal(a.common("accuracy linear"), null);
   a.announce();
   a.announce();
-  a.look({});
+  a.shareCamera({});
   b.share({ scale: "log" });
-  assert.deepEqual(log, ["refresh b", "look b {}", 'apply a {"scale":"log"}']);
+  assert.deepEqual(log, ["refresh b", "camera b {}", 'apply a {"scale":"log"}']);
   b.leave();
   assert.deepEqual(a.common("loss linear"), [0, 1]);
   assert.deepEqual([...commonRanges([])], []);

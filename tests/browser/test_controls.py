@@ -186,7 +186,7 @@ def test_keys_stay_in_the_viewer(bench):
     viewer.until("data.view === 'contour' && data.plot === 'contour'")
     for key in ("ArrowRight", "ArrowUp"):
         page.keyboard.press(key)
-    viewer.until("root.querySelector('.ll-hover').textContent.startsWith('alpha')")
+    viewer.until("root.querySelector('.ll-readout').textContent.startsWith('alpha')")
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "m", "a", "b", "x", "d", "d"):
         page.keyboard.press(key)
     page.keyboard.press("l")
@@ -220,9 +220,9 @@ def test_pointer_shows_the_value(bench, view):
     viewer = show(bench, f"view={view!r}")
     viewer.until_complete()
     viewer.root.locator(".ll-overlay").hover()
-    viewer.until("/^alpha .* beta .* loss /.test(root.querySelector('.ll-hover').textContent)")
+    viewer.until("/^alpha .* beta .* loss /.test(root.querySelector('.ll-readout').textContent)")
     bench.page.mouse.move(0, 0)
-    viewer.until("/^At the center: loss /.test(root.querySelector('.ll-hover').textContent)")
+    viewer.until("/^At the center: loss /.test(root.querySelector('.ll-readout').textContent)")
 
 
 def test_a_slow_surface_is_sketched_and_says_so(bench):

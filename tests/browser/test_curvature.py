@@ -41,8 +41,8 @@ def test_convexity_colors_and_a_point_is_probed(bench: Notebook):
     viewer.until("root.querySelector('[aria-label=\"Lowest color scale\"]').value === '0'")
     assert literal_eval(bench.execute(LIMITS)) == (0, 0.2)
     page.locator(".ll-overlay").click()
-    viewer.until("root.querySelector('.ll-probe').dataset.status === 'done'")
-    text = page.locator(".ll-probe").inner_text()
+    viewer.until("root.querySelector('.ll-inspect').dataset.status === 'done'")
+    text = page.locator(".ll-inspect").inner_text()
     assert "λmax" in text
     assert "curvature in the plane" in text
     before = bench.execute("w.probe['alpha'], w.probe['beta']")
@@ -50,5 +50,5 @@ def test_convexity_colors_and_a_point_is_probed(bench: Notebook):
     viewer.until("data.plot === 'contour'")
     for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
         page.locator(".lljupyter").press(key)
-    viewer.until(f"root.querySelector('.ll-probe').textContent !== {text!r}.replaceAll('\\n', '')")
+    viewer.until(f"root.querySelector('.ll-inspect').textContent !== {text!r}.replaceAll('\\n', '')")
     assert bench.execute("w.probe['alpha'], w.probe['beta']") != before

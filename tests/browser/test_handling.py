@@ -89,9 +89,9 @@ def test_it_fills_the_screen_and_comes_back(viewer: Viewer) -> None:
 def test_who_wants_less_motion_gets_less(viewer: Viewer) -> None:
     """The skeleton breathes and the surface moves to its next frame, unless the person asked for stillness."""
     animation = """(root) => {
-        root.querySelector('.ll-message').hidden = false;
-        root.querySelector('.ll-message').classList.add('ll-skeleton');
-        return getComputedStyle(root.querySelector('.ll-message'), '::before').animationName;
+        root.querySelector('.ll-placeholder').hidden = false;
+        root.querySelector('.ll-placeholder').classList.add('ll-skeleton');
+        return getComputedStyle(root.querySelector('.ll-placeholder'), '::before').animationName;
     }"""
     assert viewer.root.evaluate(animation) == "ll-breathe"
     viewer.page.emulate_media(reduced_motion="reduce")
@@ -99,9 +99,9 @@ def test_who_wants_less_motion_gets_less(viewer: Viewer) -> None:
 
 
 def test_the_panel_folds(viewer: Viewer) -> None:
-    assert viewer.root.locator(".ll-look").is_visible()
+    assert viewer.root.locator(".ll-style").is_visible()
     viewer.root.locator("summary").first.click()
-    assert viewer.root.locator(".ll-look").is_hidden()
+    assert viewer.root.locator(".ll-style").is_hidden()
 
 
 def test_it_takes_the_colors_of_vs_code(viewer: Viewer) -> None:

@@ -50,10 +50,10 @@ def checkpoint_texts(viewer: Viewer, keys: str) -> list[str]:
     viewer.page.wait_for_timeout(100)
     viewer.root.focus()
     for key in keys:
-        before = viewer.root.locator(".ll-hover").inner_text()
+        before = viewer.root.locator(".ll-readout").inner_text()
         viewer.page.keyboard.press(key)
-        viewer.until("root.querySelector('.ll-hover').textContent !== argument", before)
-        texts.append(viewer.root.locator(".ll-hover").inner_text())
+        viewer.until("root.querySelector('.ll-readout').textContent !== argument", before)
+        texts.append(viewer.root.locator(".ll-readout").inner_text())
     return texts
 
 
@@ -64,7 +64,7 @@ def test_a_path_is_drawn_and_says_what_it_is(bench: Notebook, view: str) -> None
     viewer.until("data.checkpoints === '11'")
     with_path = viewer.canvas_png()
     captured = float(bench.execute("print(100 * w.surface.attrs['trajectory_captured'])"))
-    note = viewer.root.locator(".ll-note", has_text="captures").inner_text()
+    note = viewer.root.locator(".ll-message", has_text="captures").inner_text()
     assert abs(float(re.search(r"([\d.]+) %", note)[1]) - captured) <= 0.5  # type: ignore[index]
     first, second, again = checkpoint_texts(viewer, "..,")
     assert first == again
@@ -73,15 +73,15 @@ def test_a_path_is_drawn_and_says_what_it_is(bench: Notebook, view: str) -> None
     assert "learning rate 2" in first
     for _ in range(12):
         viewer.page.keyboard.press(".")
-    viewer.until("root.querySelector('.ll-hover').textContent.startsWith('epoch 5')")
-    last = viewer.root.locator(".ll-hover").inner_text()
+    viewer.until("root.querySelector('.ll-readout').textContent.startsWith('epoch 5')")
+    last = viewer.root.locator(".ll-readout").inner_text()
     real, on_plane, outside = re.search(r"loss ([\d.]+) · surface ([\d.]+) .* ([\d.]+) % outside", last).groups()  # type: ignore[union-attr]
     assert real == on_plane  # the trained model itself
     assert float(outside) == 0
     assert "learning rate 0.2" in last
     viewer.page.keyboard.press("Escape")
     viewer.page.keyboard.press("t")
-    viewer.until("data.checkpoints === '0' && root.querySelectorAll('.ll-note').length === 0")
+    viewer.until("data.checkpoints === '0' && root.querySelectorAll('.ll-message').length === 0")
     assert bench.execute("w.show_path") == "False"
     assert viewer.canvas_png() != with_path
     assert not viewer.root.locator(".ll-show-path").is_checked()
@@ -113,9 +113,9 @@ def test_the_pointer_finds_a_checkpoint(bench: Notebook) -> None:
     assert overlay
     for x in range(int(overlay["x"]) + 60, int(overlay["x"] + overlay["width"]), 5):
         viewer.page.mouse.move(x, overlay["y"] + overlay["height"] / 2 - 8)
-        if "outside the plane" in viewer.root.locator(".ll-hover").inner_text():
+        if "outside the plane" in viewer.root.locator(".ll-readout").inner_text():
             break
-    viewer.until("root.querySelector('.ll-hover').textContent.includes('outside the plane')")
+    viewer.until("root.querySelector('.ll-readout').textContent.includes('outside the plane')")
 
 
 def test_loaded_and_compared_runs_are_drawn_as_well(bench: Notebook) -> None:

@@ -40,7 +40,7 @@ def test_loaders_and_seeds_of_a_line_are_told_apart(bench: Notebook) -> None:
         assert f">{name}</text>" in text
     assert text.count('stroke-dasharray="6 4"') >= 4
     viewer.root.locator(".ll-overlay").hover()
-    viewer.until("root.querySelector('.ll-hover').textContent.endsWith('mean of 3 seeds')")
+    viewer.until("root.querySelector('.ll-readout').textContent.endsWith('mean of 3 seeds')")
 
 
 def test_seeds_of_a_surface_are_stepped_through(bench: Notebook) -> None:

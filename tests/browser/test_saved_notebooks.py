@@ -88,7 +88,7 @@ def test_a_snapshot_is_interactive(page, tmp_path):
     page.wait_for_timeout(300)
     picture = Image.open(io.BytesIO(root.locator(".ll-picture").screenshot())).convert("RGB")
     assert len(picture.getcolors(100_000) or range(100_000)) > 100
-    assert "alpha" in root.locator(".ll-hover").inner_text()
+    assert "alpha" in root.locator(".ll-readout").inner_text()
     assert page.evaluate(SEEN) == 0  # the still picture gives way to the frame
     assert faults == []
     SCREENSHOTS.mkdir(exist_ok=True)

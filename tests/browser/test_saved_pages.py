@@ -166,7 +166,7 @@ def test_the_views_differ(opened, tmp_path, request):
     viewer.root.locator(".ll-contour").click()
     viewer.until("data.plot === 'contour'")
     viewer.root.locator(".ll-overlay").hover(position={"x": 300, "y": 200})
-    viewer.until("root.querySelector('.ll-hover').textContent.includes('alpha')")
+    viewer.until("root.querySelector('.ll-readout').textContent.includes('alpha')")
     viewer.root.locator(".ll-quantity").select_option("accuracy")
     viewer.until("root.querySelector('canvas').ariaLabel.includes('ccuracy')")
 

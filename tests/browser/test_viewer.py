@@ -227,8 +227,8 @@ def test_a_restarted_kernel_leaves_the_last_picture(bench: Notebook) -> None:
     picture = colors(viewer.canvas_png())
     bench.js("await panel.sessionContext.session.kernel.restart()")
     bench.await_kernel()
-    viewer.until("root.querySelector('.ll-note')")
-    assert "kernel is gone" in viewer.root.locator(".ll-note").first.inner_text()
+    viewer.until("root.querySelector('.ll-message')")
+    assert "kernel is gone" in viewer.root.locator(".ll-message").first.inner_text()
     assert colors(viewer.canvas_png()) > picture / 2
     before = viewer.canvas_png()
     drag(bench.page, viewer, 100)

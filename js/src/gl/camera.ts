@@ -1,10 +1,10 @@
-// An orbit camera round the box. Angles in radians; screen coordinates in CSS pixels, y down.
+// A camera that orbits the axes box. Angles in radians; screen coordinates in CSS pixels, y down.
 
 import type { mat4 as Mat4, vec3 as Vec3, vec4 as Vec4 } from "gl-matrix";
 import * as mat4 from "gl-matrix/mat4";
 import * as vec3 from "gl-matrix/vec3";
 import * as vec4 from "gl-matrix/vec4";
-import type { CameraState } from "../model/wire.ts";
+import type { CameraState } from "../model/controls.ts";
 import { FLOOR, HEIGHT } from "./mesh.ts";
 
 export type Camera = CameraState;
@@ -12,9 +12,9 @@ export type Camera = CameraState;
 export interface Projection {
   matrix: Mat4;
   eye: Vec3;
-  /** Screen x, y and depth of a point. */
+  /** Return the screen x, y and depth of a point. */
   project(x: number, y: number, z: number): [number, number, number];
-  /** The ray through a screen point. */
+  /** Return the ray through a screen point. */
   ray(x: number, y: number): { origin: Vec3; direction: Vec3 };
 }
 
@@ -32,7 +32,7 @@ export interface Preset {
   elevation: number;
 }
 
-/** The preset views, chosen by button or by the keys 1 to 4. */
+/** Preset views, chosen with buttons or the keys 1 to 4. */
 export const PRESETS: Preset[] = [
   { name: "Corner", title: "From a corner (1)", azimuth: -1.02, elevation: 0.5 },
   { name: "Top", title: "From above (2)", azimuth: -Math.PI / 2, elevation: STEEPEST },
@@ -40,13 +40,13 @@ export const PRESETS: Preset[] = [
   { name: "Side", title: "From the side, beta to the right (4)", azimuth: 0, elevation: 0.12 },
 ];
 
-/** The camera a trait asks for; whatever it leaves out is as usual. */
+/** Return the camera that a trait describes; what it leaves out has its default. */
 export function cameraFrom(state: Partial<CameraState>): Camera {
   const camera = { ...initialCamera(), ...state };
   return { ...camera, pan: [...camera.pan] };
 }
 
-/** The camera as a trait: rounded, so that equal views are equal, and empty for the usual view. */
+/** Return the camera as a trait: rounded, so that equal views compare equal, and empty for the default view. */
 export function cameraState(c: Camera): CameraState | Record<string, never> {
   const round = (v: number): number => Math.round(v * 1e4) / 1e4;
   const turn = 2 * Math.PI;
@@ -98,7 +98,7 @@ export interface Fit {
   shift: [number, number];
 }
 
-/** Extent on the screen (-1..1) of the box seen from all around. */
+/** Return the extent of the box on the screen (-1..1) over all azimuths. */
 function extent(
   half: [number, number],
   elevation: number,
@@ -125,8 +125,8 @@ function extent(
 }
 
 /**
- * The smallest distance at which the box fits between the labels, and the shift that centers it there. It does not depend
- * on the azimuth, so that turning does not make the box breathe.
+ * Find the smallest distance at which the box fits between the labels, and the shift that centers it there. They do not
+ * depend on the azimuth, so that the box keeps its size while it turns.
  */
 export function fitBox(half: [number, number], elevation: number, width: number, height: number, room: Room): Fit {
   const spanX = Math.max(0.5, 2 - (2 * (room.left + room.right)) / width);

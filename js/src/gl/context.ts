@@ -1,14 +1,15 @@
-// One WebGL2 context for all viewers of a page. Browsers drop the oldest context past about 16, and every widget loads its
-// own copy of this module, so the context lives on globalThis; each view copies its picture into a 2D canvas of its own.
+// One WebGL2 context for all viewers of a page. Browsers drop the oldest of more than about 16 contexts, and every
+// widget loads its own copy of this module, so the context lives on globalThis. Each view copies its picture into its
+// own 2D canvas.
 
 export interface SharedGL {
   canvas: OffscreenCanvas | HTMLCanvasElement;
   gl: WebGL2RenderingContext;
-  /** Linked programs by their source, so that copies of this module of different versions get along. */
+  /** Linked programs by source, so that different versions of this module can share the context. */
   programs: Map<string, WebGLProgram>;
-  /** True where the processor does the work of the graphics card: nothing is animated there. */
+  /** True if the processor renders in place of a graphics card; nothing is animated then. */
   slow?: boolean;
-  /** Where smooth pictures are drawn first, with several samples a pixel. */
+  /** The multisampled buffer that smooth pictures are drawn into. */
   smooth?: { framebuffer: WebGLFramebuffer; buffers: WebGLRenderbuffer[]; size: string };
 }
 
@@ -33,7 +34,7 @@ function create(): SharedGL | null {
       powerPreference: "default",
     }) as WebGL2RenderingContext | null;
   } catch {
-    // Some browsers throw instead of returning null; either way there is no 3D here.
+    // Some browsers throw, others return null; either way there is no 3D.
   }
   if (!gl || gl.isContextLost()) return null;
   const shared: SharedGL = { canvas, gl, programs: new Map(), slow: isSoftware(gl) };
@@ -46,7 +47,7 @@ function create(): SharedGL | null {
   return shared;
 }
 
-/** The page's context, made on first use and again after it was lost; null where WebGL2 is missing. */
+/** Return the context of the page, created on first use and after a loss; null without WebGL2. */
 export function sharedGL(): SharedGL | null {
   const holder = globalThis as Holder;
   const held = holder[KEY];
@@ -56,7 +57,7 @@ export function sharedGL(): SharedGL | null {
   return made;
 }
 
-/** Calls back whenever the context was lost: draw again, on a new one. */
+/** Call back whenever the context was lost: draw again with a new one. */
 export function onContextLost(callback: () => void, signal: AbortSignal): void {
   globalThis.addEventListener(LOST, callback, { signal });
 }
@@ -83,7 +84,7 @@ export function getProgram(shared: SharedGL, vertex: string, fragment: string): 
   return program;
 }
 
-/** Makes the shared canvas at least this large; shrinks it when it is far too large. */
+/** Make the shared canvas at least this large; shrink it if it is far too large. */
 export function reserve(shared: SharedGL, width: number, height: number): void {
   const { canvas } = shared;
   const wasteful = canvas.width * canvas.height > 4 * width * height;
@@ -92,7 +93,7 @@ export function reserve(shared: SharedGL, width: number, height: number): void {
   canvas.height = wasteful ? height : Math.max(height, canvas.height);
 }
 
-/** Draws with smooth edges: into a buffer of several samples a pixel, which is then resolved into the canvas. */
+/** Draw with smooth edges: into a multisampled buffer, which is then resolved into the canvas. */
 export function drawSmooth(shared: SharedGL, width: number, height: number, draw: () => void): void {
   const { gl } = shared;
   const size = `${width} ${height}`;

@@ -1,14 +1,14 @@
-// The height field as triangles. x, y, z are used here only: x along alpha, y along beta, z up.
+// The height field as triangles: x along alpha, y along beta, z up.
 
 import { type Field, unit } from "../model/field.ts";
 import { levelCoordinate } from "../model/ticks.ts";
 
-/** Floats a vertex: x y z, level coordinate, color 0..1 (NO_COLOR where it is not known), normal x y z, evaluated 0 or 1. */
+/** Floats per vertex: x y z, level coordinate, color 0..1 (or NO_COLOR), normal x y z, evaluated 0 or 1. */
 export const STRIDE = 9;
 export const NO_COLOR = -1;
 /** Height of the box in units in which its longer side is 2. */
 export const HEIGHT = 0.95;
-/** The floor lies this far below the lowest value, so that its contours can be seen. */
+/** Height of the floor: below the lowest value, so that the contours on it are visible. */
 export const FLOOR = -0.22;
 
 export interface Mesh {
@@ -17,11 +17,11 @@ export interface Mesh {
   /** Half the width of the box along x and y; the longer one is 1. */
   half: [number, number];
   vertices: Float32Array;
-  /** Three vertices a triangle; only triangles whose corners are all finite. */
+  /** Three vertices per triangle; only triangles whose corners are all finite. */
   indices: Uint32Array;
 }
 
-/** Half widths with the true ratio of the ranges, kept between 1:2 and 2:1. */
+/** Return half the widths of the box: in the ratio of the ranges, kept between 1:2 and 2:1. */
 export function boxHalf(f: Pick<Field, "alpha" | "beta">): [number, number] {
   const ratio = (f.alpha[1] - f.alpha[0]) / (f.beta[1] - f.beta[0]);
   const r = Number.isFinite(ratio) && ratio > 0 ? Math.max(0.5, Math.min(2, ratio)) : 1;
@@ -41,7 +41,7 @@ function triangles(z: Float32Array, nAlpha: number, nBeta: number): Uint32Array 
     for (let column = 0; column < nAlpha - 1; column++) {
       const a = row * nAlpha + column;
       const [b, c, d] = [a + 1, a + nAlpha, a + nAlpha + 1];
-      // Split along the diagonal with the smaller step, or past the hole when one corner is missing.
+      // Split along the diagonal with the smaller step, or beside a missing corner.
       const flatter = Math.abs(z[a] - z[d]) <= Math.abs(z[b] - z[c]);
       const alongAD = Number.isNaN(z[a] + z[d]) ? false : Number.isNaN(z[b] + z[c]) ? true : flatter;
       if (alongAD) {
@@ -56,14 +56,14 @@ function triangles(z: Float32Array, nAlpha: number, nBeta: number): Uint32Array 
   return indices.slice(0, n);
 }
 
-/** Slope along one axis from the finite neighbors; 0 when there are none. */
+/** Return the slope along one axis from the finite neighbors; 0 if there are none. */
 function slope(z: Float32Array, i: number, before: number, after: number, step: number): number {
   const [lo, hi] = [Number.isNaN(z[before]) ? i : before, Number.isNaN(z[after]) ? i : after];
   const steps = (lo === i ? 0 : 1) + (hi === i ? 0 : 1);
   return steps === 0 ? 0 : (z[hi] - z[lo]) / (steps * step);
 }
 
-/** Vertices outside the display range are kept within reach of it: far enough to be cut, near enough for float32. */
+/** Vertices outside the display range are moved this near to it: far enough to be cut, near enough for float32. */
 const REACH = 3;
 
 export function makeMesh(f: Field): Mesh {
@@ -98,14 +98,14 @@ export function makeMesh(f: Field): Mesh {
   return { nAlpha, nBeta, half, vertices, indices: triangles(f.z, nAlpha, nBeta) };
 }
 
-/** True when a vertex belongs to a value; holes have no normal. */
+/** True if a vertex has a value; holes have no normal. */
 const isKnown = (mesh: Mesh, o: number): boolean => mesh.vertices[o + 7] > 0;
 
-/** True when one mesh can turn into the other vertex by vertex. */
+/** True if one mesh can turn into the other vertex by vertex. */
 export const isAlike = (a: Mesh, b: Mesh): boolean =>
   a.nAlpha === b.nAlpha && a.nBeta === b.nBeta && `${a.half}` === `${b.half}`;
 
-/** The mesh on the way from one to another, share 0..1; vertices that are new are at their place at once. */
+/** Return the mesh between two others, share 0..1; new vertices are in place at once. */
 export function blendMesh(from: Mesh, to: Mesh, share: number): Mesh {
   const vertices = to.vertices.slice();
   for (let o = 0; o < vertices.length; o += STRIDE) {

@@ -1,18 +1,18 @@
-// Whether the surface lies between a point of the box and the eye.
+// Occlusion: whether the surface lies between a point of the box and the eye.
 
 import { type Field, interpolate, unit } from "../model/field.ts";
 import type { Projection } from "./camera.ts";
 import { HEIGHT, type Mesh } from "./mesh.ts";
 
-/** A point this near to the surface lies on it. */
+/** A point this close to the surface lies on it. */
 const NEAR = 0.02;
 const LEAST_STEP = 0.04;
 
 /**
- * Walks from the point towards the eye, about a cell at a time, until it leaves the box: the surface is in between where the
- * walk changes from one side of it to the other, or begins below it from a point on it.
+ * Return a function that walks from a point towards the eye, about a cell at a time, until it leaves the box. The
+ * surface is in between if the walk changes sides, or if it starts on the surface and goes below it.
  */
-export function makeHidden(
+export function makeOcclusion(
   f: Field,
   { half }: Pick<Mesh, "half">,
   { eye }: Pick<Projection, "eye">,
@@ -27,7 +27,7 @@ export function makeHidden(
     const row = ((y + hy) / (2 * hy)) * (f.nBeta - 1);
     if (!(column >= 0 && row >= 0 && column <= f.nAlpha - 1 && row <= f.nBeta - 1)) return NaN;
     const t = unit(f, interpolate(f, column, row));
-    // What is cut off hides nothing.
+    // A part that is cut off hides nothing.
     return t >= 0 && t <= 1 ? z - t * HEIGHT : NaN;
   };
   return (x, y, z) => {

@@ -1,4 +1,4 @@
-// Which grid point lies under the pointer: a ray against every triangle of the mesh, on the CPU.
+// Find the grid point under the pointer: intersect a ray with every triangle of the mesh, on the CPU.
 
 import type { vec3 } from "gl-matrix";
 import type { GridPoint } from "../model/field.ts";
@@ -8,7 +8,7 @@ export interface Hit extends GridPoint {
   distance: number;
 }
 
-/** Möller and Trumbore (1997), both sides; points cut off above or below the display range are not hit. */
+/** Möller and Trumbore (1997), both sides. Points outside the display range are not drawn and not hit. */
 export function pickSurface(mesh: Mesh, origin: vec3, direction: vec3): Hit | null {
   const { vertices: v, indices } = mesh;
   const [ox, oy, oz] = origin;
@@ -39,7 +39,7 @@ export function pickSurface(mesh: Mesh, origin: vec3, direction: vec3): Hit | nu
   return { row: Math.floor(vertex / mesh.nAlpha), column: vertex % mesh.nAlpha, distance };
 }
 
-/** A height for every hole, as a hole has none of its own: the mean of its finite neighbors, else of all holes that have some. */
+/** Return a height for every hole: the mean of its finite neighbors, else of all other holes. */
 export function holeHeights(mesh: Mesh, z: Float32Array): Map<number, number> {
   const { nAlpha, nBeta, vertices } = mesh;
   const heights = new Map<number, number>();
@@ -57,7 +57,7 @@ export function holeHeights(mesh: Mesh, z: Float32Array): Map<number, number> {
   return heights;
 }
 
-/** The first hole the ray passes within half a cell of. */
+/** Return the first hole that the ray passes within half a cell; null if there is none. */
 export function pickHole(mesh: Mesh, holes: Map<number, number>, origin: vec3, direction: vec3): Hit | null {
   let found: Hit | null = null;
   const { nAlpha, nBeta, half } = mesh;

@@ -1,11 +1,23 @@
-// Draws one mesh with the shared WebGL2 context and copies the picture into a 2D canvas.
+// Draw a mesh with the shared WebGL2 context and copy the picture into a 2D canvas.
 
 import { TABLE_SIZE } from "../model/palette.ts";
-import type { Scene } from "../plot/plot.ts";
 import type { Projection } from "./camera.ts";
 import { drawSmooth, getProgram, reserve, type SharedGL, sharedGL } from "./context.ts";
 import { FLOOR, HEIGHT, type Mesh, STRIDE } from "./mesh.ts";
 import { FRAGMENT, VERTEX } from "./shader.ts";
+
+/** What the renderer needs of a scene. */
+export interface RenderScene {
+  /** RGBA color table. */
+  table: Uint8Array;
+  theme: { dark: boolean };
+  overlays: { show_contours: boolean; show_points: boolean };
+  /** CSS pixels. */
+  width: number;
+  height: number;
+  /** Device pixels per CSS pixel. */
+  ratio: number;
+}
 
 interface Buffers {
   shared: SharedGL;
@@ -58,13 +70,13 @@ function upload(buffers: Buffers, mesh: Mesh): void {
   buffers.uploaded = mesh;
 }
 
-/** Light from behind the viewer's left shoulder, so that it turns with the camera. */
+/** Light from behind the left shoulder of the viewer; it turns with the camera. */
 function lightFor(projection: Projection): [number, number, number] {
   const azimuth = Math.atan2(projection.eye[1], projection.eye[0]) - 0.7;
   return [Math.cos(azimuth) * 0.6, Math.sin(azimuth) * 0.6, 0.8];
 }
 
-/** Diameter of the dots of grid points: as large as the grid leaves room for. */
+/** Diameter of the dots of grid points: as large as the grid allows. */
 const dotSize = (mesh: Mesh, width: number): number =>
   Math.max(3, Math.min(6, (0.3 * width) / Math.max(mesh.nAlpha, mesh.nBeta)));
 
@@ -72,13 +84,13 @@ function drawScene(
   buffers: Buffers,
   mesh: Mesh,
   projection: Projection,
-  scene: Scene,
+  scene: RenderScene,
   width: number,
   height: number,
 ): void {
   const { shared, uniforms } = buffers;
   const { gl } = shared;
-  const { ratio, theme, look, table } = scene;
+  const { ratio, theme, overlays, table } = scene;
   gl.viewport(0, 0, width, height);
   gl.enable(gl.SCISSOR_TEST);
   gl.scissor(0, 0, width, height);
@@ -101,8 +113,8 @@ function drawScene(
   gl.uniform1f(uniforms("floorZ"), FLOOR);
   gl.uniform1f(uniforms("lineWidth"), 0.55 * ratio);
   gl.uniform1f(uniforms("pointSize"), dotSize(mesh, scene.width) * ratio);
-  gl.uniform1i(uniforms("withLines"), look.show_contours ? 1 : 0);
-  // Dark lines on a dark floor need some light.
+  gl.uniform1i(uniforms("withLines"), overlays.show_contours ? 1 : 0);
+  // Dark lines on a dark floor are made lighter.
   gl.uniform1f(uniforms("lift"), theme.dark ? 0.3 : 0);
   const draw = (part: "floor" | "surface" | "points"): void => {
     gl.uniform1i(uniforms("onFloor"), part === "floor" ? 1 : 0);
@@ -117,13 +129,13 @@ function drawScene(
   gl.depthMask(true);
   gl.disable(gl.BLEND);
   draw("surface");
-  if (look.show_points) draw("points");
+  if (overlays.show_points) draw("points");
   gl.bindVertexArray(null);
 }
 
 export interface Renderer {
-  /** Draws into the context, rough without smooth edges; false when WebGL2 is gone. */
-  draw(ctx: CanvasRenderingContext2D, scene: Scene, mesh: Mesh, projection: Projection, rough: boolean): boolean;
+  /** Draw into the context, without smooth edges if `rough`; return false if WebGL2 is gone. */
+  draw(ctx: CanvasRenderingContext2D, scene: RenderScene, mesh: Mesh, projection: Projection, rough: boolean): boolean;
   destroy(): void;
 }
 
@@ -134,7 +146,7 @@ export function makeRenderer(): Renderer {
       const { width, height, ratio } = scene;
       const shared = sharedGL();
       if (!shared) return false;
-      // A new context knows nothing of the old one's buffers.
+      // A new context does not have the buffers of the old one.
       if (buffers?.shared !== shared) buffers = makeBuffers(shared);
       const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
       reserve(shared, w, h);

@@ -1,4 +1,4 @@
-// The programs of the 3D picture, in one: the lit surface, its iso-lines laid on the floor, and its grid points.
+// The shaders of the 3D picture: the lit surface, its contour lines on the floor, and its grid points.
 
 export const VERTEX = `#version 300 es
 layout(location = 0) in vec3 position;
@@ -23,13 +23,13 @@ void main() {
   v_evaluated = evaluated;
   gl_Position = matrix * vec4(v_position, 1.0);
   if (!asPoints) return;
-  // In front of the triangles they belong to; holes have no normal and no point.
+  // In front of its triangles. Holes have no normal and no point.
   gl_Position.z -= 0.0015 * gl_Position.w;
   gl_PointSize = evaluated > 0.5 ? pointSize : 0.5 * pointSize;
   if (dot(normal, normal) < 0.5) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
 }`;
 
-// Light and shade stay within a third of the color's own brightness, so that colors can still be read off the color bar.
+// Light and shade change the brightness of a color by at most a third, so that it still matches the color bar.
 export const FRAGMENT = `#version 300 es
 precision highp float;
 in vec3 v_normal;
@@ -56,7 +56,7 @@ void main() {
     color = vec4(mix(vec3(0.06, 0.07, 0.1), vec3(1.0), v_evaluated > 0.5 ? smoothstep(0.5, 0.75, r) : 1.0), 1.0);
     return;
   }
-  // On a plateau that lies exactly on a level everything would be line.
+  // A plateau exactly on a level would be all line.
   float plateau = step(fwidth(v_value.x), 1e-6);
   float width = max(fwidth(v_value.x), 1e-6);
   float away = abs(fract(v_value.x + 0.5) - 0.5) / width;
@@ -64,7 +64,7 @@ void main() {
   line *= (1.0 - smoothstep(0.35, 0.7, width)) * (1.0 - plateau) * (withLines ? 1.0 : 0.0);
   float t = clamp(v_value.y, 0.0, 1.0);
   vec3 base = texture(table, vec2((t * 255.0 + 0.5) / 256.0, 0.5)).rgb;
-  // The layer that colors knows nothing here.
+  // The layer that colors has no value here.
   if (v_value.y < -1e-4) base = vec3(0.5);
   if (onFloor) {
     float opacity = 0.16 + 0.84 * line;

@@ -1,15 +1,16 @@
-// One layer of a snapshot, scaled and with the range it is shown on.
+// One layer of a snapshot: its scaled values and the range they are drawn on.
 
 import { bisectRight, quantileSorted } from "d3-array";
+import type { ScaleName } from "./controls.ts";
 import { isPercent } from "./format.ts";
-import type { Range, ScaleName } from "./wire.ts";
+import type { Range } from "./wire.ts";
 
-/** Values above `at` are not drawn: `share` of all finite ones, the largest is `max`. `at` and `max` in original units. */
+/** Values above `at` are not drawn. They are `share` of the finite ones, the largest is `max`. In original units. */
 export interface Cut {
   at: number;
   share: number;
   max: number;
-  /** True when a person asked for it. */
+  /** True if a person asked for it. */
   chosen: boolean;
 }
 
@@ -17,36 +18,36 @@ export interface Channel {
   quantity: string;
   percent: boolean;
   scale: ScaleName;
-  /** Original values, row = beta, column = alpha. */
+  /** Original values; row = beta, column = alpha. */
   values: Float32Array;
   /** Scaled values (log10 on a log scale); NaN is a hole. */
   z: Float32Array;
-  /** Display range in scaled units, lo < hi. */
+  /** Display range in scaled units; lo < hi. */
   lo: number;
   hi: number;
-  /** The range its own values ask for, which is the display range unless another one was given. */
+  /** The range that the values ask for; the display range unless another one was given. */
   own: Range;
-  /** Smallest and largest finite value in original units; NaN when there is none. */
+  /** Smallest and largest finite value in original units; NaN if there is none. */
   min: number;
   max: number;
   cut: Cut | null;
   nFinite: number;
-  /** True when all its values are one. */
+  /** True if all values are equal. */
   flat: boolean;
 }
 
 export interface Limits {
   /** Ends of the display range in original units. */
   limits?: Range | null;
-  /** Ends of the display range in scaled units, used when there are no limits: the range several pictures agreed on. */
+  /** Display range that several pictures share, in scaled units; used if there are no limits. */
   common?: Range | null;
-  /** Values that are drawn beside the grid, in original units: the range holds them, unless they would flatten all else. */
+  /** Range of values drawn beside the grid, in original units: included, unless that would flatten all else. */
   reach?: Range | null;
-  /** The display range ends here at the latest, in original units. */
+  /** Upper bound of the display range, in original units. */
   clip?: number | null;
 }
 
-/** The scaled value as a share of the display range, 0..1 inside it. */
+/** Return a scaled value as a share of the display range: 0..1 inside it. */
 export const unit = (c: Pick<Channel, "lo" | "hi">, z: number): number => (z - c.lo) / (c.hi - c.lo);
 
 export const scaleValue = (value: number, scale: ScaleName): number =>
@@ -61,8 +62,8 @@ export const scaleValue = (value: number, scale: ScaleName): number =>
 export const unscale = (z: number, scale: ScaleName): number => (scale === "log" ? 10 ** z : z);
 
 /**
- * Where to cut a linear scale. A minimum with a few gigantic values around it would otherwise be a flat line; so when the top
- * tenth is more than CUT_RATIO times as high as all the rest, the picture ends at CUT_SHARE.
+ * Where to cut a linear scale. A few huge values would flatten the minimum they surround; so if the top tenth is more
+ * than CUT_RATIO times as high as all the rest, the picture ends at the quantile CUT_SHARE.
  */
 const CUT_RATIO = 6;
 const CUT_SHARE = 0.9;
@@ -76,7 +77,7 @@ function findCut(sorted: Float32Array): number | null {
 }
 
 function padded(lo: number, hi: number): Range {
-  // float32 has about seven digits: anything flatter than that is flat.
+  // float32 has about seven digits: a smaller difference is rounding.
   const flat = Math.max(Math.abs(lo), Math.abs(hi)) * 1e-6;
   if (hi - lo > flat && hi - lo > 1e-30) return [lo, hi];
   const pad = Math.max(Math.abs(lo) * 0.05, 1e-6);
@@ -109,13 +110,13 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
   let [lo, hi] = given.common ?? own;
   if (given.limits) {
     const [a, b] = given.limits.map((v) => scaleValue(v, scale));
-    // A log scale cannot begin at zero or below: it begins where the values do.
+    // A log scale cannot begin at or below zero: it begins at the smallest value.
     [lo, hi] = padded(Number.isNaN(a) ? Math.min(lo, b) : a, Number.isNaN(b) ? hi : b);
   }
   const clip = given.clip === null || given.clip === undefined ? NaN : scaleValue(given.clip, scale);
-  // A clip below everything would leave nothing of the scale.
+  // A clip below every value would leave nothing to draw.
   const clips = clip < hi && clip > lo;
-  // One chosen above the automatic end takes it back.
+  // A clip above the automatic cut undoes that cut.
   if (clips) hi = clip;
   else if (automatic !== null && !given.limits && !given.common && clip > hi) hi = Math.min(clip, sorted[n - 1]);
   const above = n && sorted[n - 1] > hi + 1e-6 * Math.abs(hi) ? n - bisectRight(sorted, hi + 1e-6 * Math.abs(hi)) : 0;

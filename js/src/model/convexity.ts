@@ -1,9 +1,9 @@
-// What is known of the layers that tell of the Hessian.
+// The layers that are computed from the Hessian.
 
 import type { Range } from "./wire.ts";
 
 /** Their names on screen. */
-export const CURVATURES: Record<string, string> = {
+export const HESSIAN_LAYERS: Record<string, string> = {
   lambda_min: "Smallest eigenvalue",
   lambda_max: "Largest eigenvalue",
   convexity: "Convexity |λmin/λmax|",
@@ -12,10 +12,10 @@ export const CURVATURES: Record<string, string> = {
   residual_max: "Residual of the largest",
 };
 
-/** What they are called where there is little room; the others are told only where they are what is drawn. */
+/** Short names. The layers without one appear at a point only if they are the quantity that is drawn. */
 export const SYMBOLS: Record<string, string> = { lambda_min: "λmin", lambda_max: "λmax", convexity: "|λmin/λmax|" };
 
-/** The scale of the paper's maps of convexity (figure 7). */
+/** Color range of the convexity maps of Li et al. (2018), figure 7. */
 export const CONVEXITY_LIMITS: Range = [0, 0.5];
 
-export const isCurvature = (quantity: string): boolean => quantity in CURVATURES;
+export const isHessianLayer = (quantity: string): boolean => quantity in HESSIAN_LAYERS;

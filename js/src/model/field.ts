@@ -1,10 +1,11 @@
-// What a picture shows: one quantity as height with its grid and levels, and the layer that colors it.
+// What a picture shows: one quantity as height, with its grid and contour levels, and the layer that colors it.
 
 import { type Channel, makeChannel } from "./channel.ts";
-import { CONVEXITY_LIMITS, isCurvature } from "./convexity.ts";
+import type { Levels, ScaleName } from "./controls.ts";
+import { CONVEXITY_LIMITS, isHessianLayer } from "./convexity.ts";
 import { isPercent } from "./format.ts";
 import { contourLevels } from "./ticks.ts";
-import type { Levels, Range, ScaleName, Snapshot } from "./wire.ts";
+import type { Range, Snapshot } from "./wire.ts";
 
 export { type Cut, scaleValue, unit } from "./channel.ts";
 
@@ -15,20 +16,20 @@ export interface Field extends Channel {
   beta: Range;
   evaluated: Float32Array;
   levels: number[];
-  /** What colors the picture; the height itself unless another layer was chosen. */
+  /** The layer that colors the picture; the height itself unless another one was chosen. */
   color: Channel;
-  /** What a line has on its second axis. */
+  /** The quantity on the second axis of a line. */
   second?: Channel;
 }
 
 export interface GridPoint {
   row: number;
   column: number;
-  /** The checkpoint that is meant, where it is one. */
+  /** Index of the checkpoint, if one is meant. */
   checkpoint?: number;
 }
 
-/** The i-th of n evenly spaced coordinates; zero is zero, whatever rounding makes of it. */
+/** Return the i-th of n evenly spaced coordinates; zero is exactly zero despite rounding. */
 function coordinate([lo, hi]: Range, n: number, i: number): number {
   if (n === 1) return lo;
   const at = lo + ((hi - lo) * i) / (n - 1);
@@ -39,8 +40,8 @@ export const alphaAt = (f: Pick<Field, "alpha" | "nAlpha">, column: number): num
   coordinate(f.alpha, f.nAlpha, column);
 export const betaAt = (f: Pick<Field, "beta" | "nBeta">, row: number): number => coordinate(f.beta, f.nBeta, row);
 
-/** How a field is made of a snapshot. */
-export interface Choice {
+/** How to make a field from a snapshot. */
+export interface FieldOptions {
   quantity: string;
   scale: ScaleName;
   color?: string | null;
@@ -48,24 +49,27 @@ export interface Choice {
   limits?: Range | null;
   color_limits?: Range | null;
   levels?: Levels;
-  /** The range of values that are drawn beside the grid, in original units. */
+  /** Range of the values drawn beside the grid, in original units. */
   reach?: Range | null;
-  /** Ranges in scaled units that several pictures have in common, by `rangeKey`. */
+  /** Ranges that several pictures share, in scaled units, by `rangeKey`. */
   common?: (key: string) => Range | null;
 }
 
-/** Pictures share a range when they show the same quantity on the same scale. */
+/** Pictures share a range if they show the same quantity on the same scale. */
 export const rangeKey = (c: Pick<Channel, "quantity" | "scale">): string => `${c.quantity} ${c.scale}`;
 
-/** A layer that only colors is on the scale of the height where that makes sense: shares and curvatures are always linear. */
+/**
+ * A layer that only colors has the scale of the height, except that shares and layers of the Hessian are always
+ * linear.
+ */
 const colorScale = (quantity: string, scale: ScaleName): ScaleName =>
-  isPercent(quantity) || isCurvature(quantity) ? "linear" : scale;
+  isPercent(quantity) || isHessianLayer(quantity) ? "linear" : scale;
 
-/** Builds the field of one quantity. Quantities the snapshot lacks fall back to its first layer. */
-export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice): Field {
-  const { scale, clip = null, limits = null, reach = null, levels = "auto", common = () => null } = choice;
+/** Make the field of one quantity; the first layer if the snapshot does not have that quantity. */
+export function makeField(s: Snapshot, alpha: Range, beta: Range, options: FieldOptions): Field {
+  const { scale, clip = null, limits = null, reach = null, levels = "auto", common = () => null } = options;
   const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
-  const name = known(choice.quantity) ? choice.quantity : (s.layers.keys().next().value as string);
+  const name = known(options.quantity) ? options.quantity : (s.layers.keys().next().value as string);
   const values = s.layers.get(name) as Float32Array;
   const height = makeChannel(name, values, scale, {
     clip,
@@ -74,10 +78,10 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice
     common: common(rangeKey({ quantity: name, scale })),
   });
   let color: Channel = height;
-  if (known(choice.color) && choice.color !== name) {
-    const colored = { quantity: choice.color, scale: colorScale(choice.color, scale) };
+  if (known(options.color) && options.color !== name) {
+    const colored = { quantity: options.color, scale: colorScale(options.color, scale) };
     color = makeChannel(colored.quantity, s.layers.get(colored.quantity) as Float32Array, colored.scale, {
-      limits: choice.color_limits ?? (choice.color === "convexity" ? CONVEXITY_LIMITS : null),
+      limits: options.color_limits ?? (options.color === "convexity" ? CONVEXITY_LIMITS : null),
       common: common(rangeKey(colored)),
     });
   }
@@ -93,7 +97,7 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, choice: Choice
   };
 }
 
-/** Where a point of the plane lies on the grid, in fractional columns and rows; null when it is outside. */
+/** Return the place of a point of the plane in fractional columns and rows; null outside the grid. */
 export function locate(f: Field, alpha: number, beta: number): { column: number; row: number } | null {
   const column =
     f.nAlpha > 1 ? ((alpha - f.alpha[0]) / (f.alpha[1] - f.alpha[0])) * (f.nAlpha - 1) : alpha === f.alpha[0] ? 0 : -1;
@@ -103,7 +107,7 @@ export function locate(f: Field, alpha: number, beta: number): { column: number;
   return inside ? { column: Math.max(0, column), row: Math.max(0, row) } : null;
 }
 
-/** The grid point with the smallest evaluated value; null when there is none. */
+/** Return the grid point with the smallest evaluated value; null if there is none. */
 export function lowest(f: Field): GridPoint | null {
   let at = -1;
   for (let i = 0; i < f.z.length; i++)
@@ -111,7 +115,9 @@ export function lowest(f: Field): GridPoint | null {
   return at < 0 ? null : { row: Math.floor(at / f.nAlpha), column: at % f.nAlpha };
 }
 
-/** Bilinear scaled value at fractional grid coordinates; the nearest grid point's value beside a hole. */
+/**
+ * Interpolate the scaled value bilinearly at fractional grid coordinates; beside a hole take the nearest grid point.
+ */
 export function interpolate(f: Field, column: number, row: number): number {
   const c = Math.min(Math.floor(column), Math.max(f.nAlpha - 2, 0));
   const r = Math.min(Math.floor(row), Math.max(f.nBeta - 2, 0));

@@ -1,15 +1,15 @@
-// Numbers and durations in words a person reads.
+// Numbers and durations as text.
 
 import { format, precisionFixed } from "d3-format";
-import { CURVATURES, SYMBOLS } from "./convexity.ts";
-import { partsOf } from "./layerNames.ts";
+import { HESSIAN_LAYERS, SYMBOLS } from "./convexity.ts";
+import { parseLayerName } from "./layerNames.ts";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 const superscript = (exponent: number): string =>
   (exponent < 0 ? "⁻" : "") + [...String(Math.abs(exponent))].map((d) => SUPERSCRIPT[Number(d)]).join("");
 
-/** A number with `digits` significant digits, without trailing zeros; powers of ten outside 1e-4 .. 1e6. */
+/** Format a number with `digits` significant digits and no trailing zeros; as a power of ten outside 1e-4 .. 1e6. */
 export function formatNumber(value: number, digits = 4): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -22,10 +22,10 @@ export function formatNumber(value: number, digits = 4): string {
   return magnitude >= 10 ** digits ? format(".0f")(value) : format(`.${digits}~r`)(value);
 }
 
-/** A whole number with its thousands set apart: "50,000". */
+/** Format a whole number with separated thousands: "50,000". */
 export const formatCount: (n: number) => string = format(",");
 
-/** The labels of evenly spaced ticks, with as many decimals as their step asks for. */
+/** Label evenly spaced ticks, with as many decimals as their step needs. */
 export function tickLabels(values: number[], percent = false): string[] {
   const scale = percent ? 100 : 1;
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) * scale : 0;
@@ -39,28 +39,28 @@ export function tickLabels(values: number[], percent = false): string[] {
 export const formatPercent = (value: number): string =>
   Number.isFinite(value) ? `${format(".1f")(value * 100)} %` : formatNumber(value);
 
-/** True for layers that hold a share (0..1), which people read in percent. */
-export const isPercent = (quantity: string): boolean => partsOf(quantity).base === "accuracy";
+/** True for layers that hold a share (0..1), shown in percent. */
+export const isPercent = (quantity: string): boolean => parseLayerName(quantity).base === "accuracy";
 
 export const formatValue = (value: number, quantity: string): string =>
   isPercent(quantity) ? formatPercent(value) : formatNumber(value);
 
-/** What a layer is called on screen: "train_loss_stderr" is "Train loss, standard error"; unknown ones show their key. */
+/** Name a layer on screen: "train_loss_stderr" is "Train loss, standard error"; unknown layers keep their key. */
 export function quantityName(quantity: string): string {
-  const { loader, base, isError } = partsOf(quantity);
-  if (base !== "loss" && base !== "accuracy") return CURVATURES[quantity] ?? quantity.replaceAll("_", " ");
+  const { loader, base, isError } = parseLayerName(quantity);
+  if (base !== "loss" && base !== "accuracy") return HESSIAN_LAYERS[quantity] ?? quantity.replaceAll("_", " ");
   const name = `${loader} ${base}`.trim().replaceAll("_", " ");
   return name.charAt(0).toUpperCase() + name.slice(1) + (isError ? ", standard error" : "");
 }
 
-/** The same in a list of choices, without a formula. */
+/** The name in a list of choices, without a formula. */
 export const choiceName = (quantity: string): string => quantityName(quantity).replace(/ \|.*/, "");
 
-/** The same over a small chart. */
+/** The name above a small chart. */
 export const shortName = (quantity: string): string =>
   SYMBOLS[quantity] ?? quantityName(quantity).replace(", standard", "");
 
-/** Seconds as a person says them: "12 s", "3 min", "2 h 5 min". */
+/** Format seconds as "12 s", "3 min" or "2 h 5 min". */
 export function formatDuration(seconds: number): string {
   if (seconds < 1) return "less than 1 s";
   if (seconds < 9.95) return `${format(".1~f")(seconds)} s`;
@@ -71,7 +71,7 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h${rest ? ` ${rest} min` : ""}`;
 }
 
-/** The time left, rounded so that it does not flicker: "about 12 s left". */
+/** Format the remaining time, rounded so that it does not flicker: "about 12 s left". */
 export function formatRemaining(seconds: number | null, atMost = false): string {
   if (seconds === null || !Number.isFinite(seconds)) return "";
   if (seconds < 1) return "almost there";

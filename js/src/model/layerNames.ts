@@ -1,32 +1,35 @@
-// Names of layers: "train_loss_stderr" is the standard error of the loss on the data "train". Layers that belong together.
+// Names of layers, and which layers belong together. "train_loss_stderr" is the standard error of the loss of the
+// loader "train".
 
 import type { Snapshot } from "./wire.ts";
 
-export interface Name {
-  /** Which data, empty where there is one loader. */
+export interface LayerName {
+  /** Empty if there is a single loader. */
   loader: string;
   base: string;
   isError: boolean;
 }
 
-export function partsOf(quantity: string): Name {
+export function parseLayerName(quantity: string): LayerName {
   const found = /^(?:(.+)_)?(loss|accuracy)(_stderr)?$/.exec(quantity);
   return found
     ? { loader: found[1] ?? "", base: found[2], isError: found[3] !== undefined }
     : { loader: "", base: quantity, isError: false };
 }
 
-/** The same quantity on all data: "train_loss" and "test_loss", in the order of the layers. */
+/** Return the same quantity of all loaders, such as "train_loss" and "test_loss", in the order of the layers. */
 export function siblings({ layers }: Pick<Snapshot, "layers">, quantity: string): string[] {
-  const { base, isError } = partsOf(quantity);
+  const { base, isError } = parseLayerName(quantity);
   if (isError) return [quantity];
-  const found = [...layers.keys()].filter((name) => partsOf(name).base === base && !partsOf(name).isError);
+  const found = [...layers.keys()].filter(
+    (name) => parseLayerName(name).base === base && !parseLayerName(name).isError,
+  );
   return found.length ? found : [quantity];
 }
 
-/** Another quantity on the same data, where that was measured. */
+/** Return another quantity of the same loader; null if it was not measured. */
 export function counterpart({ layers }: Pick<Snapshot, "layers">, quantity: string, base: string): string | null {
-  const { loader } = partsOf(quantity);
+  const { loader } = parseLayerName(quantity);
   const name = loader ? `${loader}_${base}` : base;
   return layers.has(name) ? name : null;
 }

@@ -1,13 +1,13 @@
-// What the viewer says about the picture beside the numbers: chips over it, or a sentence instead of it.
+// The messages of the viewer: what the picture leaves out, or a sentence in place of it.
 
-import { isCurvature } from "./convexity.ts";
+import { isHessianLayer } from "./convexity.ts";
 import type { Field } from "./field.ts";
 import { choiceName, formatValue } from "./format.ts";
 import { capturedText, type Path } from "./path.ts";
 import type { Meta } from "./wire.ts";
 
-/** The sentence shown while there is nothing to draw; null when there is. */
-export function emptyText(meta: Meta | null, field: Field | null): string | null {
+/** Return the sentence that stands in place of the picture; null if there is something to draw. */
+export function placeholderText(meta: Meta | null, field: Field | null): string | null {
   if (field && field.nFinite > 0) return null;
   if (!field || field.evaluated.every((e) => e === 0)) {
     if (meta?.status === "error") return "Nothing was computed";
@@ -24,19 +24,19 @@ interface Situation {
   field: Field | null;
   stale: boolean;
   silent: boolean;
-  /** The training path, where it is drawn. */
+  /** The training path, if it is drawn. */
   path?: Path | null;
-  /** It is silent after it restarted or died. */
+  /** True if the kernel is silent since it restarted or died. */
   gone?: boolean;
 }
 
-/** Whether the layer that was chosen to color has no value at all. */
+/** True if the layer chosen to color the picture has no value at all. */
 const isColorless = ({ color, quantity, nFinite }: Field): boolean =>
   color.quantity !== quantity && color.nFinite === 0 && nFinite > 0;
 
 function colorlessText({ color }: Field, meta: Meta | null): string {
   const name = choiceName(color.quantity);
-  if (isCurvature(color.quantity) && color.values.every(Number.isNaN) && meta?.status !== "done") {
+  if (isHessianLayer(color.quantity) && color.values.every(Number.isNaN) && meta?.status !== "done") {
     return meta?.status === "stopped" ? `${name} was not computed` : `${name} is computed after the surface`;
   }
   return color.quantity === "convexity"
@@ -44,9 +44,9 @@ function colorlessText({ color }: Field, meta: Meta | null): string {
     : `${name} has no finite value to color with`;
 }
 
-export function noteTexts({ meta, field, stale, silent, path, gone }: Situation): string[] {
+export function messageTexts({ meta, field, stale, silent, path, gone }: Situation): string[] {
   const texts: string[] = [];
-  if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to go on");
+  if (gone) texts.push("The kernel is gone: this is the last picture. Run the cell again to continue");
   else if (silent) texts.push("No answer from the kernel (busy or stopped)");
   if (stale && !gone)
     texts.push(
@@ -66,8 +66,11 @@ export function noteTexts({ meta, field, stale, silent, path, gone }: Situation)
   return texts;
 }
 
-/** What is said over the picture stays off it; a sentence takes two rows in a narrow one. */
-export function notesRoom(field: Field, width: number, path: Path | null): number {
+/**
+ * Return the height to keep free above the picture, in CSS pixels; a sentence takes two rows if the picture is
+ * narrow.
+ */
+export function messagesHeight(field: Field, width: number, path: Path | null): number {
   const long = width < 460 ? 2 : 1;
   const rows = (field.cut ? long : 0) + (isColorless(field) ? long : 0) + (path ? 1 : 0);
   return rows ? 8 + 22 * Math.min(rows, width < 460 ? 3 : 1) : 0;

@@ -1,4 +1,4 @@
-// The training path over a field: where its checkpoints lie, how high they really are, and which of them get a name.
+// The training path over a field: where its checkpoints lie, their real heights, and which of them are labeled.
 
 import { type Field, type GridPoint, interpolate, scaleValue } from "./field.ts";
 import { formatNumber } from "./format.ts";
@@ -6,16 +6,16 @@ import type { Range, Trajectory } from "./wire.ts";
 
 export interface Checkpoint {
   label: string;
-  /** Fractional grid coordinates, which may lie outside of the grid. */
+  /** Fractional grid coordinates; they may lie outside the grid. */
   column: number;
   row: number;
-  /** Its real height in scaled units; NaN while it is not known, or not finite. */
+  /** Real height in scaled units; NaN if not known or not finite. */
   real: number;
-  /** The height of the surface there in scaled units; NaN where there is none. */
+  /** Height of the surface at the checkpoint in scaled units; NaN if there is none. */
   surface: number;
-  /** The share of its distance from the center that lies outside the plane. */
+  /** Share of the distance from the center that lies outside the plane. */
   outside: number;
-  /** The learning rate before and after, where it was lowered. */
+  /** The learning rate before and after, if it was lowered. */
   drop: Range | null;
 }
 
@@ -25,15 +25,18 @@ export interface Path {
   trajectory: Trajectory;
 }
 
-/** A learning rate that falls to this share at once was lowered on purpose, if it had stayed before: smooth schedules go down all the time. */
+/**
+ * A learning rate that falls to this share in one step, after it was steady, was lowered on purpose. Smooth schedules
+ * fall all the time.
+ */
 const DROP = 0.6;
 const STEADY = 0.9;
-/** More falls than this are a schedule. */
+/** More drops than this are a schedule. */
 const MOST_DROPS = 8;
 
 /**
- * Where the learning rate was lowered: from what to what, null elsewhere. That of the first checkpoint is what the optimizer was made
- * with, which a warm-up never used.
+ * Find where the learning rate was lowered: the rates before and after, null elsewhere. The rate of the first
+ * checkpoint is the one the optimizer was created with, which a warm-up never used.
  */
 export function findDrops(rates: (number | null)[] | null): (Range | null)[] {
   const drops: (Range | null)[] = [];
@@ -67,27 +70,29 @@ export function makePath(trajectory: Trajectory, f: Field): Path {
   return { checkpoints, captured, trajectory };
 }
 
-/** The grid point nearest to a checkpoint; it is the checkpoint that is meant. */
+/** Return the grid point nearest to a checkpoint, with the index of that checkpoint. */
 export function pointOf({ checkpoints }: Path, index: number, f: Pick<Field, "nAlpha" | "nBeta">): GridPoint {
   const nearest = (at: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(at) || 0));
   const { column, row } = checkpoints[index];
   return { column: nearest(column, f.nAlpha), row: nearest(row, f.nBeta), checkpoint: index };
 }
 
-/** The range of the real values of a quantity, in original units; null while none is known. */
+/** Return the range of the real values of a quantity, in original units; null if none is known. */
 export function reachOf(trajectory: Trajectory | undefined, quantity: string): Range | null {
   const known = (trajectory?.values[quantity] ?? []).filter((v): v is number => v !== null);
   return known.length ? [Math.min(...known), Math.max(...known)] : null;
 }
 
-/** Checkpoints far from the plane are pale, in a few steps so that neighbors make one line. */
+/** Return the opacity: checkpoints far from the plane are pale, in a few steps so that neighbors form one line. */
 export const opacityOf = (outside: number): number => 1 - 0.65 * (Math.round(outside * 6) / 6);
 
-/** Which checkpoints get their name written, the most important ones first: the ends, lowered learning rates, some between. */
+/**
+ * Choose the checkpoints to label, the most important ones first: both ends, lowered learning rates, some in between.
+ */
 export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { index: number; text: string }[] {
   const last = checkpoints.length - 1;
   if (last < 0) return [];
-  // Bare numbers say nothing by themselves.
+  // A bare number means nothing by itself.
   const name = (i: number): string =>
     /^\d+$/.test(checkpoints[i].label) && (i === 0 || i === last)
       ? `checkpoint ${checkpoints[i].label}`
@@ -110,7 +115,7 @@ export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { inde
   return [...named].map(([index, text]) => ({ index, text }));
 }
 
-/** How honest the picture of the path is; null where that is not known. */
+/** Return the share of the variation of the path that the plane captures, as a sentence; null if it is not known. */
 export const capturedText = ({ captured }: Path): string | null =>
   captured === null
     ? null

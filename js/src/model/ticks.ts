@@ -1,8 +1,8 @@
-// Ticks and contour levels on a linear or a log10 scale. Positions are in scaled units, labels in the original ones.
+// Ticks and contour levels on a linear or a log10 scale. Positions are in scaled units, labels in original units.
 
 import { range, ticks } from "d3-array";
+import type { Levels, ScaleName } from "./controls.ts";
 import { formatNumber, tickLabels } from "./format.ts";
-import type { Levels, ScaleName } from "./wire.ts";
 
 export interface Tick {
   at: number;
@@ -16,7 +16,7 @@ export function linearTicks(lo: number, hi: number, count: number, percent = fal
   return at.map((value, i) => ({ at: value, label: labels[i] }));
 }
 
-/** Powers of ten between lo and hi (log10 units), every `stride`-th, with the given mantissas. */
+/** Return every `stride`-th power of ten between lo and hi (log10 units), times each of the mantissas. */
 function decades(lo: number, hi: number, stride: number, mantissas: number[]): number[] {
   const found: number[] = [];
   for (let power = Math.floor(lo / stride) * stride; power <= hi; power += stride) {
@@ -28,7 +28,7 @@ function decades(lo: number, hi: number, stride: number, mantissas: number[]): n
   return found;
 }
 
-/** The densest of the usual series that has about `count` positions; below a decade, evenly spaced values. */
+/** Return about `count` positions of the densest usual series; evenly spaced values if the range is below a decade. */
 function logPositions(lo: number, hi: number, count: number): number[] {
   const span = hi - lo;
   if (span < 0.9)
@@ -45,7 +45,7 @@ function logPositions(lo: number, hi: number, count: number): number[] {
   return decades(lo, hi, Math.max(1, Math.ceil(span / count)), [1]);
 }
 
-/** Ticks of a value axis. lo and hi are in scaled units. */
+/** Return the ticks of a value axis. lo and hi are in scaled units. */
 export function valueTicks(lo: number, hi: number, scale: ScaleName, count: number, percent = false): Tick[] {
   if (scale === "linear") return linearTicks(lo, hi, count, percent);
   const suffix = percent ? " %" : "";
@@ -53,10 +53,10 @@ export function valueTicks(lo: number, hi: number, scale: ScaleName, count: numb
   return logPositions(lo, hi, count).map((at) => ({ at, label: formatNumber(10 ** at * unit, 3) + suffix }));
 }
 
-/** The levels of the authors' contour plots. */
+/** The contour levels of Li et al. (2018): 0.1, 0.6, 1.1 ... 9.6. */
 const PAPER_LEVELS = range(20).map((i) => (1 + 5 * i) / 10);
 
-/** Contour levels strictly inside (lo, hi), in scaled units; chosen ones are given in original units. */
+/** Return the contour levels strictly inside (lo, hi), in scaled units. A list of levels is given in original units. */
 export function contourLevels(lo: number, hi: number, scale: ScaleName, levels: Levels = "auto"): number[] {
   const margin = (hi - lo) * 1e-6;
   const inside = (at: number[]): number[] => at.filter((v) => v > lo + margin && v < hi - margin);
@@ -66,8 +66,8 @@ export function contourLevels(lo: number, hi: number, scale: ScaleName, levels: 
 }
 
 /**
- * Maps a value to its level coordinate: the i-th level is at i, linear in between and beyond. Iso-lines are then where the
- * coordinate is an integer, whatever the levels are.
+ * Return a function from a value to its level coordinate: the i-th level is at i, linear in between and beyond. Contour
+ * lines are where this coordinate is an integer, for any levels.
  */
 export function levelCoordinate(levels: number[]): (value: number) => number {
   const n = levels.length;

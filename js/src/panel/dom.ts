@@ -1,4 +1,4 @@
-// Elements in one line. Text is always set as text, never as markup.
+// Make elements in one line. Text is always set as text, never as markup.
 
 type Attributes = Record<string, string | number | boolean | null>;
 
@@ -11,7 +11,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
-  // JupyterLab binds keys of the notebook to every focused element that takes no text, unless it says no by itself.
+  // JupyterLab binds notebook keys to every focused element that takes no text, unless the element opts out.
   if (element.matches("button, input, select")) element.setAttribute("data-lm-suppress-shortcuts", "true");
   element.append(...children);
   return element;
@@ -19,7 +19,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A 16 x 16 line icon from one path. */
+/** Return a 16 x 16 line icon with one path. */
 export function icon(path: string): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
@@ -30,7 +30,7 @@ export function icon(path: string): SVGSVGElement {
   return svg;
 }
 
-/** Sets text only when it differs, so that screen readers and layout are left in peace. */
+/** Set text only if it differs, so that screen readers and layout are not disturbed. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -38,6 +38,3 @@ export function setText(element: Element, text: string): void {
 export function toggle(element: HTMLElement, shown: boolean): void {
   element.hidden = !shown;
 }
-
-/** True when the person asked the system for less motion. */
-export const prefersStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,4 +1,4 @@
-// The point that was looked at closely: a click on the picture or Enter asks, the kernel answers.
+// The inspected point: a click on the picture or Enter asks for it, the kernel answers.
 
 import { formatNumber, formatValue } from "../model/format.ts";
 import { h, setText, toggle } from "./dom.ts";
@@ -17,14 +17,14 @@ const isAnswer = (json: unknown): json is Answer =>
   typeof (json as Answer).alpha === "number" &&
   typeof (json as Answer).beta === "number";
 
-/** The two principal curvatures of the surface at the point, from its second derivatives. */
+/** Return the two principal curvatures of the surface from its second derivatives. */
 function principal(aa: number, ab: number, bb: number): [number, number] {
   const [mean, spread] = [(aa + bb) / 2, Math.hypot((aa - bb) / 2, ab)];
   return [mean - spread, mean + spread];
 }
 
-/** What is known of the point: a list of names and values. */
-export function probeRows(answer: Answer): [string, string][] {
+/** Return what is known about the point, as names and values. */
+export function inspectionRows(answer: Answer): [string, string][] {
   const number = (name: string): number | null => (typeof answer[name] === "number" ? (answer[name] as number) : null);
   const rows: [string, string][] = [];
   for (const name of Object.keys(answer)) {
@@ -48,17 +48,17 @@ export function probeRows(answer: Answer): [string, string][] {
   return rows;
 }
 
-export interface Probe {
+export interface Inspection {
   element: HTMLElement;
   update(json: unknown): void;
 }
 
-export function makeProbe(): Probe {
-  const place = h("span", { class: "ll-probe-place" });
-  const list = h("dl", { class: "ll-probe-values" });
+export function makeInspection(): Inspection {
+  const place = h("span", { class: "ll-inspect-place" });
+  const list = h("dl", { class: "ll-inspect-values" });
   const element = h(
     "div",
-    { class: "ll-probe", role: "status", "aria-label": "The point that was clicked" },
+    { class: "ll-inspect", role: "status", "aria-label": "The point that was clicked" },
     place,
     list,
   );
@@ -73,8 +73,8 @@ export function makeProbe(): Probe {
       if (!isAnswer(json)) return;
       element.dataset.status = json.status;
       const where = `alpha ${formatNumber(json.alpha, 3)}, beta ${formatNumber(json.beta, 3)}`;
-      setText(place, json.status === "computing" ? `Looking at ${where} …` : `At ${where}:`);
-      const rows = json.status === "computing" ? [] : probeRows(json);
+      setText(place, json.status === "computing" ? `Computing at ${where} …` : `At ${where}:`);
+      const rows = json.status === "computing" ? [] : inspectionRows(json);
       if (typeof json.error === "string") rows.push(["not known", json.error]);
       list.replaceChildren(...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     },

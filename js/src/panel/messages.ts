@@ -1,17 +1,18 @@
-// What is said around the picture: the value under the pointer, notes over it, a sentence instead of it, an error, the resolution.
+// The text around the picture: messages over it, a placeholder in its place, an error, the readout and the resolution
+// below.
 
 import type { GridPoint } from "../model/field.ts";
-import { emptyText, noteTexts } from "../model/messages.ts";
+import { messageTexts, placeholderText } from "../model/messages.ts";
 import type { Path } from "../model/path.ts";
-import { describeCenter, describeCheckpoint, describePoint, isLong } from "../model/readout.ts";
-import type { Shown } from "../model/state.ts";
+import type { PictureState } from "../model/state.ts";
 import { h, setText, toggle } from "./dom.ts";
 import { spokenProgress } from "./progress.ts";
+import { describeCenter, describeCheckpoint, describePoint, isLong } from "./readout.ts";
 
-/** What is shown, with the path only where it is drawn. */
-type What = Pick<Shown, "meta" | "field" | "snapshot"> & { path: Path | null };
+/** What is drawn; the path only if it is drawn. */
+type Picture = Pick<PictureState, "meta" | "field" | "snapshot"> & { path: Path | null };
 
-interface Situation extends What {
+interface Situation extends Picture {
   stale: boolean;
   silent: boolean;
   gone: boolean;
@@ -19,47 +20,47 @@ interface Situation extends What {
   points: [number, number];
 }
 
-export interface Captions {
-  /** Over the picture: the sentence and the notes. */
+export interface Messages {
+  /** Over the picture: the placeholder and the messages. */
   over: HTMLElement[];
   error: HTMLElement;
   /** Below the picture. */
   foot: HTMLElement;
   live: HTMLElement;
-  /** Tells of a point; of the center when there is none. */
-  point(point: GridPoint | null, what: What): void;
+  /** Describe a point; the center if there is none. */
+  describe(point: GridPoint | null, picture: Picture): void;
   update(situation: Situation): void;
 }
 
-export function makeCaptions(): Captions {
-  const hover = h("div", { class: "ll-hover" });
-  const message = h("div", { class: "ll-message" }, h("div", { class: "ll-message-text" }));
-  const notes = h("div", { class: "ll-notes" });
+export function makeMessages(): Messages {
+  const readout = h("div", { class: "ll-readout" });
+  const placeholder = h("div", { class: "ll-placeholder" }, h("div", { class: "ll-placeholder-text" }));
+  const messages = h("div", { class: "ll-messages" });
   const error = h("div", { class: "ll-error", role: "alert" });
   const live = h("div", { class: "ll-live", "aria-live": "polite", role: "status" });
   const resolution = h("span", { class: "ll-resolution" });
   let showsPoint = false;
 
   // A row ends between two parts, not within one.
-  const say = (text: string): void => {
-    if (hover.textContent === text) return;
-    hover.replaceChildren(
+  const setReadout = (text: string): void => {
+    if (readout.textContent === text) return;
+    readout.replaceChildren(
       ...text.split(" · ").flatMap((part, i) => [...(i ? [" · "] : []), h("span", { class: "ll-part" }, part)]),
     );
   };
-  const point = (at: GridPoint | null, { meta, field, snapshot, path }: What): void => {
+  const describe = (at: GridPoint | null, { meta, field, snapshot, path }: Picture): void => {
     showsPoint = at !== null;
-    if (at && path && field && at.checkpoint !== undefined) say(describeCheckpoint(path, field, at.checkpoint));
-    else if (at && snapshot && field) say(describePoint(snapshot, field, at, meta?.sketch !== undefined));
-    else say(meta ? describeCenter(meta) : "");
+    if (at && path && field && at.checkpoint !== undefined) setReadout(describeCheckpoint(path, field, at.checkpoint));
+    else if (at && snapshot && field) setReadout(describePoint(snapshot, field, at, meta?.sketch !== undefined));
+    else setReadout(meta ? describeCenter(meta) : "");
   };
-  const foot = h("div", { class: "ll-foot" }, hover, resolution);
+  const foot = h("div", { class: "ll-foot" }, readout, resolution);
   return {
-    over: [message, notes],
+    over: [placeholder, messages],
     error,
     foot,
     live,
-    point,
+    describe,
     update(situation) {
       const {
         meta,
@@ -69,17 +70,17 @@ export function makeCaptions(): Captions {
       } = situation;
       foot.classList.toggle("ll-long", snapshot !== null && isLong(snapshot));
       setText(resolution, `${nAlpha} × ${nBeta} points`);
-      const empty = emptyText(meta, field);
-      setText(message.firstElementChild as Element, empty ?? "");
-      toggle(message, empty !== null);
-      message.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
-      const texts = noteTexts(situation);
-      if (notes.textContent !== texts.join(""))
-        notes.replaceChildren(...texts.map((t) => h("span", { class: "ll-note" }, t)));
+      const empty = placeholderText(meta, field);
+      setText(placeholder.firstElementChild as Element, empty ?? "");
+      toggle(placeholder, empty !== null);
+      placeholder.classList.toggle("ll-skeleton", empty !== null && (meta === null || meta.status === "running"));
+      const texts = messageTexts(situation);
+      if (messages.textContent !== texts.join(""))
+        messages.replaceChildren(...texts.map((t) => h("span", { class: "ll-message" }, t)));
       setText(error, meta?.error ?? "");
       toggle(error, Boolean(meta?.error));
       if (meta) setText(live, spokenProgress(meta));
-      if (!showsPoint) point(null, situation);
+      if (!showsPoint) describe(null, situation);
     },
   };
 }

@@ -1,13 +1,13 @@
-// The panel under the picture: which plane is computed, and how it is drawn. It folds.
+// The panel below the picture: the controls of the plane and of the style. It folds.
 
+import { type Controls, OVERLAYS, type Overlays } from "../model/controls.ts";
 import type { Field } from "../model/field.ts";
-import type { Controls, Meta } from "../model/wire.ts";
-import { type Look, OVERLAYS } from "../plot/plot.ts";
+import type { Meta } from "../model/wire.ts";
 import { h, toggle } from "./dom.ts";
 import { makeRange } from "./range.ts";
 import { makeResolution } from "./resolution.ts";
 import { makeSeed, type SeedState } from "./seed.ts";
-import { type LookHost, makeLook } from "./stylePanel.ts";
+import { makeStylePanel, type StyleHost } from "./stylePanel.ts";
 
 interface Situation {
   meta: Meta | null;
@@ -19,8 +19,8 @@ interface Situation {
 export interface Panel {
   element: HTMLElement;
   update(controls: Controls, situation: Situation): void;
-  /** The overlays as one object, which is the same while they are. */
-  overlays(controls: Controls): Look;
+  /** Return the overlays as one object; the same object while they do not change. */
+  overlays(controls: Controls): Overlays;
   destroy(): void;
 }
 
@@ -30,29 +30,29 @@ function seedState(meta: Meta | null, stale: boolean): SeedState {
   return stale || meta.status === "running" ? "computing" : "shown";
 }
 
-export function makePanel(host: LookHost, live: boolean): Panel {
+export function makePanel(host: StyleHost, live: boolean): Panel {
   const { set } = host;
   const alpha = makeRange("alpha", (range) => set({ alpha: range }));
   const beta = makeRange("beta", (range) => set({ beta: range }));
   const seed = makeSeed((value) => set({ seed: value }));
   const resolution = makeResolution((value) => set({ resolution: value }));
-  const look = makeLook(host);
+  const style = makeStylePanel(host);
   const plane = h("div", { class: "ll-plane" }, alpha.element, beta.element, seed.element, resolution.element);
-  const element = h("details", { class: "ll-panel", open: true }, h("summary", {}, "Controls"), plane, look.element);
+  const element = h("details", { class: "ll-panel", open: true }, h("summary", {}, "Controls"), plane, style.element);
   let wanted = true;
   element.addEventListener("toggle", () => {
     if (element.open === wanted) return;
     wanted = element.open;
     set({ show_panel: wanted });
   });
-  let overlays: Look | null = null;
+  let overlays: Overlays | null = null;
   return {
     element,
     update(controls, { meta, field, stale, spatial }) {
       if (wanted !== controls.show_panel) element.open = wanted = controls.show_panel;
       alpha.update(controls.alpha, controls.resolution[0] === 1);
       beta.update(controls.beta, controls.resolution[1] === 1);
-      // Of a result only the seed can be chosen, where it has several.
+      // Of a result only the seed can be chosen, if it has several.
       const choices = meta?.seeds && Math.min(...meta.shape) > 1 ? meta.seeds : null;
       toggle(plane, live || choices !== null);
       for (const control of [alpha, beta, resolution]) toggle(control.element, live);
@@ -69,10 +69,10 @@ export function makePanel(host: LookHost, live: boolean): Panel {
         path: meta?.trajectory !== undefined,
         labels: meta?.trajectory !== undefined || meta?.marks !== undefined,
       };
-      look.update(controls, layers, field, { spatial, ...names });
+      style.update(controls, layers, field, { spatial, ...names });
     },
     overlays(controls) {
-      const next = Object.fromEntries(OVERLAYS.map((name) => [name, controls[name]])) as Look;
+      const next = Object.fromEntries(OVERLAYS.map((name) => [name, controls[name]])) as Overlays;
       if (!overlays || JSON.stringify(next) !== JSON.stringify(overlays)) overlays = next;
       return overlays;
     },

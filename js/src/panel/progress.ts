@@ -1,4 +1,4 @@
-// How far the computation is, in a bar and in words, with the buttons that hold or end it.
+// The progress of the computation, as a bar and as text, with the buttons that pause or stop it.
 
 import {
   formatCount,
@@ -11,7 +11,7 @@ import {
 import type { Command, Meta } from "../model/wire.ts";
 import { h, setText, toggle } from "./dom.ts";
 
-/** What the picture is made of before its first points are known: "Sketch from 512 of 50,000 samples, ± 0.02". */
+/** Describe the preview before the first points are known: "Sketch from 512 of 50,000 samples, ± 0.02". */
 function sketchText({ sketch }: Meta, quantity?: string): string {
   if (!sketch) return "";
   const error = quantity === undefined ? undefined : sketch.stderr[quantity];
@@ -20,7 +20,7 @@ function sketchText({ sketch }: Meta, quantity?: string): string {
   return `Sketch from ${formatCount(sketch.n)} of ${formatCount(sketch.n_samples)} samples${around}`;
 }
 
-/** How many points the surface takes, and the eigenvalues after it: these are measured at each of them once more. */
+/** Return the number of points of the surface, and of the eigenvalues computed after it. */
 function stagesOf({ n_points, shape, layers }: Meta): [first: number, further: number] {
   const grid = shape[0] * shape[1];
   return layers.includes("lambda_min") && n_points >= 2 * grid ? [n_points - grid, grid] : [n_points, 0];
@@ -46,12 +46,12 @@ export function progressText(meta: Meta | null, quantity?: string): string {
     case "error":
       return parts("Ended by an error", points);
     case "done":
-      // With a tolerance not all of them are measured.
+      // With a tolerance not every point is evaluated.
       return `${stagesOf(meta)[0] === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${stagesOf(meta)[0]} points`} in ${formatDuration(meta.elapsed_s)}`;
   }
 }
 
-/** A sentence for screen readers that changes only at every quarter, so that it does not talk all the time. */
+/** Return a sentence for screen readers that changes only at every quarter, so that it is not read all the time. */
 export function spokenProgress(meta: Meta): string {
   if (meta.status !== "running") return progressText(meta);
   const quarter = Math.floor((4 * meta.n_done) / Math.max(meta.n_points, 1)) * 25;
@@ -60,7 +60,7 @@ export function spokenProgress(meta: Meta): string {
 
 export interface Progress {
   element: HTMLElement;
-  /** The quantity is the one that is drawn. */
+  /** `quantity` is the one that is drawn. */
   update(meta: Meta | null, quantity: string): void;
 }
 

@@ -1,9 +1,10 @@
-// A range of one axis: a slider with two thumbs and two number inputs. Shows while dragging, commits on release.
+// The range of one axis: a slider with two thumbs and two number inputs. It shows while dragging and commits on
+// release.
 
 import type { Range } from "../model/wire.ts";
 import { h } from "./dom.ts";
 
-/** Ends of the slider: 2 unless the range needs more. */
+/** Return the bound of the slider: 2 unless the range needs more. */
 export function boundFor([lo, hi]: Range): number {
   const reach = Math.max(Math.abs(lo), Math.abs(hi));
   if (reach <= 2) return 2;
@@ -11,12 +12,12 @@ export function boundFor([lo, hi]: Range): number {
   return [1, 2, 5, 10].map((m) => m * magnitude).find((b) => b >= reach * 1.2) ?? 20 * magnitude;
 }
 
-/** Six significant digits: what a slider or a person means, without the noise of binary fractions. */
+/** Round to six significant digits, which removes the noise of binary fractions. */
 export const tidy = (value: number): number => Number(value.toPrecision(6)) || 0;
 
 /**
- * The range after one of its ends was set, always finite and lo < hi; null when the value cannot be used. An end that passes
- * the other one pushes it ahead by the width the range had. With a single point on the axis both ends are one value.
+ * Return the range after one end was set, always finite with lo < hi; null if the value cannot be used. An end that
+ * passes the other one pushes it ahead by the previous width. With a single point on the axis both ends are equal.
  */
 export function editRange(range: Range, end: 0 | 1, value: number, single: boolean): Range | null {
   if (!Number.isFinite(value) || Math.abs(value) > 1e6) return null;
@@ -88,8 +89,8 @@ export function makeRange(name: "alpha" | "beta", commit: (range: Range) => void
       const other = current[1 - end];
       const value = Number(thumbs[end].value);
       // A thumb stops one step before the other.
-      const kept = single ? value : end === 0 ? Math.min(value, other - step) : Math.max(value, other + step);
-      return editRange(current, end, kept, single);
+      const exported = single ? value : end === 0 ? Math.min(value, other - step) : Math.max(value, other + step);
+      return editRange(current, end, exported, single);
     };
     thumbs[end].addEventListener("input", () => {
       dragging = true;

@@ -1,12 +1,12 @@
-// How many points the grid has: one slider for both axes, and a number for each.
+// The number of grid points: one slider for both axes, and a number input for each.
 
 import { h } from "./dom.ts";
 
-/** A few thousand points an axis are more than anybody waits for. */
+/** More points per axis would take too long. */
 const LARGEST = 1001;
 const SLIDER_MAX = 151;
 
-/** A usable number of points along an axis, or null. */
+/** Return a valid number of points along an axis, or null. */
 export function parseCount(text: string): number | null {
   const value = Number(text.trim() === "" ? NaN : text);
   return Number.isInteger(value) && value >= 1 && value <= LARGEST ? value : null;
@@ -42,7 +42,9 @@ export function makeResolution(commit: (resolution: [number, number]) => void): 
   let dragging = false;
 
   const show = (): void => {
-    numbers.forEach((input, i) => (input.value = String(current[i])));
+    numbers.forEach((input, i) => {
+      input.value = String(current[i]);
+    });
     slider.value = String(Math.max(...current));
   };
   const settle = (next: [number, number]): void => {
@@ -52,11 +54,13 @@ export function makeResolution(commit: (resolution: [number, number]) => void): 
     show();
     if (changed) commit(next);
   };
-  /** An axis whose range is one value keeps its one point. */
+  /** An axis whose range is a single value keeps its single point. */
   const keep = (i: 0 | 1, count: number): number => (fixed[i] ? 1 : count);
   slider.addEventListener("input", () => {
     dragging = true;
-    numbers.forEach((input, i) => (input.value = String(current[i] === 1 ? 1 : slider.value)));
+    numbers.forEach((input, i) => {
+      input.value = String(current[i] === 1 ? 1 : slider.value);
+    });
   });
   slider.addEventListener("change", () => {
     const count = Number(slider.value);
@@ -74,7 +78,9 @@ export function makeResolution(commit: (resolution: [number, number]) => void): 
     element,
     update(resolution, single) {
       fixed = single;
-      numbers.forEach((input, i) => (input.disabled = single[i]));
+      numbers.forEach((input, i) => {
+        input.disabled = single[i];
+      });
       slider.disabled = resolution[0] === 1 && resolution[1] === 1;
       current = [...resolution];
       if (!dragging) show();

@@ -1,27 +1,27 @@
-// The seed of the random directions: slider, number, a step back or forth, and a walk through several.
+// The seed of the random directions: slider, number input, one step back or forth, and playing through several.
 
 import { h, icon } from "./dom.ts";
 
 const SLIDER_MAX = 99;
 const SEED_MAX = 2 ** 31 - 1;
 
-/** A usable seed, or null. */
+/** Return a valid seed, or null. */
 export function parseSeed(text: string): number | null {
   const value = Number(text.trim() === "" ? NaN : text);
   return Number.isInteger(value) && value >= 0 && value <= SEED_MAX ? value : null;
 }
 
-/** Playing goes through this many seeds, then from the first again; what was computed once is there at once. */
+/** Playing goes through this many seeds and starts again; computed seeds appear at once. */
 const PLAYED = 10;
-/** A finished picture is looked at for this long. */
-const LOOK_MS = 900;
+/** A finished picture is shown for this long. */
+const SHOWN_MS = 900;
 
-/** What has become of the seed that was asked for. */
+/** State of the requested seed. */
 export type SeedState = "computing" | "shown" | "halted";
 
 export interface SeedControl {
   element: HTMLElement;
-  /** With `choices` no other seeds are offered. */
+  /** With `choices`, only these seeds are offered. */
   update(seed: number, fixedDirections: boolean, state: SeedState, choices?: number[] | null): void;
   destroy(): void;
 }
@@ -57,7 +57,7 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
   );
   let current = 0;
   let choices: number[] | null = null;
-  /** The slider stands at the seed, or at its place among the choices. */
+  /** The slider shows the seed, or its index among the choices. */
   const read = (): number | null => parseSeed(choices ? String(choices[Number(slider.value)]) : slider.value);
   const neighbor = (by: 1 | -1): number | null => {
     if (!choices) return parseSeed(String(current + by));
@@ -106,14 +106,14 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
   next.addEventListener("click", () => settle(neighbor(1)));
   play.addEventListener("click", () => {
     setPlaying(first === null);
-    walk("shown");
+    advance("shown");
   });
-  // A choice of one's own ends the walk.
+  // Choosing a seed stops playing.
   for (const control of [slider, number, previous, next]) {
     for (const type of ["input", "click"]) control.addEventListener(type, () => first !== null && setPlaying(false));
   }
-  /** The next seed once this one has been looked at. */
-  const walk = (state: SeedState): void => {
+  /** Go to the next seed after this one was shown. */
+  const advance = (state: SeedState): void => {
     if (first === null) return;
     if (state === "halted") setPlaying(false);
     if (state !== "shown" || timer !== undefined) return;
@@ -122,7 +122,7 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
       if (first === null) return;
       if (choices) settle(neighbor(1) ?? choices[0]);
       else settle(current + 1 < first + PLAYED ? current + 1 : first);
-    }, LOOK_MS);
+    }, SHOWN_MS);
   };
   return {
     element,
@@ -136,7 +136,7 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
       bound();
       if (fixedDirections) previous.disabled = next.disabled = true;
       if (!dragging) show(seed);
-      if (timer === undefined) walk(state);
+      if (timer === undefined) advance(state);
     },
     destroy: () => clearTimeout(timer),
   };

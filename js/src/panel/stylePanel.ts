@@ -1,21 +1,20 @@
-// The part of the panel that says how the picture is drawn: colors, levels, height, overlays, view and files.
+// The style panel: colors, levels, heights, overlays, viewpoint and files.
 
 import { PRESETS } from "../gl/camera.ts";
 import { unscale } from "../model/channel.ts";
+import { type Controls, type Levels, OVERLAYS } from "../model/controls.ts";
 import type { Field } from "../model/field.ts";
 import { choiceName, formatValue } from "../model/format.ts";
 import { COLORMAPS } from "../model/palette.ts";
-import type { Controls, Levels } from "../model/wire.ts";
-import { OVERLAYS } from "../plot/plot.ts";
 import { h, setText, toggle } from "./dom.ts";
 
-export interface LookHost {
+export interface StyleHost {
   set(controls: Partial<Controls>): void;
   preset(index: number): void;
   save(kind: "png" | "svg"): void;
 }
 
-/** What the picture has: controls of what it has not are left out. */
+/** What the picture has. The controls of what it lacks are hidden. */
 interface Has {
   /** A single row or column, or one point. */
   line: boolean;
@@ -24,12 +23,12 @@ interface Has {
   labels: boolean;
 }
 
-export interface LookPanel {
+export interface StylePanel {
   element: HTMLElement;
   update(controls: Controls, layers: string[], field: Field | null, has: Has): void;
 }
 
-const WORDS: Record<(typeof OVERLAYS)[number], [string, string]> = {
+const OVERLAY_TEXTS: Record<(typeof OVERLAYS)[number], [string, string]> = {
   show_contours: ["Contours", "Lines of equal height"],
   show_points: ["Points", "Grid points: dark where evaluated, small and light where interpolated"],
   show_marks: ["Marks", "The center (disc), the lowest point (cross) and named models"],
@@ -64,8 +63,8 @@ function options(element: HTMLSelectElement, entries: [string, string][], value:
 
 const levelsName = (levels: Levels): string => (typeof levels === "string" ? levels : "custom");
 
-/** A slider for the height above which nothing is drawn; at its right end nothing is cut by choice. */
-function makeClip(set: LookHost["set"]): { element: HTMLElement; update(controls: Controls, f: Field | null): void } {
+/** A slider for the height above which nothing is drawn; off at its right end. */
+function makeClip(set: StyleHost["set"]): { element: HTMLElement; update(controls: Controls, f: Field | null): void } {
   const steps = 200;
   const slider = h("input", {
     type: "range",
@@ -97,9 +96,9 @@ function makeClip(set: LookHost["set"]): { element: HTMLElement; update(controls
   };
 }
 
-/** Two numbers for the ends of a scale; both empty is automatic. */
+/** Two numbers for the ends of a scale; automatic if both are empty. */
 function makeLimits(
-  set: LookHost["set"],
+  set: StyleHost["set"],
   name: "limits" | "color_limits",
   label: string,
 ): { element: HTMLElement; update(controls: Controls): void } {
@@ -124,7 +123,7 @@ function makeLimits(
   };
 }
 
-export function makeLook(host: LookHost): LookPanel {
+export function makeStylePanel(host: StyleHost): StylePanel {
   const { set } = host;
   const color = select("Color by", "ll-color", "What colors the picture", (value) =>
     set({ color: value === "" ? null : value }),
@@ -139,7 +138,7 @@ export function makeLook(host: LookHost): LookPanel {
   const limits = makeLimits(set, "limits", "height");
   const colorLimits = makeLimits(set, "color_limits", "color scale");
   const boxes = OVERLAYS.map((name) => {
-    const [text, title] = WORDS[name];
+    const [text, title] = OVERLAY_TEXTS[name];
     const box = h("input", { type: "checkbox", class: `ll-${name.replaceAll("_", "-")}` });
     box.addEventListener("change", () => set({ [name]: box.checked }));
     return { name, box, element: h("label", { class: "ll-check", title }, box, text) };
@@ -164,7 +163,7 @@ export function makeLook(host: LookHost): LookPanel {
   return {
     element: h(
       "div",
-      { class: "ll-look" },
+      { class: "ll-style" },
       field("color", color, colormap),
       colorLimits.element,
       levelsField,

@@ -1,7 +1,8 @@
-// The head of the viewer: title, and what is drawn how.
+// The head of the viewer: title, quantity, scale and view.
 
+import type { Controls, ScaleName, ViewName } from "../model/controls.ts";
 import { choiceName } from "../model/format.ts";
-import type { Controls, Meta, ScaleName, ViewName } from "../model/wire.ts";
+import type { Meta } from "../model/wire.ts";
 import { h, icon, setText, toggle } from "./dom.ts";
 
 interface Choice<T extends string> {

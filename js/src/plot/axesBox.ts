@@ -1,6 +1,6 @@
-// The axes box of the 3D picture: three panes behind the surface, and ticks and names along its edges.
+// The axes box of the 3D picture: three panes behind the surface, ticks and names along its edges.
 
-import { type Camera, type Projection } from "../gl/camera.ts";
+import type { Camera, Projection } from "../gl/camera.ts";
 import { FLOOR, HEIGHT } from "../gl/mesh.ts";
 import { unit } from "../model/field.ts";
 import { quantityName } from "../model/format.ts";
@@ -11,7 +11,7 @@ type Point = [number, number, number];
 type Screen = [number, number];
 
 interface Sides {
-  /** The side of the box away from the viewer (-1 or 1) along x and y. */
+  /** The side of the box (-1 or 1) that is away from the eye, along x and y. */
   backX: number;
   backY: number;
 }
@@ -39,7 +39,7 @@ const along =
   (at: number): number =>
     -half + (2 * half * (at - range[0])) / (range[1] - range[0]);
 
-/** Panes and grid lines: everything that lies behind the surface. */
+/** Draw the panes and grid lines: everything behind the surface. */
 export function drawPanes(ctx: CanvasRenderingContext2D, scene: Scene, p: Projection, half: [number, number]): void {
   const { field: f, theme } = scene;
   const [hx, hy] = half;
@@ -80,7 +80,7 @@ interface Edge {
   name: string;
 }
 
-/** Ticks and the name of one edge, on the side of it that faces away from the middle of the picture. */
+/** Draw the ticks and the name of one edge, on the side away from the middle of the picture. */
 function drawEdge(
   ctx: CanvasRenderingContext2D,
   scene: Scene,
@@ -116,7 +116,7 @@ function drawEdge(
     widest = Math.max(widest, ctx.measureText(label).width);
   }
   const slant = Math.atan2(b[1] - a[1], b[0] - a[0]);
-  // Never upside down, and upwards where it is upright, whichever way that leans.
+  // Never upside down; a steep edge is read upwards.
   const upright = slant > 1.4 ? slant - Math.PI : slant < -1.75 ? slant + Math.PI : slant;
   const gap = nameGap + (Math.abs(normal[0]) > 0.5 ? widest * Math.abs(normal[0]) : 0);
   drawText(ctx, theme, edge.name, center[0] + normal[0] * gap, center[1] + normal[1] * gap, {
@@ -125,7 +125,7 @@ function drawEdge(
   });
 }
 
-/** Ticks and names, drawn over the surface so that they can always be read. */
+/** Draw ticks and names over the surface, so that they are always readable. */
 export function drawAxes(
   ctx: CanvasRenderingContext2D,
   scene: Scene,
@@ -140,7 +140,7 @@ export function drawAxes(
   const ticks = axisTicks(scene);
   const [toX, toY] = [along(f.alpha, hx), along(f.beta, hy)];
   const middle = p.project(0, 0, (FLOOR + HEIGHT) / 2).slice(0, 2) as Screen;
-  // From above, the upper edges of the box lie outside of the lower ones.
+  // Seen from above, the upper edges of the box lie outside the lower ones.
   const z = camera.elevation > 1.2 ? HEIGHT : FLOOR;
   const floorMiddle = p.project(0, 0, z).slice(0, 2) as Screen;
   const front: Point = [-backX * hx, -backY * hy, z];
@@ -171,7 +171,7 @@ export function drawAxes(
     30,
   );
   if (camera.elevation > 1.35) return;
-  // The value axis stands on whichever corner is leftmost on the screen: nothing of the surface is left of it.
+  // The value axis stands on the leftmost corner of the screen, where the surface never covers it.
   const corners: [number, number][] = [
     [-hx, -hy],
     [-hx, hy],
@@ -192,7 +192,7 @@ export function drawAxes(
     middle,
     22,
   );
-  // Beside its numbers there is no room for its name in a narrow picture, above them there is.
+  // A narrow picture has room for the name above the numbers, not beside them.
   const [topX, topY] = p.project(cx, cy, HEIGHT);
   if (narrow)
     drawText(ctx, theme, quantityName(f.quantity), Math.max(topX - 8, 4), topY - 12, {

@@ -1,40 +1,41 @@
-// Curves in a frame: one axis below, a value axis on the left and, where there are two quantities, one on the right.
+// Curves in a frame: one axis below, a value axis on the left and, for a second quantity, one on the right.
 
 import { unit } from "../model/channel.ts";
+import type { ScaleName } from "../model/controls.ts";
 import { linearTicks, valueTicks } from "../model/ticks.ts";
-import type { Range, ScaleName } from "../model/wire.ts";
+import type { Range } from "../model/wire.ts";
 import { drawText, fontOf, polyline, type Rectangle } from "./plot.ts";
 import type { Theme } from "./theme.ts";
 
-/** A value axis; lo and hi in scaled units. */
+/** A value axis. lo and hi are in scaled units. */
 export interface ValueAxis {
   lo: number;
   hi: number;
   scale: ScaleName;
   percent: boolean;
-  /** True where there is no value: the axis has no numbers then. */
+  /** True if there is no value; the axis then has no numbers. */
   empty?: boolean;
   name: string;
-  /** Color of its numbers, where it belongs to the curves of one color. */
+  /** Color of the numbers, if all curves of this axis have that color. */
   color?: string;
 }
 
-export type Style = "solid" | "dashed" | "dotted";
-const DASHES: Record<Style, number[]> = { solid: [], dashed: [6, 4], dotted: [2, 3] };
+export type LineStyle = "solid" | "dashed" | "dotted";
+const DASHES: Record<LineStyle, number[]> = { solid: [], dashed: [6, 4], dotted: [2, 3] };
 
-/** Values in scaled units at evenly spaced places; NaN is a gap. */
+/** Values in scaled units at evenly spaced places. NaN is a gap. */
 export interface Series {
   name: string;
   side: "left" | "right";
   y: ArrayLike<number>;
   color: string;
-  /** Training is solid, testing dashed. */
-  style: Style;
-  /** Drawn pale behind the curve, for several seeds or an error. */
+  /** Training data solid, test data dashed. */
+  style: LineStyle;
+  /** Drawn pale behind the curve: the range of several seeds, or the standard error. */
   band?: { low: ArrayLike<number>; high: ArrayLike<number> };
-  /** Drawn thin behind the curve: the seeds themselves. */
-  runs?: ArrayLike<number>[];
-  /** Which places get a dot: those that were evaluated. */
+  /** Drawn thin behind the curve: every seed. */
+  seeds?: ArrayLike<number>[];
+  /** 1 for places with a dot: those that were evaluated. */
   dots?: ArrayLike<number>;
   width?: number;
 }
@@ -47,42 +48,29 @@ export interface Chart {
   right?: ValueAxis;
   series: Series[];
   legend?: boolean;
-  /** Said after the legend. */
+  /** Text after the legend. */
   remark?: string;
-  /** Small charts have fewer ticks and no room for the name of the value axis: it goes on top. */
+  /** Small charts have fewer ticks, and the name of the value axis on top. */
   small?: boolean;
 }
 
-/** Mean, lowest and highest of several runs at every place, over those that are finite. */
-export function bandOf(runs: ArrayLike<number>[]): { mean: Float32Array; low: Float32Array; high: Float32Array } {
-  const n = runs[0]?.length ?? 0;
-  const [mean, low, high] = [new Float32Array(n), new Float32Array(n), new Float32Array(n)];
-  for (let i = 0; i < n; i++) {
-    const at = runs.map((run) => run[i]).filter(Number.isFinite);
-    mean[i] = at.reduce((sum, v) => sum + v, 0) / at.length;
-    low[i] = at.length ? Math.min(...at) : NaN;
-    high[i] = at.length ? Math.max(...at) : NaN;
-  }
-  return { mean, low, high };
-}
-
-/** The value range leaves a margin, so that the extremes do not lie on the frame. */
+/** A margin keeps the extremes off the frame. */
 export const chartY = (frame: Rectangle, axis: Pick<ValueAxis, "lo" | "hi">, z: number): number =>
   frame.y + frame.height * (1 - (0.06 + 0.88 * unit(axis, z)));
 
 export const chartX = (frame: Rectangle, i: number, n: number): number =>
   frame.x + (frame.width * i) / Math.max(n - 1, 1);
 
-/** Stretches of neighboring finite values. */
-export function runsOf(y: ArrayLike<number>): [from: number, to: number][] {
-  const runs: [number, number][] = [];
+/** Return the stretches of neighboring finite values. */
+export function stretchesOf(y: ArrayLike<number>): [from: number, to: number][] {
+  const stretches: [number, number][] = [];
   for (let i = 0; i < y.length; i++) {
     if (Number.isNaN(y[i])) continue;
-    const last = runs[runs.length - 1];
+    const last = stretches[stretches.length - 1];
     if (last && last[1] === i - 1) last[1] = i;
-    else runs.push([i, i]);
+    else stretches.push([i, i]);
   }
-  return runs;
+  return stretches;
 }
 
 function drawGrid(ctx: CanvasRenderingContext2D, theme: Theme, chart: Chart): void {
@@ -158,8 +146,8 @@ function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: Value
   ctx.fillStyle = s.color;
   if (s.band) {
     ctx.globalAlpha = 0.18;
-    for (const run of runsOf(s.band.low)) {
-      polyline(ctx, [...points(s.band.low, run), ...points(s.band.high, run).reverse()], true);
+    for (const stretch of stretchesOf(s.band.low)) {
+      polyline(ctx, [...points(s.band.low, stretch), ...points(s.band.high, stretch).reverse()], true);
       ctx.fill();
     }
     ctx.globalAlpha = 1;
@@ -167,17 +155,17 @@ function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: Value
   ctx.lineJoin = "round";
   ctx.lineWidth = 0.75;
   ctx.globalAlpha = 0.6;
-  for (const y of s.runs ?? []) {
-    for (const run of runsOf(y)) {
-      polyline(ctx, points(y, run));
+  for (const y of s.seeds ?? []) {
+    for (const stretch of stretchesOf(y)) {
+      polyline(ctx, points(y, stretch));
       ctx.stroke();
     }
   }
   ctx.globalAlpha = 1;
   ctx.lineWidth = s.width ?? 2;
   ctx.setLineDash(DASHES[s.style]);
-  for (const run of runsOf(s.y)) {
-    polyline(ctx, points(s.y, run));
+  for (const stretch of stretchesOf(s.y)) {
+    polyline(ctx, points(s.y, stretch));
     ctx.stroke();
   }
   ctx.setLineDash([]);
@@ -197,7 +185,7 @@ interface Entry {
   series: Series | null;
 }
 
-/** Where the names of the curves go, in as many rows as it takes. */
+/** Place the names of the curves, in as many rows as they need. */
 export function layOutLegend(
   ctx: CanvasRenderingContext2D,
   theme: Theme,
@@ -239,7 +227,7 @@ function drawLegend(ctx: CanvasRenderingContext2D, theme: Theme, { frame, series
   }
 }
 
-/** Draws the curves alone, into a frame that is there already. */
+/** Draw only the curves, into an existing frame. */
 export function drawCurves(ctx: CanvasRenderingContext2D, { frame, left, right, series }: Chart): void {
   ctx.save();
   ctx.beginPath();

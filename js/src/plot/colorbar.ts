@@ -1,4 +1,4 @@
-// The color bar: upright on the right of wide pictures, lying below narrow ones.
+// The color bar: vertical on the right of wide pictures, horizontal below narrow ones.
 
 import { type Channel, unit } from "../model/channel.ts";
 import { quantityName } from "../model/format.ts";
@@ -6,7 +6,7 @@ import { TABLE_SIZE } from "../model/palette.ts";
 import { valueTicks } from "../model/ticks.ts";
 import { drawText, fontOf, type Scene } from "./plot.ts";
 
-/** Room the color bar takes from the picture, in CSS pixels. */
+/** Return the room that the color bar takes from the picture, in CSS pixels. */
 export const barRoom = (width: number): { right: number; bottom: number } =>
   width >= 520 ? { right: 84, bottom: 0 } : { right: 0, bottom: 46 };
 
@@ -25,27 +25,27 @@ function gradient(
   return fill;
 }
 
-/** Where an upright bar goes. */
+/** Place of a vertical bar. */
 export interface BarPlace {
   x: number;
   y: number;
   length: number;
 }
 
-function upright(
+function drawVertical(
   ctx: CanvasRenderingContext2D,
   f: Channel,
   { theme, table, width }: Scene,
   { x, y, length }: BarPlace,
 ): void {
-  // A veil under the bar, for when the picture was zoomed behind it.
+  // A veil under the bar: a zoomed picture may reach behind it.
   ctx.globalAlpha = 0.82;
   ctx.fillStyle = theme.background;
   ctx.fillRect(x - 8, y - 30, width - x + 8, length + 40);
   ctx.globalAlpha = 1;
   ctx.fillStyle = gradient(ctx, table, 0, y + length, 0, y);
   ctx.fillRect(x, y, 10, length);
-  // A cut scale goes on above: an arrow instead of an end.
+  // A cut scale continues above: an arrow in place of an end.
   if (f.cut) {
     ctx.beginPath();
     ctx.moveTo(x, y - 2);
@@ -71,7 +71,7 @@ function upright(
   });
 }
 
-function lying(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width, height }: Scene): void {
+function drawHorizontal(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width, height }: Scene): void {
   const [x, length, y] = [18, width - 36, height - 26];
   ctx.fillStyle = gradient(ctx, table, x, 0, x + length, 0);
   ctx.fillRect(x, y, length, 8);
@@ -87,10 +87,10 @@ function lying(ctx: CanvasRenderingContext2D, f: Channel, { theme, table, width,
   drawText(ctx, theme, quantityName(f.quantity), width / 2, y - 9, { weight: 600 });
 }
 
-/** Upright at the given place where the picture is wide enough, else along its lower edge. */
+/** Draw the color bar at the given place if the picture is wide enough, else along its lower edge. */
 export function drawColorBar(ctx: CanvasRenderingContext2D, scene: Scene, place: BarPlace): void {
   if (scene.field.color.nFinite === 0) return; // no value, no scale
   ctx.lineWidth = 1;
-  if (barRoom(scene.width).right > 0) upright(ctx, scene.field.color, scene, place);
-  else lying(ctx, scene.field.color, scene);
+  if (barRoom(scene.width).right > 0) drawVertical(ctx, scene.field.color, scene, place);
+  else drawHorizontal(ctx, scene.field.color, scene);
 }

@@ -1,21 +1,21 @@
-// The contour picture: heat map, labelled lines, axes, crosshair, slices. It needs no WebGL.
+// The contour map: colors, labeled lines, axes, crosshair and slices. It does not need WebGL.
 
 import { boxHalf } from "../gl/mesh.ts";
 import { alphaAt, betaAt, type Field, type GridPoint, locate, lowest } from "../model/field.ts";
 import { formatNumber } from "../model/format.ts";
-import { notesRoom } from "../model/messages.ts";
+import { messagesHeight } from "../model/messages.ts";
 import { type Path, pointOf } from "../model/path.ts";
 import { linearTicks } from "../model/ticks.ts";
 import { barRoom, drawColorBar } from "./colorbar.ts";
-import { drawLines } from "./contourLabels.ts";
+import { drawContours } from "./contourLabels.ts";
 import { rasterize } from "./heatmap.ts";
 import { type Isoline, isolines } from "./isolines.ts";
 import { checkpointAt, type DrawnPath, drawCaptured, drawPath, type Placing } from "./pathDrawing.ts";
 import {
   centerMark,
+  cursorMark,
   drawText,
   fontOf,
-  hoverMark,
   INK,
   lowestMark,
   PAPER,
@@ -24,26 +24,28 @@ import {
   type Rectangle,
   type Scene,
 } from "./plot.ts";
-import { drawTags, type Tag } from "./pointLabels.ts";
+import { drawPointLabels, type PointLabel } from "./pointLabels.ts";
 import { drawSlices, slicePoint } from "./slices.ts";
 import type { Theme } from "./theme.ts";
 
 interface Layout {
   frame: Rectangle;
-  /** Room for the slices beside the map; null in narrow pictures. */
+  /** The slices beside the map; null in narrow pictures. */
   slices: Rectangle | null;
 }
 
 const SLICES_FROM = 700;
 
-/** The largest map with the true ratio of the ranges (kept between 1:2 and 2:1) beside labels, color bar and slices. */
-function layOut({ field, width, height, look, path }: Scene): Layout {
+/**
+ * Lay out the largest map in the ratio of the ranges (kept between 1:2 and 2:1), beside labels, color bar and slices.
+ */
+function layOut({ field, width, height, overlays, path }: Scene): Layout {
   const bar = barRoom(width);
-  const beside = look.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
+  const beside = overlays.show_slices && width >= SLICES_FROM ? Math.max(210, Math.min(300, width * 0.28)) : 0;
   const room = {
     left: 60,
     right: bar.right + 24 + beside,
-    top: notesRoom(field, width, path) || (bar.right ? 30 : 14),
+    top: messagesHeight(field, width, path) || (bar.right ? 30 : 14),
     bottom: bar.bottom + 44,
   };
   const [w, h] = [Math.max(width - room.left - room.right, 40), Math.max(height - room.top - room.bottom, 40)];
@@ -60,7 +62,7 @@ function layOut({ field, width, height, look, path }: Scene): Layout {
 const toX = (frame: Rectangle, f: Field, column: number): number => frame.x + (frame.width * column) / (f.nAlpha - 1);
 const toY = (frame: Rectangle, f: Field, row: number): number => frame.y + frame.height * (1 - row / (f.nBeta - 1));
 
-/** Grid points without a finite value: hatched cells (results only; what is not computed yet stays empty). */
+/** Hatch the cells of grid points that have no finite value; cells not computed yet stay empty. */
 function drawHoles(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, frame: Rectangle): void {
   const [w, h] = [frame.width / (f.nAlpha - 1), frame.height / (f.nBeta - 1)];
   ctx.save();
@@ -90,7 +92,7 @@ function drawHoles(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, fr
   ctx.restore();
 }
 
-/** Grid points: dark dots where evaluated, small light ones where interpolated. */
+/** Draw grid points: dark dots if evaluated, small light ones if interpolated. */
 function drawPoints(ctx: CanvasRenderingContext2D, f: Field, frame: Rectangle): void {
   const radius = Math.max(1.2, Math.min(3, (0.25 * frame.width) / f.nAlpha));
   for (const evaluated of [false, true]) {
@@ -110,13 +112,13 @@ function drawPoints(ctx: CanvasRenderingContext2D, f: Field, frame: Rectangle): 
   }
 }
 
-/** Signs of the center, of the lowest point and of named models; returns the names. */
-function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, frame: Rectangle): Tag[] {
+/** Mark the center, the lowest point and named models; return the labels of the models. */
+function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, frame: Rectangle): PointLabel[] {
   const [center, low] = [locate(f, 0, 0), lowest(f)];
   if (low && !(center && low.row === center.row && low.column === center.column))
     lowestMark(ctx, toX(frame, f, low.column), toY(frame, f, low.row));
   if (center) centerMark(ctx, toX(frame, f, center.column), toY(frame, f, center.row));
-  return Object.entries(marks).flatMap(([text, at]): Tag[] => {
+  return Object.entries(marks).flatMap(([text, at]): PointLabel[] => {
     const place = locate(f, ...at);
     if (!place) return [];
     const [x, y] = [toX(frame, f, place.column), toY(frame, f, place.row)];
@@ -125,23 +127,28 @@ function drawMarks(ctx: CanvasRenderingContext2D, { field: f, marks }: Scene, fr
   });
 }
 
-/** The path on the map: heights are not shown, checkpoints outside of it neither. */
+/** Draw the path on the map, without heights and without checkpoints outside the map. */
 function drawFlatPath(ctx: CanvasRenderingContext2D, scene: Scene, frame: Rectangle): DrawnPath {
   const { field: f, path } = scene;
-  if (!path) return { places: [], tags: [] };
+  if (!path) return { places: [], labels: [] };
   const place: Placing = (column, row) =>
     Number.isNaN(column + row)
       ? null
-      : { x: toX(frame, f, column), y: toY(frame, f, row), hidden: false, beyond: false };
+      : { x: toX(frame, f, column), y: toY(frame, f, row), occluded: false, beyond: false };
   ctx.save();
   ctx.beginPath();
   ctx.rect(frame.x, frame.y, frame.width, frame.height);
   ctx.clip();
-  const { places, tags } = drawPath(ctx, { ...scene, look: { ...scene.look, show_drop_lines: false } }, path, place);
+  const { places, labels } = drawPath(
+    ctx,
+    { ...scene, overlays: { ...scene.overlays, show_drop_lines: false } },
+    path,
+    place,
+  );
   ctx.restore();
   const inside = ({ x, y }: { x: number; y: number }): boolean =>
     x >= frame.x && y >= frame.y && x <= frame.x + frame.width && y <= frame.y + frame.height;
-  return { places: places.map((at) => (at && inside(at) ? at : null)), tags: tags.filter(inside) };
+  return { places: places.map((at) => (at && inside(at) ? at : null)), labels: labels.filter(inside) };
 }
 
 function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, frame: Rectangle): void {
@@ -170,7 +177,7 @@ function drawFrame(ctx: CanvasRenderingContext2D, { field: f, theme }: Scene, fr
   drawText(ctx, theme, "beta", frame.x - 48, frame.y + frame.height / 2, { weight: 600, angle: -Math.PI / 2 });
 }
 
-/** The crosshair through a grid point, its coordinates on the axes. */
+/** Draw the crosshair through a grid point, with its coordinates on the axes. */
 function drawCrosshair(
   ctx: CanvasRenderingContext2D,
   f: Field,
@@ -196,8 +203,8 @@ function drawCrosshair(
     ]);
     ctx.stroke();
   }
-  hoverMark(ctx, x, y);
-  const tag = (text: string, tx: number, ty: number): void => {
+  cursorMark(ctx, x, y);
+  const label = (text: string, tx: number, ty: number): void => {
     ctx.font = fontOf(theme, 10.5, 600);
     const width = ctx.measureText(text).width + 8;
     ctx.fillStyle = theme.text;
@@ -206,11 +213,11 @@ function drawCrosshair(
     ctx.fill();
     drawText(ctx, theme, text, tx, ty + 0.5, { size: 10.5, weight: 600, color: theme.background });
   };
-  tag(formatNumber(alphaAt(f, point.column), 3), x, frame.y + frame.height + 14);
-  tag(formatNumber(betaAt(f, point.row), 3), frame.x - 22, y);
+  label(formatNumber(alphaAt(f, point.column), 3), x, frame.y + frame.height + 14);
+  label(formatNumber(betaAt(f, point.row), 3), frame.x - 22, y);
 }
 
-/** The map is computed at this many pixels a side at most, and stretched to the screen. */
+/** The colors are computed for at most this many pixels per side, and stretched to the screen. */
 const RASTER_LIMIT = 512;
 
 export function makeContourPlot(): Plot {
@@ -233,7 +240,7 @@ export function makeContourPlot(): Plot {
 
   return {
     draw(ctx, scene) {
-      const { field: f, look } = scene;
+      const { field: f, overlays } = scene;
       const layout = layOut(scene);
       const { frame } = layout;
       const lines = prepare(scene, frame);
@@ -241,14 +248,14 @@ export function makeContourPlot(): Plot {
       ctx.fillRect(frame.x, frame.y, frame.width, frame.height);
       ctx.imageSmoothingEnabled = true;
       ctx.drawImage(raster, frame.x, frame.y, frame.width, frame.height);
-      if (look.show_contours)
-        drawLines(ctx, scene, frame, lines, ([column, row]) => [toX(frame, f, column), toY(frame, f, row)]);
+      if (overlays.show_contours)
+        drawContours(ctx, scene, frame, lines, ([column, row]) => [toX(frame, f, column), toY(frame, f, row)]);
       drawHoles(ctx, scene, frame);
-      if (look.show_points) drawPoints(ctx, f, frame);
+      if (overlays.show_points) drawPoints(ctx, f, frame);
       drawFrame(ctx, scene, frame);
-      const { places, tags } = drawFlatPath(ctx, scene, frame);
-      const names = look.show_marks ? drawMarks(ctx, scene, frame) : [];
-      if (look.show_labels) drawTags(ctx, scene, [...names, ...tags], frame, places);
+      const { places, labels } = drawFlatPath(ctx, scene, frame);
+      const names = overlays.show_marks ? drawMarks(ctx, scene, frame) : [];
+      if (overlays.show_labels) drawPointLabels(ctx, scene, [...names, ...labels], frame, places);
       drawCaptured(ctx, scene, frame.x, frame.y - 12);
       drawn = { layout, field: f, path: scene.path, places };
       drawColorBar(ctx, scene, { x: frame.x + frame.width + 24, y: frame.y, length: frame.height });
@@ -269,7 +276,7 @@ export function makeContourPlot(): Plot {
       const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(i * (n - 1))));
       return { column: clamp(u, f.nAlpha), row: clamp(v, f.nBeta) };
     },
-    mark(ctx, point, scene) {
+    drawCursor(ctx, point, scene) {
       if (!drawn) return;
       const {
         layout: { frame, slices },
@@ -278,7 +285,7 @@ export function makeContourPlot(): Plot {
       } = drawn;
       const at = point?.checkpoint === undefined ? null : places[point.checkpoint];
       if (slices) drawSlices(ctx, scene, slices, point ?? slicePoint(f));
-      if (at) hoverMark(ctx, at.x, at.y);
+      if (at) cursorMark(ctx, at.x, at.y);
       else if (point) drawCrosshair(ctx, f, scene.theme, frame, point);
     },
     destroy() {

@@ -1,4 +1,4 @@
-// Contour lines with their labels.
+// Contour lines and their labels.
 
 import { unit, unscale } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
@@ -7,7 +7,7 @@ import { cssColor, inkOn } from "../model/palette.ts";
 import type { Isoline } from "./isolines.ts";
 import { fontOf, polyline, type Rectangle, type Scene } from "./plot.ts";
 
-/** Evenly spaced levels have the decimals their step asks for, others those of their own. */
+/** Label the levels: evenly spaced ones with the decimals of their step, others with their own. */
 export function levelLabels(f: Field): Map<number, string> {
   const scaled = f.levels.map((level) => unscale(level, f.scale) * (f.percent ? 100 : 1));
   const step = scaled[1] - scaled[0];
@@ -15,7 +15,7 @@ export function levelLabels(f: Field): Map<number, string> {
     f.scale === "linear" &&
     scaled.every((v, i) => i === 0 || Math.abs(v - scaled[i - 1] - step) < 1e-6 * Math.abs(step));
   const labels = even && scaled.length > 1 ? tickLabels(scaled) : scaled.map((v) => formatNumber(v, 3));
-  // Steps of one half from 0.1 need a decimal more than their step shows.
+  // Levels 0.1, 0.6, 1.1 need one decimal more than their step of 0.5.
   const exact = even && scaled.some((v, i) => Math.abs(Number(labels[i].replace("−", "-")) - v) > 0.2 * Math.abs(step));
   return new Map(f.levels.map((level, i) => [level, exact ? formatNumber(scaled[i], 3) : labels[i]]));
 }
@@ -28,7 +28,7 @@ interface Label {
   radius: number;
 }
 
-/** One label a line, on its straightest stretch near the middle, unless the line is short or another label is near. */
+/** Place one label per line, near its middle, unless the line is short or another label is near. */
 function placeLabel(
   ctx: CanvasRenderingContext2D,
   points: number[][],
@@ -57,8 +57,8 @@ function placeLabel(
   return null;
 }
 
-/** Draws lines given in grid coordinates; `toScreen` places them. */
-export function drawLines(
+/** Draw lines given in grid coordinates; `toScreen` places them. */
+export function drawContours(
   ctx: CanvasRenderingContext2D,
   scene: Scene,
   frame: Rectangle,
@@ -73,7 +73,8 @@ export function drawLines(
   ctx.lineJoin = "round";
   for (const { level, points } of lines) {
     const t = unit(f, level);
-    // Over another layer's colors the ink cannot follow the level: dark lines with light labels under them do on all.
+    // Over the colors of another layer the ink cannot depend on the level: dark ink with a light halo is visible on
+    // all.
     const ink = ownColor ? inkOn(table, t) : "#10121a";
     const screen = points.map(toScreen);
     ctx.lineWidth = 1;
@@ -90,7 +91,7 @@ export function drawLines(
     ctx.rotate(label.angle);
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
-    // The halo has the color of the map at this level, so that it reads as a gap in the line.
+    // The halo has the color of the map at this level, so that it looks like a gap in the line.
     ctx.lineWidth = ownColor ? 5 : 3;
     ctx.strokeStyle = ownColor ? cssColor(table, t) : "#ffffff";
     ctx.strokeText(label.text, 0, 0);

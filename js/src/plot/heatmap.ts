@@ -1,10 +1,10 @@
-// A field as pixels: bilinear between grid points, a whole cell of nothing round a hole.
+// A field as pixels: bilinear between grid points, an empty cell around a hole.
 
 import { type Channel, unit } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
 import { tableIndex } from "../model/palette.ts";
 
-/** RGBA bytes, top row first (beta upwards); pixels of holes stay transparent. */
+/** Return RGBA bytes, top row first (beta upwards); the pixels of holes are transparent. */
 export function rasterize(
   f: Channel & Pick<Field, "nAlpha" | "nBeta">,
   width: number,

@@ -1,4 +1,4 @@
-// Contour lines in grid coordinates (column, row), without the parts d3 adds along borders and round holes.
+// Contour lines in grid coordinates (column, row), without the parts that d3 adds along borders and around holes.
 
 import { contours } from "d3-contour";
 import type { Field } from "../model/field.ts";
@@ -9,8 +9,8 @@ export interface Isoline {
 }
 
 /**
- * True where a line may run: inside the grid, and where the field really has this level. (Beside a hole d3 puts the line on
- * the last grid point with a value.)
+ * True if the point belongs to a contour line: inside the grid, and the field really has this level. (Beside a hole d3
+ * puts the line on the last grid point with a value.)
  */
 function isInner(f: Field, level: number, [x, y]: [number, number]): boolean {
   if (x < 0 || y < 0 || x > f.nAlpha - 1 || y > f.nBeta - 1) return false;
@@ -20,23 +20,23 @@ function isInner(f: Field, level: number, [x, y]: [number, number]): boolean {
   return Math.abs(a + share * (b - a) - level) <= 1e-4 * (f.hi - f.lo) + 1e-4 * Math.abs(b - a);
 }
 
-/** Splits a closed ring into the runs of points that are real contour lines. */
+/** Split a closed ring into the stretches of points that are real contour lines. */
 function split(f: Field, level: number, ring: [number, number][]): [number, number][][] {
   const inner = ring.map((p) => isInner(f, level, p));
   if (inner.every(Boolean)) return [ring];
   const n = ring.length - 1; // The last point repeats the first.
   const start = inner.findIndex((ok) => !ok) % n;
-  const runs: [number, number][][] = [];
-  let run: [number, number][] = [];
+  const stretches: [number, number][][] = [];
+  let stretch: [number, number][] = [];
   for (let k = 0; k <= n; k++) {
     const i = (start + k) % n;
-    if (inner[i]) run.push(ring[i]);
+    if (inner[i]) stretch.push(ring[i]);
     if (!inner[i] || k === n) {
-      if (run.length > 1) runs.push(run);
-      run = [];
+      if (stretch.length > 1) stretches.push(stretch);
+      stretch = [];
     }
   }
-  return runs;
+  return stretches;
 }
 
 export function isolines(f: Field): Isoline[] {

@@ -1,12 +1,12 @@
-// The picture of a grid with a single row or column: loss and accuracy along the axis that varies, or a single point.
+// The picture of a grid with a single row or column: loss and accuracy along the other axis, or a single point.
 
 import { type Channel, scaleValue } from "../model/channel.ts";
 import { type Field, type GridPoint, interpolate, locate } from "../model/field.ts";
 import { formatNumber, formatValue, quantityName } from "../model/format.ts";
-import { partsOf, siblings } from "../model/layerNames.ts";
+import { parseLayerName, siblings } from "../model/layerNames.ts";
+import { bandOfSeeds } from "../model/seeds.ts";
 import type { Snapshot } from "../model/wire.ts";
 import {
-  bandOf,
   type Chart,
   chartX,
   chartY,
@@ -16,15 +16,15 @@ import {
   type Series,
   type ValueAxis,
 } from "./chart.ts";
-import { centerMark, drawText, hoverMark, type Plot, polyline, type Scene } from "./plot.ts";
-import { drawTags, type Tag } from "./pointLabels.ts";
+import { centerMark, cursorMark, drawText, type Plot, polyline, type Scene } from "./plot.ts";
+import { drawPointLabels, type PointLabel } from "./pointLabels.ts";
 import type { Theme } from "./theme.ts";
 
 const isAlongAlpha = (f: Field): boolean => f.nAlpha > 1;
 const NARROW = 460;
 const count = (f: Field): number => Math.max(f.nAlpha, f.nBeta);
 
-/** Blue and orange of Okabe and Ito (2008), for color-blind eyes; lighter on dark ground. */
+/** Blue and orange of Okabe and Ito (2008), distinct for color-blind people; lighter on a dark background. */
 const inks = (theme: Theme): [string, string] => (theme.dark ? ["#56b4e9", "#e69f00"] : ["#0066a3", "#b34700"]);
 
 const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
@@ -33,13 +33,16 @@ const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
   scale: c.scale,
   percent: c.percent,
   empty: c.nFinite === 0,
-  name: quantityName(several ? partsOf(c.quantity).base : c.quantity),
+  name: quantityName(several ? parseLayerName(c.quantity).base : c.quantity),
   color,
 });
 
-const STYLES = ["solid", "dashed", "dotted"] as const;
+const LINE_STYLES = ["solid", "dashed", "dotted"] as const;
 
-/** The curves of one axis, one for each of the data: of several seeds their mean and range, else with the standard error. */
+/**
+ * Return the curves of one axis, one per loader: mean and range of several seeds, else the values and their standard
+ * error.
+ */
 function curvesOf(
   c: Channel,
   side: "left" | "right",
@@ -50,11 +53,17 @@ function curvesOf(
   const scaled = (values: Float32Array): Float32Array => values.map((v) => scaleValue(v, c.scale));
   return siblings(snapshot, c.quantity).map((name, i): Series => {
     const values = snapshot.layers.get(name) as Float32Array;
-    const series: Series = { name: quantityName(name), side, y: scaled(values), color, style: STYLES[Math.min(i, 2)] };
-    if (snapshot.runs) {
-      const runs = snapshot.runs.map((layers) => scaled(layers.get(name) as Float32Array));
-      const { low, high } = bandOf(runs);
-      return { ...series, band: { low, high }, ...(runs.length <= 12 ? { runs } : {}) };
+    const series: Series = {
+      name: quantityName(name),
+      side,
+      y: scaled(values),
+      color,
+      style: LINE_STYLES[Math.min(i, 2)],
+    };
+    if (snapshot.seeds) {
+      const seeds = snapshot.seeds.map((layers) => scaled(layers.get(name) as Float32Array));
+      const { low, high } = bandOfSeeds(seeds);
+      return { ...series, band: { low, high }, ...(seeds.length <= 12 ? { seeds } : {}) };
     }
     const error = snapshot.layers.get(`${name}_stderr`);
     if (!error?.some((v) => v > 0)) return { ...series, dots: evaluated };
@@ -75,7 +84,7 @@ function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const fixed = along ? f.beta[0] : f.alpha[0];
   const left = curvesOf(f, "left", first, snapshot, f.evaluated);
   const series = channel ? [...left, ...curvesOf(channel, "right", second, snapshot, f.evaluated)] : left;
-  const remark = snapshot.runs ? `mean and range of ${snapshot.runs.length} seeds` : "";
+  const remark = snapshot.seeds ? `mean and range of ${snapshot.seeds.length} seeds` : "";
   // In a narrow picture the legend names the axes.
   const narrow = width < NARROW;
   const side = narrow ? 46 : 74;
@@ -107,10 +116,10 @@ function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width
   });
 }
 
-/** The models that a line goes through. */
+/** Mark the models on the line. */
 function drawMarks(ctx: CanvasRenderingContext2D, scene: Scene, { frame, left }: Chart): void {
-  const { field: f, look, marks } = scene;
-  const tags = Object.entries(marks).flatMap(([text, coordinates]): Tag[] => {
+  const { field: f, overlays, marks } = scene;
+  const labels = Object.entries(marks).flatMap(([text, coordinates]): PointLabel[] => {
     const at = locate(f, ...coordinates);
     const z = at ? interpolate(f, at.column, at.row) : NaN;
     if (!at || Number.isNaN(z)) return [];
@@ -118,14 +127,14 @@ function drawMarks(ctx: CanvasRenderingContext2D, scene: Scene, { frame, left }:
     centerMark(ctx, x, y);
     return [{ text, x, y, strong: true }];
   });
-  if (look.show_labels) drawTags(ctx, scene, tags, frame, []);
+  if (overlays.show_labels) drawPointLabels(ctx, scene, labels, frame, []);
 }
 
 export function makeLinePlot(): Plot {
   let drawn: { chart: Chart; field: Field } | null = null;
   return {
     draw(ctx, scene) {
-      const { field: f, theme, look } = scene;
+      const { field: f, theme, overlays } = scene;
       drawn = { chart: makeChart(ctx, scene), field: f };
       if (count(f) === 1) {
         drawSinglePoint(ctx, scene);
@@ -139,9 +148,9 @@ export function makeLinePlot(): Plot {
       drawChart(ctx, theme, drawn.chart);
       const other = isAlongAlpha(f) ? f.beta[0] : f.alpha[0];
       const i = Math.round((-lo / (hi - lo)) * (count(f) - 1));
-      const known = look.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i]);
+      const known = overlays.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i]);
       if (known) centerMark(ctx, chartX(frame, i, count(f)), chartY(frame, left, f.z[i]));
-      if (look.show_marks) drawMarks(ctx, scene, drawn.chart);
+      if (overlays.show_marks) drawMarks(ctx, scene, drawn.chart);
       return true;
     },
     pick(x) {
@@ -155,7 +164,7 @@ export function makeLinePlot(): Plot {
       if (i < 0 || i >= n) return null;
       return isAlongAlpha(f) ? { row: 0, column: i } : { row: i, column: 0 };
     },
-    mark(ctx, point: GridPoint | null, { theme }) {
+    drawCursor(ctx, point: GridPoint | null, { theme }) {
       if (!drawn || !point || count(drawn.field) === 1) return;
       const { frame, left, right, series } = drawn.chart;
       const i = Math.max(point.row, point.column);
@@ -169,7 +178,8 @@ export function makeLinePlot(): Plot {
       ctx.stroke();
       ctx.setLineDash([]);
       for (const s of series) {
-        if (!Number.isNaN(s.y[i])) hoverMark(ctx, x, chartY(frame, s.side === "right" && right ? right : left, s.y[i]));
+        if (!Number.isNaN(s.y[i]))
+          cursorMark(ctx, x, chartY(frame, s.side === "right" && right ? right : left, s.y[i]));
       }
     },
     destroy() {},

@@ -1,36 +1,36 @@
-// Draws the training path into a picture, flat or spatial: the picture says where a point of the box is on its screen.
+// Draw the training path into a map or a 3D picture, which places its points on the screen.
 
 import { type Checkpoint, capturedText, namedCheckpoints, opacityOf, type Path } from "../model/path.ts";
 import { drawText, INK, PAPER, polyline, type Scene } from "./plot.ts";
-import type { Tag } from "./pointLabels.ts";
+import type { PointLabel } from "./pointLabels.ts";
 
 export interface Place {
   x: number;
   y: number;
-  /** Behind the surface. */
-  hidden: boolean;
-  /** Too high or too low for the box: it stands at the end. */
+  /** True behind the surface. */
+  occluded: boolean;
+  /** True above or below the box; the point is drawn at its end. */
   beyond: boolean;
 }
 
-/** Where a point is on the screen: grid coordinates and scaled height; null outside of the picture. */
+/** Place a point, given in grid coordinates and scaled height, on the screen; null outside the picture. */
 export type Placing = (column: number, row: number, z: number) => Place | null;
 
-const HIDDEN = 0.4;
+const OCCLUDED = 0.4;
 const DROP_COLOR = "#e69f00";
 
-/** A checkpoint whose real height is not known lies on the surface. */
+/** A checkpoint without a known height is drawn on the surface. */
 const heightOf = (c: Checkpoint): number => (Number.isNaN(c.real) ? c.surface : c.real);
 
-interface Run {
+interface Piece {
   points: [number, number][];
   opacity: number;
   dashed: boolean;
 }
 
-/** The path in pieces that are drawn alike. */
-function runsOf(path: Path, place: Placing): Run[] {
-  const runs: Run[] = [];
+/** Split the path into pieces of equal opacity and dashes. */
+function piecesOf(path: Path, place: Placing): Piece[] {
+  const pieces: Piece[] = [];
   const { checkpoints } = path;
   for (let i = 1; i < checkpoints.length; i++) {
     const [a, b] = [checkpoints[i - 1], checkpoints[i]];
@@ -45,13 +45,13 @@ function runsOf(path: Path, place: Placing): Run[] {
       const t = k / n;
       const now = place(a.column + t * (b.column - a.column), a.row + t * (b.row - a.row), za + t * (zb - za));
       if (before && now) {
-        const opacity = fade * (before.hidden && now.hidden ? HIDDEN : 1);
-        const run = runs[runs.length - 1];
-        const [x, y] = run?.points[run.points.length - 1] ?? [];
-        if (run && run.opacity === opacity && run.dashed === dashed && x === before.x && y === before.y)
-          run.points.push([now.x, now.y]);
+        const opacity = fade * (before.occluded && now.occluded ? OCCLUDED : 1);
+        const piece = pieces[pieces.length - 1];
+        const [x, y] = piece?.points[piece.points.length - 1] ?? [];
+        if (piece && piece.opacity === opacity && piece.dashed === dashed && x === before.x && y === before.y)
+          piece.points.push([now.x, now.y]);
         else
-          runs.push({
+          pieces.push({
             points: [
               [before.x, before.y],
               [now.x, now.y],
@@ -63,7 +63,7 @@ function runsOf(path: Path, place: Placing): Run[] {
       before = now;
     }
   }
-  return runs;
+  return pieces;
 }
 
 function drawDropLines(
@@ -76,7 +76,7 @@ function drawDropLines(
   path.checkpoints.forEach((c, i) => {
     const [top, foot] = [places[i], place(c.column, c.row, c.surface)];
     if (!top || !foot || Number.isNaN(c.real) || Math.hypot(top.x - foot.x, top.y - foot.y) < 2) return;
-    ctx.globalAlpha = opacityOf(c.outside) * (top.hidden && foot.hidden ? HIDDEN : 0.85);
+    ctx.globalAlpha = opacityOf(c.outside) * (top.occluded && foot.occluded ? OCCLUDED : 0.85);
     ctx.strokeStyle = theme.text;
     ctx.lineWidth = 1;
     ctx.setLineDash([2, 2]);
@@ -94,14 +94,17 @@ function drawDropLines(
   ctx.globalAlpha = 1;
 }
 
-/** A disc; a ring where the real height is not known, a diamond where the learning rate was lowered, a triangle beyond the box. */
+/**
+ * Draw a disc; a ring if the height is not known, a diamond if the learning rate was lowered, a triangle beyond the
+ * box.
+ */
 function drawCheckpoint(
   ctx: CanvasRenderingContext2D,
   c: Checkpoint,
-  { x, y, hidden, beyond }: Place,
+  { x, y, occluded, beyond }: Place,
   radius: number,
 ): void {
-  ctx.globalAlpha = Math.max(opacityOf(c.outside), c.drop ? 0.7 : 0) * (hidden ? HIDDEN : 1);
+  ctx.globalAlpha = Math.max(opacityOf(c.outside), c.drop ? 0.7 : 0) * (occluded ? OCCLUDED : 1);
   ctx.lineWidth = 1.25;
   ctx.strokeStyle = INK;
   ctx.fillStyle = c.drop ? DROP_COLOR : PAPER;
@@ -137,22 +140,22 @@ function drawCheckpoint(
 }
 
 export interface DrawnPath {
-  /** Where the checkpoints are on the screen. */
+  /** Places of the checkpoints on the screen. */
   places: (Place | null)[];
-  tags: Tag[];
+  labels: PointLabel[];
 }
 
 export function drawPath(ctx: CanvasRenderingContext2D, scene: Scene, path: Path, place: Placing): DrawnPath {
   const { checkpoints } = path;
   const places = checkpoints.map((c) => place(c.column, c.row, heightOf(c)));
-  if (scene.look.show_drop_lines) drawDropLines(ctx, scene, path, places, place);
-  const runs = runsOf(path, place);
+  if (scene.overlays.show_drop_lines) drawDropLines(ctx, scene, path, places, place);
+  const pieces = piecesOf(path, place);
   ctx.lineJoin = "round";
   for (const [width, color] of [
     [4, INK],
     [2, PAPER],
   ] as const) {
-    for (const { points, opacity, dashed } of runs) {
+    for (const { points, opacity, dashed } of pieces) {
       ctx.globalAlpha = opacity;
       ctx.lineWidth = width;
       ctx.strokeStyle = color;
@@ -170,20 +173,25 @@ export function drawPath(ctx: CanvasRenderingContext2D, scene: Scene, path: Path
     const isEpoch = c.label.startsWith("epoch");
     if (at) drawCheckpoint(ctx, c, at, i === 0 || i === last ? 4 : many && !isEpoch ? 1.5 : 3);
   });
-  const tags = namedCheckpoints(path, scene.width < 520).flatMap(({ index, text }): Tag[] => {
+  const labels = namedCheckpoints(path, scene.width < 520).flatMap(({ index, text }): PointLabel[] => {
     const at = places[index];
     return at ? [{ text, x: at.x, y: at.y }] : [];
   });
-  return { places, tags };
+  return { places, labels };
 }
 
-/** What a kept picture says of the path: on the page it stands beside the picture. */
-export function drawCaptured(ctx: CanvasRenderingContext2D, { theme, path, kept }: Scene, x: number, y: number): void {
+/** Write the message of the path into an exported picture; on the page it stands above the picture. */
+export function drawCaptured(
+  ctx: CanvasRenderingContext2D,
+  { theme, path, exported }: Scene,
+  x: number,
+  y: number,
+): void {
   const text = path && capturedText(path);
-  if (kept && text) drawText(ctx, theme, text, x, y, { align: "left", color: theme.muted });
+  if (exported && text) drawText(ctx, theme, text, x, y, { align: "left", color: theme.muted });
 }
 
-/** The checkpoint under the pointer; null when there is none. */
+/** Return the index of the checkpoint under the pointer; null if there is none. */
 export function checkpointAt(places: readonly (Place | null)[], x: number, y: number): number | null {
   let found: number | null = null;
   let nearest = 9;

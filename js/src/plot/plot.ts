@@ -1,23 +1,12 @@
-// What the stage asks of a picture, and how pictures write text.
+// The interface of the pictures, and the marks and text they all draw.
 
+import type { Overlays } from "../model/controls.ts";
 import type { Field, GridPoint } from "../model/field.ts";
 import type { Path } from "../model/path.ts";
-import type { Controls, Marks, Snapshot } from "../model/wire.ts";
+import type { Marks, Snapshot } from "../model/wire.ts";
 import type { Theme } from "./theme.ts";
 
-/** The overlays a person may turn on and off. */
-export const OVERLAYS = [
-  "show_contours",
-  "show_points",
-  "show_marks",
-  "show_path",
-  "show_drop_lines",
-  "show_labels",
-  "show_slices",
-] as const;
-export type Look = Pick<Controls, (typeof OVERLAYS)[number]>;
-
-/** Dark and light of all signs: one of them can be seen on every color. */
+/** Dark and light of all marks: on every color one of them is visible. */
 export const INK = "#10121a";
 export const PAPER = "#ffffff";
 
@@ -31,8 +20,8 @@ export interface Rectangle {
 export interface Scene {
   field: Field;
   snapshot: Snapshot;
-  look: Look;
-  /** The training path, unless it is hidden. */
+  overlays: Overlays;
+  /** The training path, if it is drawn. */
   path: Path | null;
   /** Named points of the plane. */
   marks: Marks;
@@ -42,22 +31,22 @@ export interface Scene {
   /** CSS pixels. */
   width: number;
   height: number;
-  /** Device pixels a CSS pixel. */
+  /** Device pixels per CSS pixel. */
   ratio: number;
-  /** True for a picture that is kept: it is not drawn in a hurry, and says itself what the page says beside it. */
-  kept?: boolean;
+  /** True for an exported picture: always drawn smooth, and with the messages that the page shows around it. */
+  exported?: boolean;
 }
 
 export interface Plot {
-  /** Draws everything; false when this kind of picture is not possible any more. */
+  /** Draw everything; return false if this kind of picture is no longer possible. */
   draw(ctx: CanvasRenderingContext2D, scene: Scene): boolean;
-  /** The grid point under a screen point of the last drawn scene. */
+  /** Return the grid point under a screen point of the last scene. */
   pick(x: number, y: number): GridPoint | null;
-  /** Draws the overlay: the marked grid point, and whatever is there without one. */
-  mark(ctx: CanvasRenderingContext2D, point: GridPoint | null, scene: Scene): void;
-  /** True while the picture is on its way to what it shows: draw again. */
+  /** Draw the overlay canvas: the cursor at a grid point, and what is shown without one. */
+  drawCursor(ctx: CanvasRenderingContext2D, point: GridPoint | null, scene: Scene): void;
+  /** True while the picture is animated: draw again. */
   moving?(): boolean;
-  /** True when it was drawn in a hurry: draw again once there is time. */
+  /** True if it was drawn without smooth edges: draw again once there is time. */
   rough?(): boolean;
   destroy(): void;
 }
@@ -94,11 +83,14 @@ export function drawText(
 
 export function polyline(ctx: CanvasRenderingContext2D, points: readonly (readonly number[])[], close = false): void {
   ctx.beginPath();
-  points.forEach(([x, y], i) => (i ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
+  points.forEach(([x, y], i) => {
+    if (i) ctx.lineTo(x, y);
+    else ctx.moveTo(x, y);
+  });
   if (close) ctx.closePath();
 }
 
-/** The sign of the trained model: a white disc with a dark rim, legible on every color. */
+/** Mark the trained model: a white disc with a dark rim, visible on every color. */
 export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, opacity = 1): void {
   ctx.save();
   ctx.globalAlpha = opacity;
@@ -112,7 +104,7 @@ export function centerMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
   ctx.restore();
 }
 
-/** The sign of the lowest grid point: a cross, dark and light. */
+/** Mark the lowest grid point: a cross, dark and light. */
 export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, opacity = 1): void {
   ctx.save();
   ctx.globalAlpha = opacity;
@@ -133,8 +125,8 @@ export function lowestMark(ctx: CanvasRenderingContext2D, x: number, y: number, 
   ctx.restore();
 }
 
-/** The sign of the point under the pointer: a ring, dark and light. */
-export function hoverMark(ctx: CanvasRenderingContext2D, x: number, y: number): void {
+/** Mark the point under the pointer: a ring, dark and light. */
+export function cursorMark(ctx: CanvasRenderingContext2D, x: number, y: number): void {
   for (const [width, color] of [
     [4, INK],
     [1.75, PAPER],

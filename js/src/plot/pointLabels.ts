@@ -1,13 +1,13 @@
-// Names beside points of a picture: each goes where it covers no other name and as few points as possible, or is left out.
+// Labels of points: each is placed so that it covers no other label and as few points as possible, or is left out.
 
 import { fontOf, type Scene } from "./plot.ts";
 
-export interface Tag {
+export interface PointLabel {
   text: string;
-  /** The point it belongs to. */
+  /** The labeled point. */
   x: number;
   y: number;
-  /** Names of models, not of checkpoints. */
+  /** True for models, false for checkpoints. */
   strong?: boolean;
 }
 
@@ -26,10 +26,15 @@ const overlap = (a: Box, b: Box): boolean =>
 const covers = (b: Box, { x, y }: Point): boolean =>
   x > b.x - 3 && x < b.x + b.width + 3 && y > b.y - 3 && y < b.y + b.height + 3;
 
-/** Boxes for the texts, in their order; null for those without room. Widths and the points to keep free are on the screen. */
-export function placeTags(tags: Tag[], widths: number[], area: Box, points: readonly (Point | null)[]): (Box | null)[] {
+/** Return a box for every label, null for those without room. Widths and the points to keep free are on the screen. */
+export function placePointLabels(
+  labels: PointLabel[],
+  widths: number[],
+  area: Box,
+  points: readonly (Point | null)[],
+): (Box | null)[] {
   const placed: Box[] = [];
-  return tags.map(({ x, y }, i) => {
+  return labels.map(({ x, y }, i) => {
     const [width, height] = [widths[i] + 10, 16];
     let best: Box | null = null;
     let fewest = Infinity;
@@ -65,19 +70,19 @@ export function placeTags(tags: Tag[], widths: number[], area: Box, points: read
   });
 }
 
-export function drawTags(
+export function drawPointLabels(
   ctx: CanvasRenderingContext2D,
   { theme }: Scene,
-  tags: Tag[],
+  labels: PointLabel[],
   area: Box,
   points: readonly (Point | null)[],
 ): void {
-  const font = (tag: Tag): string => fontOf(theme, tag.strong ? 12 : 10.5, tag.strong ? 700 : 500);
-  const widths = tags.map((tag) => {
-    ctx.font = font(tag);
-    return ctx.measureText(tag.text).width;
+  const font = (label: PointLabel): string => fontOf(theme, label.strong ? 12 : 10.5, label.strong ? 700 : 500);
+  const widths = labels.map((label) => {
+    ctx.font = font(label);
+    return ctx.measureText(label.text).width;
   });
-  placeTags(tags, widths, area, points).forEach((box, i) => {
+  placePointLabels(labels, widths, area, points).forEach((box, i) => {
     if (!box) return;
     ctx.globalAlpha = 0.86;
     ctx.fillStyle = theme.background;
@@ -85,10 +90,10 @@ export function drawTags(
     ctx.roundRect(box.x, box.y, box.width, box.height, 4);
     ctx.fill();
     ctx.globalAlpha = 1;
-    ctx.font = font(tags[i]);
+    ctx.font = font(labels[i]);
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     ctx.fillStyle = theme.text;
-    ctx.fillText(tags[i].text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
+    ctx.fillText(labels[i].text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
   });
 }

@@ -5,19 +5,19 @@ import { formatNumber, shortName } from "../model/format.ts";
 import { type Chart, chartX, drawChart } from "./chart.ts";
 import { polyline, type Rectangle, type Scene } from "./plot.ts";
 
-/** The values along alpha through a row, or along beta through a column. */
+/** Return the values along alpha through a row, or along beta through a column. */
 export const sliceOf = (f: Field, along: "alpha" | "beta", { row, column }: GridPoint): Float32Array =>
   along === "alpha"
     ? f.z.subarray(row * f.nAlpha, (row + 1) * f.nAlpha)
     : Float32Array.from({ length: f.nBeta }, (_, r) => f.z[r * f.nAlpha + column]);
 
-/** Where the slices go while nothing is pointed at: the grid point nearest to the center, or the middle. */
+/** Return the point of the slices while there is no cursor: the grid point nearest to the center, or the middle. */
 export function slicePoint(f: Field): GridPoint {
   const center = locate(f, 0, 0) ?? { column: (f.nAlpha - 1) / 2, row: (f.nBeta - 1) / 2 };
   return { column: Math.round(center.column), row: Math.round(center.row) };
 }
 
-/** Draws both slices into a rectangle, one above the other. */
+/** Draw both slices into a rectangle, one above the other. */
 export function drawSlices(
   ctx: CanvasRenderingContext2D,
   { field: f, theme }: Scene,

@@ -1,20 +1,20 @@
-// The 3D picture: axes box, lit surface from WebGL2, center mark; picking by ray.
+// The 3D picture: axes box, surface, marks and training path.
 
 import { type Camera, type Fit, fitBox, makeProjection, type Projection } from "../gl/camera.ts";
 import { sharedGL } from "../gl/context.ts";
 import { blendMesh, FLOOR, HEIGHT, isAlike, type Mesh, makeMesh } from "../gl/mesh.ts";
-import { makeHidden } from "../gl/occlusion.ts";
+import { makeOcclusion } from "../gl/occlusion.ts";
 import { holeHeights, pickHole, pickSurface } from "../gl/pick.ts";
 import { makeRenderer } from "../gl/renderer.ts";
 import { type Field, type GridPoint, interpolate, locate, lowest, unit } from "../model/field.ts";
-import { notesRoom } from "../model/messages.ts";
+import { messagesHeight } from "../model/messages.ts";
 import { type Path, pointOf } from "../model/path.ts";
-import { prefersStill } from "../panel/dom.ts";
 import { drawAxes, drawPanes } from "./axesBox.ts";
 import { barRoom, drawColorBar } from "./colorbar.ts";
 import { checkpointAt, drawCaptured, drawPath, type Place, type Placing } from "./pathDrawing.ts";
-import { centerMark, hoverMark, lowestMark, type Plot, polyline, type Scene } from "./plot.ts";
-import { drawTags, type Tag } from "./pointLabels.ts";
+import { centerMark, cursorMark, lowestMark, type Plot, polyline, type Scene } from "./plot.ts";
+import { drawPointLabels, type PointLabel } from "./pointLabels.ts";
+import { prefersStill } from "./theme.ts";
 
 interface Drawn {
   mesh: Mesh;
@@ -22,14 +22,14 @@ interface Drawn {
   projection: Projection;
   place: Placing;
   path: Path | null;
-  /** Where its checkpoints are. */
+  /** Places of its checkpoints. */
   places: (Place | null)[];
 }
 
-/** Places points of the box on the screen. */
-function placing(f: Field, mesh: Mesh, projection: Projection): Placing {
+/** Return a function that places points of the box on the screen. */
+function makePlacing(f: Field, mesh: Mesh, projection: Projection): Placing {
   const { half } = mesh;
-  const isHidden = makeHidden(f, mesh, projection);
+  const isOccluded = makeOcclusion(f, mesh, projection);
   return (column, row, height) => {
     const inside = column >= -1e-9 && row >= -1e-9 && column <= f.nAlpha - 1 + 1e-9 && row <= f.nBeta - 1 + 1e-9;
     const t = unit(f, height);
@@ -38,42 +38,45 @@ function placing(f: Field, mesh: Mesh, projection: Projection): Placing {
     const y = half[1] * ((2 * row) / (f.nBeta - 1) - 1);
     const z = Math.max(FLOOR, Math.min(HEIGHT, t * HEIGHT));
     const [px, py] = projection.project(x, y, z);
-    return { x: px, y: py, hidden: isHidden(x, y, z), beyond: t > 1 + 1e-6 || t * HEIGHT < FLOOR };
+    return { x: px, y: py, occluded: isOccluded(x, y, z), beyond: t > 1 + 1e-6 || t * HEIGHT < FLOOR };
   };
 }
 
-/** Draws a sign on the surface at fractional grid coordinates; pale where the surface hides it. */
-function drawSign(
+/** Draw a mark on the surface at fractional grid coordinates; pale if the surface occludes it. */
+function drawMark(
   ctx: CanvasRenderingContext2D,
   field: Field,
   { place }: Drawn,
   at: GridPoint,
-  sign: typeof centerMark,
+  mark: typeof centerMark,
 ): Place | null {
   const found = place(at.column, at.row, interpolate(field, at.column, at.row));
   if (!found || found.beyond) return null;
-  sign(ctx, found.x, found.y, found.hidden ? 0.45 : 1);
+  mark(ctx, found.x, found.y, found.occluded ? 0.45 : 1);
   return found;
 }
 
-/** Signs of the center, of the lowest point and of named models; returns the names. */
-function drawMarks(ctx: CanvasRenderingContext2D, { field, marks }: Scene, drawn: Drawn): Tag[] {
+/** Mark the center, the lowest point and named models; return the labels of the models. */
+function drawMarks(ctx: CanvasRenderingContext2D, { field, marks }: Scene, drawn: Drawn): PointLabel[] {
   const center = locate(field, 0, 0);
   const low = lowest(field);
   if (low && !(center && low.row === center.row && low.column === center.column))
-    drawSign(ctx, field, drawn, low, lowestMark);
-  if (center) drawSign(ctx, field, drawn, center, centerMark);
-  return Object.entries(marks).flatMap(([text, coordinates]): Tag[] => {
+    drawMark(ctx, field, drawn, low, lowestMark);
+  if (center) drawMark(ctx, field, drawn, center, centerMark);
+  return Object.entries(marks).flatMap(([text, coordinates]): PointLabel[] => {
     const at = locate(field, ...coordinates);
-    const found = at && drawSign(ctx, field, drawn, at, centerMark);
+    const found = at && drawMark(ctx, field, drawn, at, centerMark);
     return found ? [{ text, x: found.x, y: found.y, strong: true }] : [];
   });
 }
 
-/** A frame that sharpens the picture moves it there within this time; frames that come faster than QUIET_MS are motion enough. */
+/** A sharper frame moves the surface there within this time, unless frames follow each other faster than QUIET_MS. */
 const MOVE_MS = 160;
 const QUIET_MS = 300;
-/** Where the processor draws, pictures that follow within this time of another are drawn in a hurry: a computation sends two a second. */
+/**
+ * If the processor renders, pictures that follow each other within this time have no smooth edges; a computation
+ * sends two per second.
+ */
 const HURRY_MS = 800;
 
 const isSameView = (a: Field, b: Field): boolean =>
@@ -93,8 +96,8 @@ export function makeSurfacePlot(camera: Camera): Plot {
   const project = ({ field, width, height, path }: Scene, mesh: Mesh): Projection => {
     const bar = barRoom(width);
     const side = width < 460 ? 30 : 52;
-    // Notes stand over the picture; that of a path is short, and beside the box in a wide one.
-    const top = 2 + Math.max(10, notesRoom(field, width, bar.right ? null : path));
+    // Messages stand above the picture; the one of a path is short, and fits beside the box of a wide picture.
+    const top = 2 + Math.max(10, messagesHeight(field, width, bar.right ? null : path));
     const room = { left: side, right: side * 0.8 + bar.right, top, bottom: bar.bottom + 36 };
     const key = [...mesh.half, camera.elevation, width, height, room.top].join();
     if (fitted?.key !== key) fitted = { key, fit: fitBox(mesh.half, camera.elevation, width, height, room) };
@@ -111,7 +114,7 @@ export function makeSurfacePlot(camera: Camera): Plot {
     meshOf = { field, mesh, holes: holeHeights(mesh, field.z) };
   };
 
-  /** The mesh at this moment of a move. */
+  /** Return the mesh at this moment of its move. */
   const current = (mesh: Mesh): Mesh => {
     const share = move ? (performance.now() - move.began) / MOVE_MS : 1;
     if (share >= 1) move = null;
@@ -120,28 +123,28 @@ export function makeSurfacePlot(camera: Camera): Plot {
 
   return {
     draw(ctx, scene) {
-      const { field, width, height, look, path } = scene;
+      const { field, width, height, overlays, path } = scene;
       if (meshOf?.field !== field) adopt(field);
       const { mesh, holes } = meshOf as NonNullable<typeof meshOf>;
       shown = current(mesh);
       const projection = project(scene, mesh);
-      drawn = { mesh, holes, projection, place: placing(field, mesh, projection), path, places: [] };
+      drawn = { mesh, holes, projection, place: makePlacing(field, mesh, projection), path, places: [] };
       drawPanes(ctx, scene, projection, mesh.half);
-      // Smooth edges take the processor twice as long; while pictures follow each other it leaves them out.
+      // Smooth edges take the processor twice as long.
       const now = performance.now();
-      rough = sharedGL()?.slow === true && now - last < HURRY_MS && !scene.kept;
+      rough = sharedGL()?.slow === true && now - last < HURRY_MS && !scene.exported;
       last = now;
       if (!renderer.draw(ctx, scene, shown, projection, rough)) return false;
-      const { places, tags } = path ? drawPath(ctx, scene, path, drawn.place) : { places: [], tags: [] };
+      const { places, labels } = path ? drawPath(ctx, scene, path, drawn.place) : { places: [], labels: [] };
       drawn.places = places;
-      const names = look.show_marks ? drawMarks(ctx, scene, drawn) : [];
+      const names = overlays.show_marks ? drawMarks(ctx, scene, drawn) : [];
       drawAxes(ctx, scene, projection, mesh.half, camera);
       const bar = barRoom(width);
-      if (look.show_labels)
-        drawTags(
+      if (overlays.show_labels)
+        drawPointLabels(
           ctx,
           scene,
-          [...names, ...tags],
+          [...names, ...labels],
           { x: 2, y: 26, width: width - bar.right - 4, height: height - bar.bottom - 28 },
           places,
         );
@@ -162,13 +165,13 @@ export function makeSurfacePlot(camera: Camera): Plot {
       const hole = pickHole(mesh, holes, origin, direction);
       return hole && (!hit || hole.distance < hit.distance) ? hole : hit;
     },
-    mark(ctx, point, { field, theme }) {
+    drawCursor(ctx, point, { field, theme }) {
       if (!drawn || !point) return;
       const { row, column, checkpoint } = point;
       const { mesh, projection, places } = drawn;
       const at = checkpoint === undefined ? null : places[checkpoint];
       if (at) {
-        hoverMark(ctx, at.x, at.y);
+        cursorMark(ctx, at.x, at.y);
         return;
       }
       const x = mesh.half[0] * ((2 * column) / (field.nAlpha - 1) - 1);
@@ -181,7 +184,7 @@ export function makeSurfacePlot(camera: Camera): Plot {
       polyline(ctx, [a, b]);
       ctx.stroke();
       ctx.setLineDash([]);
-      hoverMark(ctx, b[0], b[1]);
+      cursorMark(ctx, b[0], b[1]);
     },
     destroy: () => renderer.destroy(),
   };

@@ -1,4 +1,5 @@
-// Colors for the canvases, read from the CSS variables of the root, and a watch on whatever may change them.
+// The theme of the host page: colors for the canvases, read from the CSS variables of the root, and what may change
+// them.
 
 export interface Theme {
   dark: boolean;
@@ -11,7 +12,7 @@ export interface Theme {
   font: string;
 }
 
-/** Perceived brightness 0..255 of a CSS color, by letting a canvas read it. */
+/** Return the perceived brightness 0..255 of a CSS color, as a canvas draws it. */
 function brightness(color: string): number {
   const ctx = document.createElement("canvas").getContext("2d");
   if (!ctx) return 255;
@@ -23,7 +24,10 @@ function brightness(color: string): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/** The theme that the page says it has, whatever the system prefers: marimo, Colab and many sites mark it on html or body. */
+/**
+ * Return the theme that the page declares, which may differ from the system: marimo, Colab and many sites mark html
+ * or body.
+ */
 export function hostTheme(
   marked: { dataset: DOMStringMap; getAttribute(name: string): string | null }[],
 ): "light" | "dark" | null {
@@ -53,7 +57,7 @@ export function readTheme(root: HTMLElement): Theme {
   };
 }
 
-/** Calls back when the host may have changed its theme: JupyterLab, VS Code, marimo and Colab mark it on html or body. */
+/** Call back when the host may have changed its theme: JupyterLab, VS Code, marimo and Colab mark html or body. */
 export function watchTheme(callback: () => void, signal: AbortSignal): void {
   const observer = new MutationObserver(callback);
   const attributeFilter = [
@@ -70,3 +74,6 @@ export function watchTheme(callback: () => void, signal: AbortSignal): void {
   signal.addEventListener("abort", () => observer.disconnect());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback, { signal });
 }
+
+/** True if the person asked the system for less motion. */
+export const prefersStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;

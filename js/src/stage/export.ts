@@ -1,22 +1,22 @@
-// Pictures that are kept: the scene drawn once more on its background, large or as SVG; and the canvas a picture is drawn on.
+// Export of pictures: the scene drawn once more on its background, as a large canvas or as SVG, and saved to a file.
 
 import type { Scene } from "../plot/plot.ts";
 import { svgContext } from "./svg.ts";
 
-/** Draws a scene; false when that is not possible any more. */
+/** Draw a scene; return false if that is no longer possible. */
 export type DrawInto = (ctx: CanvasRenderingContext2D, scene: Scene) => boolean;
 
-/** Gives a canvas its size, in CSS pixels, and clears it. */
-export const fit = (
+/** Set the size of a canvas, in CSS pixels, and clear it. */
+export const prepareCanvas = (
   canvas: HTMLCanvasElement,
   width: number,
   height: number,
   ratio: number,
 ): CanvasRenderingContext2D => {
-  const [w, hh] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== hh) {
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== h) {
     canvas.width = w;
-    canvas.height = hh;
+    canvas.height = h;
   }
   const ctx = canvas.getContext("2d") as CanvasRenderingContext2D;
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -30,14 +30,53 @@ function onBackground(ctx: CanvasRenderingContext2D, scene: Scene, draw: DrawInt
   return draw(ctx, scene);
 }
 
-/** At twice the resolution of the screen. */
-export function keptCanvas(scene: Scene, draw: DrawInto): HTMLCanvasElement | null {
+/** Draw at twice the resolution of the screen. */
+export function exportCanvas(scene: Scene, draw: DrawInto): HTMLCanvasElement | null {
   const copy = document.createElement("canvas");
   const ratio = 2 * Math.max(1, scene.ratio);
-  return onBackground(fit(copy, scene.width, scene.height, ratio), { ...scene, ratio, kept: true }, draw) ? copy : null;
+  return onBackground(prepareCanvas(copy, scene.width, scene.height, ratio), { ...scene, ratio, exported: true }, draw)
+    ? copy
+    : null;
 }
 
-export function keptSVG(scene: Scene, draw: DrawInto): string | null {
+export function exportSVG(scene: Scene, draw: DrawInto): string | null {
   const { ctx, text } = svgContext(scene.width, scene.height);
-  return onBackground(ctx, { ...scene, ratio: 2, kept: true }, draw) ? text() : null;
+  return onBackground(ctx, { ...scene, ratio: 2, exported: true }, draw) ? text() : null;
+}
+
+/** Return a valid file name from the title of the picture. */
+export const fileName = (title: string, plot: string, ending: string): string =>
+  `${
+    title
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .replace(/^-|-$/g, "")
+      .toLowerCase() || "landscape"
+  }-${plot}.${ending}`;
+
+function download(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function savePNG(canvas: HTMLCanvasElement, name: string): void {
+  canvas.toBlob((blob) => blob && download(blob, name), "image/png");
+}
+
+const saveSVG = (text: string, name: string): void => download(new Blob([text], { type: "image/svg+xml" }), name);
+
+/** A source of pictures to save. */
+interface Source {
+  canvasForExport(): HTMLCanvasElement | null;
+  svg(): string | null;
+}
+
+export function savePicture(from: Source, kind: "png" | "svg", title: string, plot = "landscape"): void {
+  const name = fileName(title, plot, kind);
+  const picture = kind === "png" ? from.canvasForExport() : null;
+  if (picture) savePNG(picture, name);
+  const text = kind === "svg" ? from.svg() : null;
+  if (text) saveSVG(text, name);
 }

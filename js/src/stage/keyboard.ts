@@ -1,4 +1,4 @@
-// Keys of the viewer. They work while the viewer has the focus and no text field or list is being used.
+// Keys of the viewer. They work while the viewer has the focus, except inside text fields and lists.
 
 export interface Keys {
   orbit(dx: number, dy: number): void;
@@ -11,12 +11,12 @@ export interface Keys {
   toggleView(): void;
   toggleScale(): void;
   togglePath(): void;
-  /** Marks the next checkpoint of the training path, or the one before. */
+  /** Move the cursor to the next checkpoint of the training path, or to the previous one. */
   stepPath(by: 1 | -1): void;
   togglePause(): void;
   fullScreen(): void;
-  /** Looks at the marked point closely. */
-  choose(): void;
+  /** Inspect the point under the cursor. */
+  inspect(): void;
   escape(): void;
 }
 
@@ -49,7 +49,7 @@ function handle(event: KeyboardEvent, keys: Keys): boolean {
     p: () => keys.togglePause(),
     f: () => keys.fullScreen(),
     escape: () => keys.escape(),
-    enter: () => keys.choose(),
+    enter: () => keys.inspect(),
     1: () => keys.preset(0),
     2: () => keys.preset(1),
     3: () => keys.preset(2),
@@ -66,7 +66,7 @@ export function watchKeys(root: HTMLElement, keys: Keys, signal: AbortSignal): v
     (event) => {
       const target = event.target as HTMLElement;
       const typing = target.matches("input:not([type=checkbox]), select, textarea");
-      // Inside JupyterLab the browser's own change event on Enter may not come.
+      // Inside JupyterLab the change event of the browser on Enter may be missing.
       if (event.key === "Enter" && target.matches("input[type=number]"))
         target.dispatchEvent(new Event("change", { bubbles: true }));
       if (event.key === "Enter" && target.matches("button, summary, a, input, select, textarea")) return;

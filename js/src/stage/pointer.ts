@@ -1,15 +1,16 @@
-// Pointer gestures on the picture: drag to orbit, shift or right drag to pan, two fingers to zoom, wheel when focused.
+// Pointer gestures on the picture: drag to orbit, shift or right drag to pan, two fingers or (with focus) the wheel
+// to zoom.
 
 export interface Gestures {
   orbit(dx: number, dy: number): void;
   pan(dx: number, dy: number): void;
   zoom(factor: number): void;
   reset(): void;
-  /** Pointer without a button at this point of the canvas (CSS pixels), or gone (null). */
+  /** The pointer is at this point of the canvas (CSS pixels) without a button, or has left it (null). */
   hover(at: [number, number] | null): void;
-  /** A click, after hover: the point that is marked now. */
-  choose(): void;
-  /** True when the picture turns and zooms, false for flat ones. */
+  /** A click, after hover: inspect the point under the cursor. */
+  inspect(): void;
+  /** True if the picture turns and zooms, false for a flat one. */
   isSpatial(): boolean;
 }
 
@@ -75,13 +76,13 @@ export function watchPointer(canvas: HTMLElement, root: HTMLElement, gestures: G
   on("pointerleave", (event) => {
     if (event.pointerType === "mouse" && !pointers.has(event.pointerId)) gestures.hover(null);
   });
-  on("click", () => !moved && gestures.choose());
+  on("click", () => !moved && gestures.inspect());
   on("dblclick", () => gestures.reset());
   on("contextmenu", (event) => gestures.isSpatial() && event.preventDefault(), false);
   on(
     "wheel",
     (event) => {
-      // The page scrolls unless the viewer was chosen first.
+      // The page scrolls unless the viewer has the focus.
       if (!gestures.isSpatial() || !root.contains(document.activeElement)) return;
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 16 : 1;

@@ -1,43 +1,45 @@
-// The picture: a canvas, an overlay for the pointer, and the choice of the plot. Draws at most once a frame, latest wins.
+// The picture: a canvas, an overlay for the cursor, and the choice of the plot. It draws at most once per animation
+// frame.
 
 import { onContextLost, sharedGL } from "../gl/context.ts";
+import type { CameraState, ColormapName, Overlays, ViewName } from "../model/controls.ts";
 import type { Field, GridPoint } from "../model/field.ts";
 import { colorTable } from "../model/palette.ts";
 import type { Path } from "../model/path.ts";
-import type { CameraState, ColormapName, Marks, Snapshot, ViewName } from "../model/wire.ts";
+import type { Marks, Snapshot } from "../model/wire.ts";
 import { h } from "../panel/dom.ts";
 import { makeContourPlot } from "../plot/contour.ts";
 import { makeLinePlot } from "../plot/line.ts";
-import type { Look, Plot, Scene } from "../plot/plot.ts";
+import type { Plot, Scene } from "../plot/plot.ts";
 import { makeSurfacePlot } from "../plot/surface.ts";
 import { readTheme, type Theme, watchTheme } from "../plot/theme.ts";
-import { type DrawInto, fit, keptCanvas, keptSVG } from "./export.ts";
-import { makeMarker } from "./marker.ts";
+import { makeCursor } from "./cursor.ts";
+import { type DrawInto, exportCanvas, exportSVG, prepareCanvas } from "./export.ts";
 import { watchPointer } from "./pointer.ts";
 import { makeViewpoint } from "./viewpoint.ts";
 
 export type PlotName = "surface" | "contour" | "line" | "point";
 
 export interface StageHost {
-  /** After a frame was drawn. */
+  /** A frame was drawn. */
   drawn(plot: PlotName): void;
-  /** The grid point that is marked now. */
-  pointed(point: GridPoint | null): void;
-  /** A grid point was clicked, or Enter was pressed on the marked one. */
-  chosen(point: GridPoint): void;
-  /** WebGL2 went away for good. */
+  /** The cursor is at this grid point now. */
+  cursorMoved(point: GridPoint | null): void;
+  /** A grid point was clicked, or Enter was pressed on it. */
+  inspected(point: GridPoint): void;
+  /** WebGL2 is no longer available. */
   noWebGL(): void;
-  /** The camera was moved here; `settled` once it has come to rest. */
+  /** The camera was moved; `settled` if it has come to rest. */
   moved(camera: CameraState | Record<string, never>, settled: boolean): void;
 }
 
-/** What is shown, and how. */
-export interface Showing {
+/** What the stage shows, and how. */
+export interface Picture {
   field: Field | null;
   snapshot: Snapshot | null;
   view: ViewName;
   colormap: ColormapName;
-  look: Look;
+  overlays: Overlays;
   path: Path | null;
   marks: Marks;
 }
@@ -46,28 +48,28 @@ export interface Stage {
   element: HTMLElement;
   canvas: HTMLCanvasElement;
   hasWebGL(): boolean;
-  show(showing: Showing): void;
-  /** Looks from here, without telling anybody. */
-  look(camera: Partial<CameraState>): void;
+  show(picture: Picture): void;
+  /** Set the camera without reporting it. */
+  setCamera(camera: Partial<CameraState>): void;
   preset(index: number): void;
   orbit(dx: number, dy: number): void;
   pan(dx: number, dy: number): void;
   zoom(factor: number): void;
   reset(): void;
-  /** Moves the mark by grid steps, from the middle when there is none. */
+  /** Move the cursor by grid steps, from the middle if there is none. */
   step(dColumn: number, dRow: number): void;
-  /** Moves the mark along the training path. */
+  /** Move the cursor along the training path. */
   stepPath(by: 1 | -1): void;
-  clearMark(): void;
-  /** Chooses the marked point. */
-  choose(): void;
-  /** The picture on its background, at twice the resolution of the screen; null while there is none. */
-  picture(): HTMLCanvasElement | null;
-  /** The picture as SVG; null in 3D. */
+  clearCursor(): void;
+  /** Inspect the point under the cursor. */
+  inspect(): void;
+  /** Return the picture on its background, at twice the resolution of the screen; null if there is none. */
+  canvasForExport(): HTMLCanvasElement | null;
+  /** Return the picture as SVG; null in 3D. */
   svg(): string | null;
 }
 
-/** A picture that was drawn in a hurry is drawn well after this time without another one. */
+/** A picture drawn without smooth edges is drawn again after this time without a new one. */
 const REFINE_MS = 900;
 
 const plotName = (field: Field, view: ViewName): PlotName => {
@@ -83,35 +85,38 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   let webgl = sharedGL() !== null;
   let surface: Plot | null = null;
   let theme: Theme | null = null;
-  let shown: Showing | null = null;
+  let picture: Picture | null = null;
   let refining: ReturnType<typeof setTimeout> | undefined;
   let scheduled = 0;
   let dirty = false;
-  let marked = false;
+  let hasOverlay = false;
 
   const plotFor = (name: PlotName): Plot => {
-    if (name === "surface") return (surface ??= makeSurfacePlot(viewpoint.camera));
+    if (name === "surface") {
+      surface ??= makeSurfacePlot(viewpoint.camera);
+      return surface;
+    }
     return name === "contour" ? flat.contour : flat.line;
   };
 
-  const field = (): Field | null => shown?.field ?? null;
-  const pathShown = (): Path | null => (shown?.look.show_path ? shown.path : null);
-  const currentName = (): PlotName => plotName(field() as Field, webgl ? (shown as Showing).view : "contour");
+  const field = (): Field | null => picture?.field ?? null;
+  const pathShown = (): Path | null => (picture?.overlays.show_path ? picture.path : null);
+  const currentName = (): PlotName => plotName(field() as Field, webgl ? (picture as Picture).view : "contour");
 
   const makeScene = (): Scene | null => {
     const [width, height] = [element.clientWidth, element.clientHeight];
-    if (!shown?.field || !shown.snapshot || width < 40 || height < 40) return null;
+    if (!picture?.field || !picture.snapshot || width < 40 || height < 40) return null;
     theme ??= readTheme(root);
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const { field, snapshot, look, marks } = shown;
+    const { field, snapshot, overlays, marks } = picture;
     return {
       field,
       snapshot,
-      look,
+      overlays,
       path: pathShown(),
       marks,
       theme,
-      table: colorTable(shown.colormap),
+      table: colorTable(picture.colormap),
       width,
       height,
       ratio,
@@ -120,7 +125,7 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
 
   const drawPicture = (scene: Scene): void => {
     const name = currentName();
-    const ctx = fit(canvas, scene.width, scene.height, scene.ratio);
+    const ctx = prepareCanvas(canvas, scene.width, scene.height, scene.ratio);
     const plot = plotFor(name);
     if (plot.draw(ctx, scene)) {
       clearTimeout(refining);
@@ -137,14 +142,14 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
   const drawOverlay = (scene: Scene): void => {
     const name = currentName();
     const plot = plotFor(name);
-    const point = marker.find(plot, scene);
-    // An overlay that is empty and stays so costs nothing, where the processor puts the page together.
+    const point = cursor.find(plot, scene);
+    // An overlay that stays empty costs nothing if the processor composes the page.
     const empty = point === null && name !== "contour";
-    // Chromium may keep the last picture of a canvas that is cleared and not drawn on: a new size empties it for certain.
-    if (empty && marked) overlay.width = 1;
-    if (!empty) plot.mark(fit(overlay, scene.width, scene.height, scene.ratio), point, scene);
-    marked = !empty;
-    host.pointed(point);
+    // Chromium may keep showing a canvas that is cleared and not drawn on; a new size empties it for certain.
+    if (empty && hasOverlay) overlay.width = 1;
+    if (!empty) plot.drawCursor(prepareCanvas(overlay, scene.width, scene.height, scene.ratio), point, scene);
+    hasOverlay = !empty;
+    host.cursorMoved(point);
   };
 
   const tick = (): void => {
@@ -165,21 +170,21 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     schedule();
   };
 
-  const marker = makeMarker(schedule);
+  const cursor = makeCursor(schedule);
   const isSpatial = (): boolean => field() !== null && currentName() === "surface";
   const viewpoint = makeViewpoint(element, isSpatial, (camera, settled) => {
     if (!settled) {
-      marker.leave();
+      cursor.leave();
       request();
     }
     host.moved(camera, settled);
   });
 
-  /** Draws the whole picture once more, elsewhere; the screen follows right after. */
+  /** Draw the whole picture once more into another context; the screen is drawn again right after. */
   const drawInto: DrawInto = (ctx, scene) => {
     const plot = plotFor(currentName());
     const done = plot.draw(ctx, scene);
-    if (done) plot.mark(ctx, marker.find(plot, scene), scene);
+    if (done) plot.drawCursor(ctx, cursor.find(plot, scene), scene);
     request();
     return done;
   };
@@ -190,49 +195,49 @@ export function makeStage(root: HTMLElement, host: StageHost, signal: AbortSigna
     canvas,
     hasWebGL: () => webgl,
     show(next) {
-      const keys = ["field", "view", "colormap", "look", "path", "marks"] as const;
-      if (shown && keys.every((key) => next[key] === shown?.[key])) return;
-      if (next.view !== shown?.view) marker.hover(null);
-      shown = next;
+      const keys = ["field", "view", "colormap", "overlays", "path", "marks"] as const;
+      if (picture && keys.every((key) => next[key] === picture?.[key])) return;
+      if (next.view !== picture?.view) cursor.hover(null);
+      picture = next;
       element.classList.toggle("ll-spatial", isSpatial());
       request();
     },
-    look(state) {
-      viewpoint.look(state);
+    setCamera(state) {
+      viewpoint.setCamera(state);
       if (isSpatial()) request();
     },
     ...{ preset, orbit, pan, zoom, reset },
     step(dColumn, dRow) {
       const f = field();
-      if (f) marker.step(f, dColumn, dRow);
+      if (f) cursor.step(f, dColumn, dRow);
     },
     stepPath(by) {
       const [f, path] = [field(), pathShown()];
-      if (f && path) marker.stepPath(f, path, by);
+      if (f && path) cursor.stepPath(f, path, by);
     },
-    picture() {
+    canvasForExport() {
       const scene = makeScene();
-      return scene && keptCanvas(scene, drawInto);
+      return scene && exportCanvas(scene, drawInto);
     },
     svg() {
       const scene = makeScene();
-      return scene && !isSpatial() ? keptSVG(scene, drawInto) : null;
+      return scene && !isSpatial() ? exportSVG(scene, drawInto) : null;
     },
-    clearMark: () => marker.hover(null),
-    choose() {
+    clearCursor: () => cursor.hover(null),
+    inspect() {
       const scene = makeScene();
-      const point = scene && marker.find(plotFor(currentName()), scene);
-      if (point) host.chosen(point);
+      const point = scene && cursor.find(plotFor(currentName()), scene);
+      if (point) host.inspected(point);
     },
   };
 
-  watchPointer(overlay, root, { ...stage, hover: marker.hover, isSpatial }, signal);
+  watchPointer(overlay, root, { ...stage, hover: cursor.hover, isSpatial }, signal);
   watchTheme(() => {
     theme = null;
     request();
   }, signal);
   onContextLost(request, signal);
-  // The element may be detached and without size when it is made; the theme's variables are known only once it is attached.
+  // A new element may be detached and without size; the variables of the theme are known only once it is attached.
   const observer = new ResizeObserver(() => {
     theme = null;
     request();

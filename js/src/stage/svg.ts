@@ -1,4 +1,4 @@
-// A 2D drawing context that writes SVG: what the flat pictures call, and nothing else.
+// A 2D drawing context that writes SVG. It has only what the flat pictures call.
 
 interface State {
   matrix: DOMMatrix;
@@ -14,16 +14,16 @@ interface State {
   clip: string;
 }
 
-const escape = (text: string): string =>
+const escapeXML = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] as string);
 const n = (v: number): string => String(Math.round(v * 100) / 100);
 
-/** Gradients are written when they are used; they remember their color stops. */
+/** A gradient stores its color stops and is written when it is used. */
 class Gradient {
   stops = "";
   constructor(readonly line: number[]) {}
   addColorStop(offset: number, color: string): void {
-    this.stops += `<stop offset="${n(offset)}" stop-color="${escape(color)}"/>`;
+    this.stops += `<stop offset="${n(offset)}" stop-color="${escapeXML(color)}"/>`;
   }
 }
 
@@ -51,7 +51,7 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
   };
 
   const paint = (style: string | CanvasGradient): string => {
-    if (typeof style === "string") return escape(style);
+    if (typeof style === "string") return escapeXML(style);
     const gradient = style as unknown as Gradient;
     const [x1, y1, x2, y2] = gradient.line;
     const name = `g${id++}`;
@@ -67,7 +67,7 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
       : ` transform="matrix(${[a, b, c, d, e, f].map((v) => Math.round(v * 1e4) / 1e4).join(" ")})"`;
     const opacity = state.globalAlpha < 1 ? ` opacity="${n(state.globalAlpha)}"` : "";
     const element = `<${tag} ${attributes}${transform}${opacity}${content ? `>${content}</${tag}>` : "/>"}`;
-    // A clip path is in the coordinates of the picture, so it goes round the element and not on it.
+    // A clip path is in the coordinates of the picture, so it is set on a group around the element.
     body.push(state.clip ? `<g clip-path="url(#${state.clip})">${element}</g>` : element);
   };
   const stroke = (): string =>
@@ -78,24 +78,39 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
   const write = (text: string, x: number, y: number, paints: string): void => {
     const [, weight = "400", size = "11px", family = "sans-serif"] = /^(\d+)? ?([\d.]+px) (.*)$/.exec(state.font) ?? [];
     const shift = state.textBaseline === "middle" ? 0.35 * Number.parseFloat(size) : 0;
-    const font = `font-family="${escape(family)}" font-size="${size}" font-weight="${weight}" text-anchor="${ANCHORS[state.textAlign] ?? "start"}"`;
-    add("text", `x="${n(x)}" y="${n(y + shift)}" ${font} ${paints}`, escape(text));
+    const font = `font-family="${escapeXML(family)}" font-size="${size}" font-weight="${weight}" text-anchor="${ANCHORS[state.textAlign] ?? "start"}"`;
+    add("text", `x="${n(x)}" y="${n(y + shift)}" ${font} ${paints}`, escapeXML(text));
   };
 
   const calls = {
     save: () => void stack.push({ ...state, matrix: DOMMatrix.fromMatrix(state.matrix) }),
     restore: () => void Object.assign(state, stack.pop()),
-    translate: (x: number, y: number) => void (state.matrix = state.matrix.translate(x, y)),
-    rotate: (angle: number) => void (state.matrix = state.matrix.rotate((angle * 180) / Math.PI)),
-    beginPath: () => void (path = ""),
-    moveTo: (x: number, y: number) => void (path += `M${n(x)} ${n(y)}`),
-    lineTo: (x: number, y: number) => void (path += `L${n(x)} ${n(y)}`),
-    closePath: () => void (path += "Z"),
-    rect: (x: number, y: number, w: number, h: number) => void (path += `M${n(x)} ${n(y)}h${n(w)}v${n(h)}h${n(-w)}Z`),
+    translate: (x: number, y: number) => {
+      state.matrix = state.matrix.translate(x, y);
+    },
+    rotate: (angle: number) => {
+      state.matrix = state.matrix.rotate((angle * 180) / Math.PI);
+    },
+    beginPath: () => {
+      path = "";
+    },
+    moveTo: (x: number, y: number) => {
+      path += `M${n(x)} ${n(y)}`;
+    },
+    lineTo: (x: number, y: number) => {
+      path += `L${n(x)} ${n(y)}`;
+    },
+    closePath: () => {
+      path += "Z";
+    },
+    rect: (x: number, y: number, w: number, h: number) => {
+      path += `M${n(x)} ${n(y)}h${n(w)}v${n(h)}h${n(-w)}Z`;
+    },
     roundRect: (x: number, y: number, w: number, h: number) => calls.rect(x, y, w, h),
-    // Only whole circles are drawn.
-    arc: (x: number, y: number, r: number) =>
-      void (path += `M${n(x - r)} ${n(y)}a${n(r)} ${n(r)} 0 1 0 ${n(2 * r)} 0a${n(r)} ${n(r)} 0 1 0 ${n(-2 * r)} 0`),
+    // The pictures draw whole circles only.
+    arc: (x: number, y: number, r: number) => {
+      path += `M${n(x - r)} ${n(y)}a${n(r)} ${n(r)} 0 1 0 ${n(2 * r)} 0a${n(r)} ${n(r)} 0 1 0 ${n(-2 * r)} 0`;
+    },
     fill: () => add("path", `d="${path}" fill="${paint(state.fillStyle)}"`),
     stroke: () => add("path", `d="${path}" fill="none" ${stroke()}`),
     clip() {
@@ -114,7 +129,9 @@ export function svgContext(width: number, height: number): { ctx: CanvasRenderin
       ruler.font = state.font;
       return ruler.measureText(text);
     },
-    setLineDash: (dash: number[]) => void (state.dash = dash),
+    setLineDash: (dash: number[]) => {
+      state.dash = dash;
+    },
     createLinearGradient: (...line: number[]) => new Gradient(line),
     drawImage: (image: HTMLCanvasElement, x: number, y: number, w: number, h: number) =>
       add("image", `${rectangle(x, y, w, h)} preserveAspectRatio="none" href="${image.toDataURL("image/png")}"`),

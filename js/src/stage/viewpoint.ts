@@ -1,12 +1,12 @@
-// The camera of a picture as a person moves it: every move is told at once, and once more when it has come to rest.
+// The camera as a person moves it. Every move is reported at once, and again when the camera has come to rest.
 
 import { type Camera, cameraFrom, cameraState, initialCamera, orbit, PRESETS, panBy, zoomBy } from "../gl/camera.ts";
-import type { CameraState } from "../model/wire.ts";
+import type { CameraState } from "../model/controls.ts";
 
 export interface Viewpoint {
   camera: Camera;
-  /** Looks from here, without telling anybody. */
-  look(state: Partial<CameraState>): void;
+  /** Set the camera without reporting it. */
+  setCamera(state: Partial<CameraState>): void;
   preset(index: number): void;
   orbit(dx: number, dy: number): void;
   pan(dx: number, dy: number): void;
@@ -15,12 +15,12 @@ export interface Viewpoint {
   destroy(): void;
 }
 
-/** A camera that rests for this long is told to the kernel. */
+/** The camera has come to rest after this time without a move. */
 const SETTLED_MS = 250;
 
 /**
- * Moves in CSS pixels of the element. `mayMove` says whether there is anything to move; `moved` gets the camera as a trait, and
- * whether it has come to rest.
+ * Moves are in CSS pixels of the element. `mayMove` returns whether there is anything to move; `moved` gets the
+ * camera as a trait, and whether it has come to rest.
  */
 export function makeViewpoint(
   element: HTMLElement,
@@ -38,7 +38,7 @@ export function makeViewpoint(
   };
   return {
     camera,
-    look: (state) => void Object.assign(camera, cameraFrom(state)),
+    setCamera: (state) => void Object.assign(camera, cameraFrom(state)),
     preset: (index) =>
       change(() =>
         Object.assign(camera, initialCamera(), {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cameraFrom, cameraState, fitBox, initialCamera, makeProjection, PRESETS } from "../../src/gl/camera.ts";
 import { HEIGHT } from "../../src/gl/mesh.ts";
-import type { CameraState } from "../../src/model/wire.ts";
+import type { CameraState } from "../../src/model/controls.ts";
 
-test("cameras are rounded, and the usual one is empty", () => {
+test("cameras are rounded, and the default one is empty", () => {
   assert.deepEqual(cameraState(initialCamera()), {});
   const state = cameraState({ ...initialCamera(), azimuth: 7, zoom: 1.23456789 }) as CameraState;
   assert.deepEqual([state.azimuth, state.zoom], [0.7168, 1.2346]);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fitBox, initialCamera, makeProjection } from "../../src/gl/camera.ts";
 import { HEIGHT, makeMesh } from "../../src/gl/mesh.ts";
-import { makeHidden } from "../../src/gl/occlusion.ts";
+import { makeOcclusion } from "../../src/gl/occlusion.ts";
 import { fieldOf } from "../support/make.ts";
 
-test("the surface hides what lies behind it and below it, seen from the front", () => {
+test("the surface occludes what lies behind it and below it", () => {
   // A ridge along x in the middle, seen along y from a low camera.
   const f = fieldOf(41, 41, (r) => 1 - Math.min(1, Math.abs(r - 20) / 10));
   const mesh = makeMesh(f);
@@ -16,7 +16,7 @@ test("the surface hides what lies behind it and below it, seen from the front", 
     600,
     400,
   );
-  const hidden = makeHidden(f, mesh, p);
+  const hidden = makeOcclusion(f, mesh, p);
   assert.equal(hidden(0, 0.8, 0.1), true);
   assert.equal(hidden(0, -0.8, 0.1), false);
   assert.equal(hidden(0, 0, HEIGHT), false);

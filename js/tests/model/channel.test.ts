@@ -31,7 +31,7 @@ test("a log scale has holes where values are not positive", () => {
   assert.equal(f.cut, null);
 });
 
-test("a few gigantic values are cut off a linear scale and said to be; ordinary bowls are not", () => {
+test("a few huge values are cut off a linear scale and reported; ordinary bowls are not cut", () => {
   const bowl = (r: number, c: number): number => (r - 10) ** 2 + (c - 10) ** 2;
   assert.equal(fieldOf(21, 21, bowl).cut, null);
   const f = fieldOf(21, 21, (r, c) => (r === 0 ? 1e9 : bowl(r, c)));
@@ -41,7 +41,7 @@ test("a few gigantic values are cut off a linear scale and said to be; ordinary 
   assert.equal(fieldOf(21, 21, (r, c) => (r === 0 ? 1e9 : 1 + bowl(r, c)), { scale: "log" }).cut, null);
 });
 
-test("a clip ends the scale and is said, limits set both ends, a common range is taken over", () => {
+test("a clip ends the scale and is reported, limits set both ends, a shared range is used as it is", () => {
   const clipped = makeChannel("loss", ramp, "linear", { clip: 49 });
   assert.deepEqual([clipped.lo, clipped.hi, clipped.own], [0, 49, [0, 99]]);
   assert.deepEqual(clipped.cut, { at: 49, share: 0.5, max: 99, chosen: true });

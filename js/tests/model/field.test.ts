@@ -13,7 +13,7 @@ const snapshot: Snapshot = {
   ]),
 };
 
-test("convexity colors on the paper's scale, linear also where the height is not, unless another one is given", () => {
+test("convexity is colored on the linear scale of the paper unless limits are given", () => {
   const field = (more: object) =>
     makeField(snapshot, [-1, 1], [-1, 1], { quantity: "loss", scale: "log", color: "convexity", ...more });
   assert.deepEqual([field({}).color.lo, field({}).color.hi], [0, 0.5]);
@@ -33,7 +33,7 @@ test("rows are beta, columns are alpha, and interpolation meets the grid points"
   assert.equal(interpolate(f, 4, 2), 24);
 });
 
-test("zero on the grid is zero, whatever rounding makes of it", () => {
+test("zero on the grid is exactly zero despite rounding", () => {
   const f = fieldOf(21, 21, () => 1, { alpha: [-0.7615, 4.318], beta: [-0.143, 0.077] });
   assert.ok(Array.from({ length: 21 }, (_, i) => betaAt(f, i)).includes(0));
 });

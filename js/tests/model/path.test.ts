@@ -97,7 +97,7 @@ test("the ends are named first, then lowered rates, then epochs; a narrow pictur
   assert.deepEqual(namedCheckpoints(makePath({ ...run, labels: [] }, plane), false), []);
 });
 
-test("the scale holds the real heights, but is not flattened by one that is far off", () => {
+test("the scale contains the real heights, but is not flattened by one that is far off", () => {
   assert.deepEqual(reachOf(run, "loss"), [1, 4]);
   assert.equal(reachOf(run, "other"), null);
   assert.equal(reachOf(undefined, "loss"), null);

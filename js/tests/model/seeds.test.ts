@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { counterpart, siblings } from "../../src/model/layerNames.ts";
-import { chooseRun, reachOfCurves, secondQuantity } from "../../src/model/seeds.ts";
+import { bandOfSeeds, chooseSeed, reachOfCurves, secondQuantity } from "../../src/model/seeds.ts";
 import { both, fieldOf, line } from "../support/make.ts";
 
 test("layers of one quantity are drawn together, those of the other on the second axis", () => {
@@ -23,18 +23,33 @@ test("layers of one quantity are drawn together, those of the other on the secon
   assert.equal(reachOfCurves({ ...both, nBeta: 2 }, "train_loss"), null);
 });
 
-test("of lines the mean is shown, of surfaces the chosen one", () => {
-  const runs = line(
+test("lines show the mean of the seeds, surfaces the chosen seed", () => {
+  const seeds = line(
     { loss: [1, 2, NaN], loss_stderr: [9, 9, 9], evaluated: [1, 1, 1] },
     { loss: [3, 4, 5], loss_stderr: [9, 9, 9], evaluated: [1, 0, 1] },
   );
-  const mean = chooseRun(runs, 1);
+  const mean = chooseSeed(seeds, 1);
   assert.deepEqual([...(mean.layers.get("loss") ?? [])], [2, 3, 5]);
   assert.deepEqual([...(mean.layers.get("evaluated") ?? [])], [1, 0, 1]);
   assert.ok(!mean.layers.has("loss_stderr"));
   assert.deepEqual(reachOfCurves(mean, "loss"), [1, 5]);
-  const plane = { ...runs, nAlpha: 2, nBeta: 2 };
-  assert.equal(chooseRun(plane, 1).layers, runs.runs?.[1]);
-  assert.equal(chooseRun(plane, -1).layers, runs.runs?.[0]);
-  assert.equal(chooseRun(both, 0), both);
+  const plane = { ...seeds, nAlpha: 2, nBeta: 2 };
+  assert.equal(chooseSeed(plane, 1).layers, seeds.seeds?.[1]);
+  assert.equal(chooseSeed(plane, -1).layers, seeds.seeds?.[0]);
+  assert.equal(chooseSeed(both, 0), both);
+});
+
+test("several seeds form a band with gaps", () => {
+  const { mean, low, high } = bandOfSeeds([
+    [1, 2, NaN],
+    [3, NaN, NaN],
+  ]);
+  assert.deepEqual(
+    [[...mean], [...low], [...high]],
+    [
+      [2, 2, NaN],
+      [1, 2, NaN],
+      [3, 2, NaN],
+    ],
+  );
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonRanges } from "../../src/group.ts";
-import { hasPatch, nothing, rangesOf, takeControls, takeFrame } from "../../src/model/state.ts";
-import { DEFAULTS, decodeFrame, parseMeta } from "../../src/model/wire.ts";
+import { DEFAULTS } from "../../src/model/controls.ts";
+import { emptyState, hasPatch, rangesOf, takeControls, takeFrame } from "../../src/model/state.ts";
+import { decodeFrame, parseMeta } from "../../src/model/wire.ts";
 import { readGolden, viewOf } from "../support/golden.ts";
 import { fieldOf, line, makeMeta } from "../support/make.ts";
 
@@ -12,72 +13,72 @@ const snapshot = (nAlpha: number, nBeta: number, values: number[]) => ({
   layers: new Map([["loss", new Float32Array(values)]]),
 });
 
-test("a run that goes on being measured moves the path, and nothing else", () => {
+test("new values of checkpoints change the path and nothing else", () => {
   const { meta, frame_base64: text } = readGolden("wire.json");
   const frame = viewOf(text);
   const parsed = parseMeta(meta);
   assert.deepEqual(parsed?.marks, { a: [0, 0], b: [1.5, 0], c: [0.5, 0.25] });
-  const shown = nothing();
+  const state = emptyState();
   const take = (json: unknown): void => {
-    takeFrame(shown, frame, json);
-    takeControls(shown, DEFAULTS, () => null);
+    takeFrame(state, frame, json);
+    takeControls(state, DEFAULTS, () => null);
   };
   take(meta);
   assert.deepEqual(
-    shown.path?.checkpoints.map((c) => [c.label, c.real]),
+    state.path?.checkpoints.map((c) => [c.label, c.real]),
     [
       ["epoch 0", NaN],
       ["epoch 1", 3.5],
       ["epoch 2", 0],
     ],
   );
-  assert.deepEqual(shown.path?.checkpoints[2].drop, [0.1, 0.01]);
-  const { field, path, marks } = shown;
+  assert.deepEqual(state.path?.checkpoints[2].drop, [0.1, 0.01]);
+  const { field, path, marks } = state;
   take(structuredClone(meta));
-  assert.ok(shown.field === field && shown.path === path && shown.marks === marks);
+  assert.ok(state.field === field && state.path === path && state.marks === marks);
   const later = structuredClone(meta);
   later.trajectory.values.loss[0] = 2;
   take(later);
-  assert.ok(shown.field === field && shown.path !== path);
-  assert.equal(shown.path?.checkpoints[0].real, 2);
+  assert.ok(state.field === field && state.path !== path);
+  assert.equal(state.path?.checkpoints[0].real, 2);
   delete later.trajectory;
   take({ ...later });
-  assert.equal(shown.path, null);
+  assert.equal(state.path, null);
 });
 
-test("the seeds Python wrote are told apart, and the chosen one is shown", () => {
+test("the seeds that Python wrote are separated, and the chosen one is shown", () => {
   const { seeds } = readGolden("wire.json");
   const frame = viewOf(seeds.frame_base64);
   const meta = parseMeta(seeds.meta);
   assert.deepEqual(meta?.seeds, [4, 7]);
   const all = decodeFrame(frame, meta as NonNullable<typeof meta>);
   assert.deepEqual(
-    all?.runs?.map((run) => [...(run.get("loss") ?? [])].slice(1)),
+    all?.seeds?.map((layers) => [...(layers.get("loss") ?? [])].slice(1)),
     seeds.loss.map((rows: number[][]) => rows.flat().slice(1)),
   );
   assert.equal(decodeFrame(frame, { ...(meta as NonNullable<typeof meta>), seeds: [4] }), null);
-  const shown = nothing();
+  const state = emptyState();
   const valueFor = (seed: number): number | undefined => {
-    takeFrame(shown, frame, seeds.meta);
-    takeControls(shown, { ...DEFAULTS, seed }, () => null);
-    return shown.field?.values[5];
+    takeFrame(state, frame, seeds.meta);
+    takeControls(state, { ...DEFAULTS, seed }, () => null);
+    return state.field?.values[5];
   };
   assert.deepEqual([4, 7, 99, 4].map(valueFor), [6, 60, 6, 6]);
-  const { field } = shown;
+  const { field } = state;
   valueFor(4);
-  assert.equal(shown.field, field);
+  assert.equal(state.field, field);
 });
 
-test("lines that are compared have the second axis in common, too", () => {
+test("compared lines also share the second axis", () => {
   const lines = [
     [0.5, 0.75, 0.5],
     [0.25, 1, 0.25],
   ].map((accuracy) => ({
-    ...nothing(),
+    ...emptyState(),
     decoded: line({ loss: [1, 2, 3], accuracy, evaluated: [1, 1, 1] }),
     snapshotMeta: makeMeta(1, 3),
   }));
-  for (const shown of lines) takeControls(shown, DEFAULTS, () => null);
+  for (const state of lines) takeControls(state, DEFAULTS, () => null);
   assert.deepEqual(
     lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]),
     [
@@ -86,7 +87,7 @@ test("lines that are compared have the second axis in common, too", () => {
     ],
   );
   const common = commonRanges(lines.map(({ field }) => ({ ranges: () => rangesOf(field) })));
-  for (const shown of lines) takeControls(shown, DEFAULTS, (key) => common.get(key) ?? null);
+  for (const state of lines) takeControls(state, DEFAULTS, (key) => common.get(key) ?? null);
   assert.deepEqual(
     lines.map(({ field }) => [field?.second?.lo, field?.second?.hi]),
     [

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { tickLabels } from "../../src/model/format.ts";
 import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../../src/model/ticks.ts";
 
-test("levels are automatic, those of the paper, or one's own, in original units on both scales", () => {
+test("levels are automatic, those of the paper, or a list in original units", () => {
   const paper = contourLevels(0, 20, "linear", "paper");
   assert.deepEqual([paper.length, paper[0], paper[1], paper[19]], [20, 0.1, 0.6, 9.6]);
   assert.deepEqual(
@@ -13,7 +13,7 @@ test("levels are automatic, those of the paper, or one's own, in original units 
   assert.deepEqual(contourLevels(0, 1, "linear", []), []);
 });
 
-test("ticks of a log axis are labelled in original units", () => {
+test("ticks of a log axis are labeled in original units", () => {
   assert.deepEqual(
     valueTicks(-2, 3, "log", 6).map((t) => t.label),
     ["0.01", "0.1", "1", "10", "100", "1000"],
@@ -42,7 +42,9 @@ test("contour levels lie inside the range and the level coordinate counts them",
     assert.ok(levels.length >= 3 && levels.length <= 20, `${levels.length} levels`);
     assert.ok(levels.every((v, i) => v > lo && v < hi && (i === 0 || v > levels[i - 1])));
     const coordinate = levelCoordinate(levels);
-    levels.forEach((v, i) => assert.ok(Math.abs(coordinate(v) - i) < 1e-9));
+    levels.forEach((v, i) => {
+      assert.ok(Math.abs(coordinate(v) - i) < 1e-9);
+    });
     assert.ok(coordinate(lo) < 0 && coordinate(hi) > levels.length - 1);
   }
 });

@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type Controls,
-  DEFAULTS,
-  decodeFrame,
-  isSamePlane,
-  isStale,
-  type Meta,
-  parseMeta,
-} from "../../src/model/wire.ts";
+import { decodeFrame, isSamePlane, type Meta, parseMeta } from "../../src/model/wire.ts";
 import { readGolden, viewOf } from "../support/golden.ts";
 import { LAYERS, makeMeta } from "../support/make.ts";
 
@@ -22,13 +14,6 @@ function frameOf(offset = 0): DataView {
   }
   return view;
 }
-
-test("one point of a wide range is not waited for", () => {
-  const meta = { shape: [1, 5], alpha: [-1, 1], beta: [0, 0], seed: 0 };
-  const controls = { alpha: [-1, 1], beta: [-1, 1], seed: 0, resolution: [5, 1] };
-  assert.equal(isStale(meta as never, controls as never), false);
-  assert.equal(isStale({ ...meta, alpha: [-2, 2] } as never, controls as never), true);
-});
 
 test("a frame is (layers, beta, alpha), on a grid that is not square", () => {
   const snapshot = decodeFrame(frameOf(), makeMeta(3, 5));
@@ -66,20 +51,6 @@ test("metas that cannot be read are refused", () => {
   }
 });
 
-test("a picture is stale when a range, the seed or the resolution was changed since", () => {
-  const controls: Controls = { ...DEFAULTS, resolution: [5, 3] };
-  assert.equal(isStale(makeMeta(3, 5), controls), false);
-  assert.equal(isStale(makeMeta(3, 5, { seed: null }), { ...controls, seed: 7 }), false);
-  for (const change of [
-    { seed: 1 },
-    { alpha: [-1, 2] },
-    { beta: [-0.99, 1] },
-    { resolution: [3, 5] },
-  ] as Partial<Controls>[]) {
-    assert.equal(isStale(makeMeta(3, 5), { ...controls, ...change }), true);
-  }
-});
-
 test("metas describe the same plane whatever their status", () => {
   const meta = makeMeta(3, 5);
   assert.ok(isSamePlane(meta, { ...meta, status: "paused", sequence: 9 }));
@@ -88,7 +59,7 @@ test("metas describe the same plane whatever their status", () => {
   }
 });
 
-test("the frame Python wrote decodes to the values Python expects", () => {
+test("the frame that Python wrote decodes to the values that Python expects", () => {
   const { meta, frame_base64: text, expected } = readGolden("wire.json");
   const parsed = parseMeta(meta);
   assert.ok(parsed);

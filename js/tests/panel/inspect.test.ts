@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { probeRows } from "../../src/panel/inspect.ts";
+import { inspectionRows } from "../../src/panel/inspect.ts";
 
-test("a probed point tells principal curvatures, and a smallest eigenvalue only where there is one", () => {
+test("an inspected point shows its principal curvatures, and a smallest eigenvalue only if there is one", () => {
   const base = {
     status: "done" as const,
     alpha: 0,
@@ -12,8 +12,8 @@ test("a probed point tells principal curvatures, and a smallest eigenvalue only 
     lambda_max: 4,
     residual_min: 0.01,
   };
-  const rows = new Map(probeRows({ ...base, lambda_min: null, f_aa: 1, f_ab: 2, f_bb: 1 }));
+  const rows = new Map(inspectionRows({ ...base, lambda_min: null, f_aa: 1, f_ab: 2, f_bb: 1 }));
   assert.equal(rows.get("λmin"), "0 ± 0.01");
   assert.equal(rows.get("curvature in the plane"), "−1 and 3");
-  assert.equal(new Map(probeRows({ ...base, lambda_min: -0.5 })).get("λmin"), "−0.5");
+  assert.equal(new Map(inspectionRows({ ...base, lambda_min: -0.5 })).get("λmin"), "−0.5");
 });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pointState } from "../../src/model/readout.ts";
 import type { Snapshot } from "../../src/model/wire.ts";
 import { progressText, spokenProgress } from "../../src/panel/progress.ts";
+import { pointState } from "../../src/panel/readout.ts";
 import { makeMeta } from "../support/make.ts";
 
-test("progress is told for every status", () => {
+test("there is a progress text for every status", () => {
   const meta = makeMeta(51, 51, { n_done: 123, remaining_s: 12 });
   assert.equal(progressText(meta), "123 of 2601 points · about 12 s left");
   assert.equal(progressText({ ...meta, status: "paused" }), "Paused · 123 of 2601 points");
@@ -17,7 +17,7 @@ test("progress is told for every status", () => {
   assert.equal(progressText(null), "Waiting for the kernel");
 });
 
-test("eigenvalues are counted by themselves", () => {
+test("eigenvalues are counted separately", () => {
   const layers = ["loss", "lambda_min", "lambda_max", "convexity", "evaluated"];
   const meta = makeMeta(15, 15, { layers, n_points: 455, n_done: 100, remaining_s: 12 });
   assert.equal(progressText(meta), "100 of 230 points · about 12 s left");
@@ -30,7 +30,7 @@ test("eigenvalues are counted by themselves", () => {
   );
 });
 
-test("a sketch says from how many samples it is, and how exact, until its points are known", () => {
+test("a sketch shows its number of samples and its standard error until the points are known", () => {
   const sketch = { n: 512, n_samples: 50000, stderr: { loss: 0.0234, accuracy: 0.0123 } };
   const meta = makeMeta(51, 51, { n_done: 3, remaining_s: 720, sketch });
   assert.equal(

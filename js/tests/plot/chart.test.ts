@@ -1,21 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bandOf, type Chart, chartY, drawChart, layOutLegend, runsOf, type Series } from "../../src/plot/chart.ts";
+import { type Chart, chartY, drawChart, layOutLegend, type Series, stretchesOf } from "../../src/plot/chart.ts";
 
-test("several seeds are a band, gaps and all", () => {
-  const { mean, low, high } = bandOf([
-    [1, 2, NaN],
-    [3, NaN, NaN],
-  ]);
-  assert.deepEqual(
-    [[...mean], [...low], [...high]],
-    [
-      [2, 2, NaN],
-      [1, 2, NaN],
-      [3, 2, NaN],
-    ],
-  );
-  assert.deepEqual(runsOf([NaN, 1, 2, NaN, 3]), [
+test("a stretch ends at a gap", () => {
+  assert.deepEqual(stretchesOf([NaN, 1, 2, NaN, 3]), [
     [1, 2],
     [4, 4],
   ]);
@@ -27,7 +15,10 @@ test("a chart draws training solid and testing dashed, on two axes, with a band"
     get: (target, name) =>
       name in target
         ? target[name as string]
-        : (...args: unknown[]) => (calls.push(`${String(name)} ${args.join()}`), { width: 10 }),
+        : (...args: unknown[]) => {
+            calls.push(`${String(name)} ${args.join()}`);
+            return { width: 10 };
+          },
     set: (target, name, value) => Reflect.set(target, name, value),
   }) as unknown as CanvasRenderingContext2D;
   const theme = {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placeTags } from "../../src/plot/pointLabels.ts";
+import { placePointLabels } from "../../src/plot/pointLabels.ts";
 
-test("names cover neither each other nor the border, and are left out without room", () => {
+test("labels cover neither each other nor the border, and are left out without room", () => {
   const area = { x: 0, y: 0, width: 200, height: 100 };
   const tags = Array.from({ length: 12 }, () => ({ text: "name", x: 100, y: 50 }));
-  const boxes = placeTags([...tags, { text: "edge", x: 199, y: 99 }], Array(13).fill(40), area, [{ x: 120, y: 43 }]);
+  const boxes = placePointLabels([...tags, { text: "edge", x: 199, y: 99 }], Array(13).fill(40), area, [
+    { x: 120, y: 43 },
+  ]);
   const placed = boxes.filter((b) => b !== null);
   assert.ok(placed.length > 1 && placed.length < 13 && boxes[12]);
   for (const [i, a] of placed.entries()) {

@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 
-/** The tests run in the folder of the viewer. */
+/** Read a golden file. The tests run in the folder js/; what a file holds is what its test is about. */
+// biome-ignore lint/suspicious/noExplicitAny: every golden file has its own shape
 export const readGolden = (name: string): any => JSON.parse(readFileSync(`../tests/golden/${name}`, "utf8"));
 
 export function viewOf(base64: string): DataView {

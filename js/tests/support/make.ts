@@ -1,7 +1,8 @@
 // Snapshots and metas for the tests.
 
-import { type Choice, type Field, makeField } from "../../src/model/field.ts";
-import type { Meta, Range, ScaleName, Snapshot, Trajectory } from "../../src/model/wire.ts";
+import type { ScaleName } from "../../src/model/controls.ts";
+import { type Field, type FieldOptions, makeField } from "../../src/model/field.ts";
+import type { Meta, Range, Snapshot, Trajectory } from "../../src/model/wire.ts";
 
 export const LAYERS = ["loss", "loss_stderr", "accuracy", "accuracy_stderr", "evaluated"];
 
@@ -33,7 +34,7 @@ export function fieldOf(
   nBeta: number,
   nAlpha: number,
   value: (row: number, column: number) => number,
-  options: { scale?: ScaleName; alpha?: Range; beta?: Range; quantity?: string; choice?: Partial<Choice> } = {},
+  options: { scale?: ScaleName; alpha?: Range; beta?: Range; quantity?: string; choice?: Partial<FieldOptions> } = {},
 ): Field {
   const values = Float32Array.from({ length: nBeta * nAlpha }, (_, i) => value(Math.floor(i / nAlpha), i % nAlpha));
   const quantity = options.quantity ?? "loss";
@@ -47,10 +48,10 @@ export function fieldOf(
 
 /** A line of three points, one record of layers for each seed. */
 export const line = (...layers: Record<string, number[]>[]): Snapshot => {
-  const runs = layers.map(
+  const seeds = layers.map(
     (run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])),
   );
-  return { nAlpha: 3, nBeta: 1, layers: runs[0], ...(runs.length > 1 ? { runs } : {}) };
+  return { nAlpha: 3, nBeta: 1, layers: seeds[0], ...(seeds.length > 1 ? { seeds } : {}) };
 };
 
 /** A line on training and on testing data. */

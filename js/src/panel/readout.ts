@@ -1,44 +1,44 @@
-// The line under the picture: what is at a grid point, or at the center.
+// The line below the picture: the values at a grid point, at a checkpoint or at the center.
 
-import { unscale } from "./channel.ts";
-import { isCurvature, SYMBOLS } from "./convexity.ts";
-import { alphaAt, betaAt, type Field, type GridPoint } from "./field.ts";
-import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "./format.ts";
-import { capturedText, type Path } from "./path.ts";
-import { isLine } from "./seeds.ts";
-import type { Meta, Snapshot } from "./wire.ts";
+import { unscale } from "../model/channel.ts";
+import { isHessianLayer, SYMBOLS } from "../model/convexity.ts";
+import { alphaAt, betaAt, type Field, type GridPoint } from "../model/field.ts";
+import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "../model/format.ts";
+import { capturedText, type Path } from "../model/path.ts";
+import { isLine } from "../model/seeds.ts";
+import type { Meta, Snapshot } from "../model/wire.ts";
 
-const isTold = (name: string): boolean =>
-  name !== "evaluated" && !name.endsWith("_stderr") && (!isCurvature(name) || name in SYMBOLS);
+const isShownAtPoints = (name: string): boolean =>
+  name !== "evaluated" && !name.endsWith("_stderr") && (!isHessianLayer(name) || name in SYMBOLS);
 
-/** The layers that are told of at a point, the chosen one first. */
-const toldNames = (names: Iterable<string>, ...chosen: string[]): string[] => [
-  ...new Set([...chosen, ...[...names].filter(isTold)]),
+/** Return the layers shown at a point, the chosen ones first. */
+const shownNames = (names: Iterable<string>, ...chosen: string[]): string[] => [
+  ...new Set([...chosen, ...[...names].filter(isShownAtPoints)]),
 ];
 
-/** Whether what is told of a point takes more than a row. */
-export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => toldNames(layers.keys()).length > 3;
+/** True if the readout of a point needs more than one row. */
+export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => shownNames(layers.keys()).length > 3;
 
-/** A value and how exact it is: the standard error, or the residual of an eigenvalue where that can be seen. */
-function valueText(name: string, valueOf: (name: string) => number | undefined): string {
-  const value = valueOf(name);
+/** Format a value with its standard error, or an eigenvalue with its residual if that is large enough to matter. */
+function valueText(name: string, layerValue: (name: string) => number | undefined): string {
+  const value = layerValue(name);
   if (value === undefined) return "";
   const label = SYMBOLS[name] ?? name.replaceAll("_", " ");
-  const [curved, known] = [isCurvature(name), Number.isFinite(value)];
-  const error = valueOf(curved ? name.replace("lambda", "residual") : `${name}_stderr`);
+  const [curved, known] = [isHessianLayer(name), Number.isFinite(value)];
+  const error = layerValue(curved ? name.replace("lambda", "residual") : `${name}_stderr`);
   const seen =
     error !== undefined &&
     Number.isFinite(error) &&
     error > (curved && known ? 1e-3 * Math.abs(value) : 0) &&
     (!curved || name.startsWith("lambda"));
   const around = seen ? ` ± ${isPercent(name) ? formatPercent(error) : formatNumber(error, 2)}` : "";
-  // The smallest eigenvalue is NaN where it can't be told from zero.
+  // The smallest eigenvalue is NaN if it cannot be distinguished from zero.
   if (!known && name === "convexity") return "";
   if (!known) return `${label} ${name === "lambda_min" && around ? `0${around}` : formatNumber(value)}`;
   return `${label} ${curved ? formatNumber(value, 3) : formatValue(value, name)}${around}`;
 }
 
-/** "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
+/** Return "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
 export function pointState(snapshot: Snapshot, quantity: string, i: number, sketched = false): string {
   const evaluated = (snapshot.layers.get("evaluated")?.[i] ?? 1) !== 0;
   const finite = Number.isFinite(snapshot.layers.get(quantity)?.[i] ?? NaN);
@@ -47,32 +47,32 @@ export function pointState(snapshot: Snapshot, quantity: string, i: number, sket
   return sketched ? "sketched" : "interpolated";
 }
 
-/** Everything about one grid point, the chosen quantity and its error first. */
+/** Describe a grid point: place, values (the chosen quantity first) and state. */
 export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint, sketched = false): string {
   const i = point.row * field.nAlpha + point.column;
-  // Products are counted at every point whose eigenvalues were looked for.
+  // The number of Hessian products is known at every point whose eigenvalues were computed.
   const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
   const state =
-    snapshot.runs && isLine(snapshot)
-      ? `mean of ${snapshot.runs.length} seeds`
+    snapshot.seeds && isLine(snapshot)
+      ? `mean of ${snapshot.seeds.length} seeds`
       : pointState(snapshot, field.quantity, i, sketched);
-  const names = toldNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
+  const names = shownNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
   return [
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
     ...names
-      .filter((name) => !awaited || !isCurvature(name))
+      .filter((name) => !awaited || !isHessianLayer(name))
       .map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i]))
       .filter(Boolean),
     ...(!awaited
       ? [state]
-      : isCurvature(field.quantity)
+      : isHessianLayer(field.quantity)
         ? ["not computed yet"]
         : [state, "eigenvalues not computed yet"]),
   ].join(" · ");
 }
 
-/** A checkpoint of the training path: what it really is, and how far the picture is from that. */
+/** Describe a checkpoint of the training path: its real values, and how far it is from the picture. */
 export function describeCheckpoint(path: Path, field: Field, index: number): string {
   const { label, real, surface, outside } = path.checkpoints[index];
   const { values, learning_rate: rates } = path.trajectory;
@@ -95,13 +95,13 @@ export function describeCheckpoint(path: Path, field: Field, index: number): str
     .join(" · ");
 }
 
-/** What is known of the center, for when nothing is under the pointer. */
+/** Describe the center, for when there is no cursor. */
 export function describeCenter(meta: Meta): string {
   const center = meta.center;
   if (!center) return "";
   const isKnown = (name: string): boolean =>
     typeof center[name] === "number" || (name === "lambda_min" && typeof center.residual_min === "number");
-  const values = toldNames(Object.keys(center))
+  const values = shownNames(Object.keys(center))
     .filter(isKnown)
     .map((name) => valueText(name, (layer) => (layer in center ? (center[layer] ?? NaN) : undefined)));
   if (!values.length) return "";
@@ -110,7 +110,7 @@ export function describeCenter(meta: Meta): string {
     .join(" · ");
 }
 
-/** The sentence a screen reader hears for the picture. */
+/** Describe the picture in a sentence for screen readers. */
 export function describePicture(field: Field, plot: string, path: Path | null = null): string {
   const range = Number.isFinite(field.min)
     ? `from ${formatValue(field.min, field.quantity)} to ${formatValue(field.max, field.quantity)}`

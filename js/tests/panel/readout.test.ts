@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { choiceName, shortName } from "../../src/model/format.ts";
-import { noteTexts } from "../../src/model/messages.ts";
+import { messageTexts } from "../../src/model/messages.ts";
 import { capturedText, makePath, pointOf } from "../../src/model/path.ts";
+import type { Snapshot } from "../../src/model/wire.ts";
 import {
   describeCenter,
   describeCheckpoint,
@@ -10,11 +11,10 @@ import {
   describePoint,
   isLong,
   pointState,
-} from "../../src/model/readout.ts";
-import type { Snapshot } from "../../src/model/wire.ts";
+} from "../../src/panel/readout.ts";
 import { fieldOf, makeMeta, plane, run } from "../support/make.ts";
 
-test("the words say how far the picture is from the run", () => {
+test("a checkpoint is described with its distance from the picture", () => {
   const path = makePath(run, plane);
   assert.equal(
     describeCheckpoint(path, plane, 0),
@@ -25,11 +25,11 @@ test("the words say how far the picture is from the run", () => {
   assert.equal(capturedText({ ...path, captured: null }), null);
   assert.match(describePicture(plane, "surface", path), /training path of 4 checkpoints\. The plane captures 83 %/);
   assert.doesNotMatch(describePicture(plane, "line", path), /path/);
-  assert.deepEqual(noteTexts({ meta: null, field: plane, stale: false, silent: false, path }), [capturedText(path)]);
+  assert.deepEqual(messageTexts({ meta: null, field: plane, stale: false, silent: false, path }), [capturedText(path)]);
   assert.deepEqual(pointOf(path, 2, plane), { column: 4, row: 1, checkpoint: 2 });
 });
 
-test("the readout names place, values with their errors, and what they are", () => {
+test("the readout shows the place, the values with their errors, and the state", () => {
   const snapshot: Snapshot = {
     nAlpha: 2,
     nBeta: 2,
@@ -52,7 +52,7 @@ test("the readout names place, values with their errors, and what they are", () 
   assert.match(describePicture(f, "surface"), /^Loss surface, 2 by 2 points, alpha from −1 to 1, .* from 1.5 to 2$/);
 });
 
-test("eigenvalues are told with their residuals, and how they were computed only where it is drawn", () => {
+test("eigenvalues are shown with their residuals; layers about their computation only if drawn", () => {
   const values = {
     loss: [1.5, 1],
     lambda_min: [-9.259, NaN],

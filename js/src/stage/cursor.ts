@@ -1,25 +1,25 @@
-// The marked point of the picture: under the pointer, or moved there by keys.
+// The cursor: the grid point under the pointer, or moved by keys.
 
 import type { Field, GridPoint } from "../model/field.ts";
 import { type Path, pointOf } from "../model/path.ts";
 import type { Plot, Scene } from "../plot/plot.ts";
 
-export interface Marker {
-  /** The pointer is at this point of the canvas, or gone. */
+export interface Cursor {
+  /** The pointer is at this point of the canvas, or has left it. */
   hover(at: [number, number] | null): void;
-  /** The pointer does not mark anything while the picture moves under it. */
+  /** Ignore the pointer while the picture moves under it. */
   leave(): void;
-  /** Moves the mark by grid steps, from the middle when there is none. */
+  /** Move the cursor by grid steps, from the middle if there is none. */
   step(f: Field, dColumn: number, dRow: number): void;
-  /** Moves the mark along the training path. */
+  /** Move the cursor along the training path. */
   stepPath(f: Field, path: Path, by: 1 | -1): void;
-  /** The point that is marked in a picture; null when there is none. */
+  /** Return the grid point of the cursor in a picture; null if there is none. */
   find(plot: Plot, scene: Scene): GridPoint | null;
 }
 
 const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, i));
 
-export function makeMarker(changed: () => void): Marker {
+export function makeCursor(changed: () => void): Cursor {
   let point: GridPoint | null = null;
   let hoverAt: [number, number] | null = null;
   return {
@@ -32,7 +32,7 @@ export function makeMarker(changed: () => void): Marker {
       hoverAt = null;
     },
     step(f, dColumn, dRow) {
-      // On a single line all arrows go along it.
+      // All arrow keys go along a single line.
       if (f.nAlpha === 1) dRow ||= dColumn;
       if (f.nBeta === 1) dColumn ||= dRow;
       const from = point ?? { column: Math.floor(f.nAlpha / 2) - dColumn, row: Math.floor(f.nBeta / 2) - dRow };
@@ -55,7 +55,8 @@ export function makeMarker(changed: () => void): Marker {
         point.row < field.nBeta &&
         point.column < field.nAlpha &&
         (point.checkpoint ?? -1) < (path?.checkpoints.length ?? 0);
-      return (point = there ? point : null);
+      if (!there) point = null;
+      return point;
     },
   };
 }
