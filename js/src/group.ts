@@ -16,7 +16,7 @@ export interface Member {
   apply(controls: Partial<Controls>): void;
 }
 
-const KEY = Symbol.for("lljupyter.groups.v1");
+const KEY = Symbol.for("lljupyter.groups.v2");
 type Holder = { [KEY]?: Map<string, Set<Member>> };
 
 function membersOf(id: string): Set<Member> {

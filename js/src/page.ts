@@ -27,7 +27,7 @@ async function unpack(text: string): Promise<DataView> {
   const planes = new Uint8Array(await new Response(inflated).arrayBuffer());
   const frame = new Uint8Array(planes.length);
   const n = planes.length / 4;
-  for (let i = 0; i < planes.length; i++) frame[4 * (i % n) + Math.floor(i / n)] = planes[i];
+  for (let i = 0; i < planes.length; i++) frame[4 * (i % n) + Math.floor(i / n)] = planes[i] ?? 0;
   return new DataView(frame.buffer);
 }
 
@@ -55,4 +55,7 @@ async function show(el: HTMLElement, { traits, frame }: Saved): Promise<void> {
 }
 
 const saved = JSON.parse(document.getElementById("landscapes")?.textContent ?? "[]") as Saved[];
-document.querySelectorAll<HTMLElement>(".landscape").forEach((el, i) => void show(el, saved[i]));
+document.querySelectorAll<HTMLElement>(".landscape").forEach((el, i) => {
+  const landscape = saved[i];
+  if (landscape) void show(el, landscape);
+});

@@ -6,8 +6,8 @@ import type { Range } from "../src/model/wire.ts";
 
 test("compared landscapes agree on the widest range and pass on what is changed", () => {
   const log: string[] = [];
-  const ranges: Record<string, Range> = { a: [0, 1], b: [-1, 0.5] };
-  const member = (name: string): Member => ({
+  const ranges: Record<"a" | "b", Range> = { a: [0, 1], b: [-1, 0.5] };
+  const member = (name: "a" | "b"): Member => ({
     ranges: () => new Map([["loss linear", ranges[name]]]),
     refresh: () => log.push(`refresh ${name}`),
     setCamera: (camera) => log.push(`camera ${name} ${JSON.stringify(camera)}`),

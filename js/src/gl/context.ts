@@ -10,7 +10,7 @@ export interface SharedGL {
   /** True if the processor renders in place of a graphics card; nothing is animated then. */
   slow?: boolean;
   /** The multisampled buffer that smooth pictures are drawn into. */
-  smooth?: { framebuffer: WebGLFramebuffer; buffers: WebGLRenderbuffer[]; size: string };
+  smooth?: { framebuffer: WebGLFramebuffer; buffers: [WebGLRenderbuffer, WebGLRenderbuffer]; size: string };
 }
 
 const KEY = Symbol.for("lljupyter.gl.v2");
@@ -98,21 +98,19 @@ export function drawSmooth(shared: SharedGL, width: number, height: number, draw
   const { gl } = shared;
   const size = `${width} ${height}`;
   if (shared.smooth?.size !== size) {
-    const made = shared.smooth ?? {
+    const made: Omit<NonNullable<SharedGL["smooth"]>, "size"> = shared.smooth ?? {
       framebuffer: gl.createFramebuffer() as WebGLFramebuffer,
-      buffers: [0, 1].map(() => gl.createRenderbuffer() as WebGLRenderbuffer),
-      size,
+      buffers: [gl.createRenderbuffer() as WebGLRenderbuffer, gl.createRenderbuffer() as WebGLRenderbuffer],
     };
     gl.bindFramebuffer(gl.FRAMEBUFFER, made.framebuffer);
     const samples = Math.min(4, gl.getParameter(gl.MAX_SAMPLES) as number);
-    [
-      [gl.RGBA8, gl.COLOR_ATTACHMENT0],
-      [gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT],
-    ].forEach(([format, attachment], i) => {
-      gl.bindRenderbuffer(gl.RENDERBUFFER, made.buffers[i]);
+    const attach = (buffer: WebGLRenderbuffer, format: number, attachment: number): void => {
+      gl.bindRenderbuffer(gl.RENDERBUFFER, buffer);
       gl.renderbufferStorageMultisample(gl.RENDERBUFFER, samples, format, width, height);
-      gl.framebufferRenderbuffer(gl.FRAMEBUFFER, attachment, gl.RENDERBUFFER, made.buffers[i]);
-    });
+      gl.framebufferRenderbuffer(gl.FRAMEBUFFER, attachment, gl.RENDERBUFFER, buffer);
+    };
+    attach(made.buffers[0], gl.RGBA8, gl.COLOR_ATTACHMENT0);
+    attach(made.buffers[1], gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT);
     shared.smooth = { ...made, size };
   }
   gl.bindFramebuffer(gl.FRAMEBUFFER, shared.smooth.framebuffer);

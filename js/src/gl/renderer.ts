@@ -45,7 +45,7 @@ function makeBuffers(shared: SharedGL): Buffers {
     [1, 2, 3],
     [2, 3, 5],
     [3, 1, 8],
-  ]) {
+  ] as const) {
     gl.enableVertexAttribArray(location);
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, STRIDE * 4, offset * 4);
   }

@@ -1,6 +1,7 @@
 // One layer of a snapshot: its scaled values and the range they are drawn on.
 
 import { bisectRight, quantileSorted } from "d3-array";
+import { at } from "./access.ts";
 import type { ScaleName } from "./controls.ts";
 import { isPercent } from "./format.ts";
 import type { Range } from "./wire.ts";
@@ -71,9 +72,9 @@ const CUT_SHARE = 0.9;
 function findCut(sorted: Float32Array): number | null {
   const n = sorted.length;
   if (n < 20) return null;
-  const [min, max] = [sorted[0], sorted[n - 1]];
-  const at = quantileSorted(sorted as unknown as number[], CUT_SHARE) as number;
-  return at > min && max - min > CUT_RATIO * (at - min) ? at : null;
+  const [min, max] = [at(sorted, 0), at(sorted, n - 1)];
+  const quantile = quantileSorted(sorted as unknown as number[], CUT_SHARE) as number;
+  return quantile > min && max - min > CUT_RATIO * (quantile - min) ? quantile : null;
 }
 
 function padded(lo: number, hi: number): Range {
@@ -84,7 +85,7 @@ function padded(lo: number, hi: number): Range {
   return [lo - pad, hi + pad];
 }
 
-function widened([lo, hi]: Range, reach: number[] | undefined): Range {
+function widened([lo, hi]: Range, reach: Range | null): Range {
   const furthest = (CUT_RATIO - 1) * (hi - lo);
   const [a, b] = reach ?? [NaN, NaN];
   return [a < lo && a >= lo - furthest ? a : lo, b > hi && b <= hi + furthest ? b : hi];
@@ -100,16 +101,13 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
   }
   const n = sorted.length;
   const automatic = scale === "linear" ? findCut(sorted) : null;
-  const tight: Range = n ? padded(sorted[0], automatic ?? sorted[n - 1]) : [0, 1];
-  const own = n
-    ? widened(
-        tight,
-        given.reach?.map((v) => scaleValue(v, scale)),
-      )
-    : tight;
+  const [lowest, highest] = n ? [at(sorted, 0), at(sorted, n - 1)] : [NaN, NaN];
+  const tight: Range = n ? padded(lowest, automatic ?? highest) : [0, 1];
+  const scaled = ([a, b]: Range): Range => [scaleValue(a, scale), scaleValue(b, scale)];
+  const own = n ? widened(tight, given.reach ? scaled(given.reach) : null) : tight;
   let [lo, hi] = given.common ?? own;
   if (given.limits) {
-    const [a, b] = given.limits.map((v) => scaleValue(v, scale));
+    const [a, b] = scaled(given.limits);
     // A log scale cannot begin at or below zero: it begins at the smallest value.
     [lo, hi] = padded(Number.isNaN(a) ? Math.min(lo, b) : a, Number.isNaN(b) ? hi : b);
   }
@@ -118,8 +116,8 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
   const clips = clip < hi && clip > lo;
   // A clip above the automatic cut undoes that cut.
   if (clips) hi = clip;
-  else if (automatic !== null && !given.limits && !given.common && clip > hi) hi = Math.min(clip, sorted[n - 1]);
-  const above = n && sorted[n - 1] > hi + 1e-6 * Math.abs(hi) ? n - bisectRight(sorted, hi + 1e-6 * Math.abs(hi)) : 0;
+  else if (automatic !== null && !given.limits && !given.common && clip > hi) hi = Math.min(clip, highest);
+  const above = highest > hi + 1e-6 * Math.abs(hi) ? n - bisectRight(sorted, hi + 1e-6 * Math.abs(hi)) : 0;
   return {
     quantity,
     percent: isPercent(quantity),
@@ -133,6 +131,6 @@ export function makeChannel(quantity: string, values: Float32Array, scale: Scale
     max: min <= max ? max : NaN,
     cut: above ? { at: unscale(hi, scale), share: above / n, max, chosen: clips || Boolean(given.limits) } : null,
     nFinite: n,
-    flat: n === 0 || tight[0] < sorted[0],
+    flat: n === 0 || tight[0] < lowest,
   };
 }

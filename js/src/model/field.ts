@@ -1,5 +1,6 @@
 // What a picture shows: one quantity as height, with its grid and contour levels, and the layer that colors it.
 
+import { at, layerOf, valueAt } from "./access.ts";
 import { type Channel, makeChannel } from "./channel.ts";
 import type { Levels, ScaleName } from "./controls.ts";
 import { CONVEXITY_LIMITS, isHessianLayer } from "./convexity.ts";
@@ -69,8 +70,8 @@ const colorScale = (quantity: string, scale: ScaleName): ScaleName =>
 export function makeField(s: Snapshot, alpha: Range, beta: Range, options: FieldOptions): Field {
   const { scale, clip = null, limits = null, reach = null, levels = "auto", common = () => null } = options;
   const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
-  const name = known(options.quantity) ? options.quantity : (s.layers.keys().next().value as string);
-  const values = s.layers.get(name) as Float32Array;
+  const name = known(options.quantity) ? options.quantity : at([...s.layers.keys()], 0);
+  const values = layerOf(s.layers, name);
   const height = makeChannel(name, values, scale, {
     clip,
     limits,
@@ -80,7 +81,7 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, options: Field
   let color: Channel = height;
   if (known(options.color) && options.color !== name) {
     const colored = { quantity: options.color, scale: colorScale(options.color, scale) };
-    color = makeChannel(colored.quantity, s.layers.get(colored.quantity) as Float32Array, colored.scale, {
+    color = makeChannel(colored.quantity, layerOf(s.layers, colored.quantity), colored.scale, {
       limits: options.color_limits ?? (options.color === "convexity" ? CONVEXITY_LIMITS : null),
       common: common(rangeKey(colored)),
     });
@@ -109,10 +110,12 @@ export function locate(f: Field, alpha: number, beta: number): { column: number;
 
 /** Return the grid point with the smallest evaluated value; null if there is none. */
 export function lowest(f: Field): GridPoint | null {
-  let at = -1;
-  for (let i = 0; i < f.z.length; i++)
-    if (f.evaluated[i] !== 0 && (at < 0 ? !Number.isNaN(f.z[i]) : f.z[i] < f.z[at])) at = i;
-  return at < 0 ? null : { row: Math.floor(at / f.nAlpha), column: at % f.nAlpha };
+  let best = -1;
+  for (let i = 0; i < f.z.length; i++) {
+    const z = valueAt(f.z, i);
+    if (f.evaluated[i] !== 0 && (best < 0 ? !Number.isNaN(z) : z < valueAt(f.z, best))) best = i;
+  }
+  return best < 0 ? null : { row: Math.floor(best / f.nAlpha), column: best % f.nAlpha };
 }
 
 /**
@@ -124,8 +127,8 @@ export function interpolate(f: Field, column: number, row: number): number {
   const [u, v] = [Math.min(column - c, 1), Math.min(row - r, 1)];
   const c1 = Math.min(c + 1, f.nAlpha - 1);
   const r1 = Math.min(r + 1, f.nBeta - 1);
-  const [z00, z10] = [f.z[r * f.nAlpha + c], f.z[r * f.nAlpha + c1]];
-  const [z01, z11] = [f.z[r1 * f.nAlpha + c], f.z[r1 * f.nAlpha + c1]];
+  const [z00, z10] = [valueAt(f.z, r * f.nAlpha + c), valueAt(f.z, r * f.nAlpha + c1)];
+  const [z01, z11] = [valueAt(f.z, r1 * f.nAlpha + c), valueAt(f.z, r1 * f.nAlpha + c1)];
   const smooth = (1 - v) * ((1 - u) * z00 + u * z10) + v * ((1 - u) * z01 + u * z11);
   if (!Number.isNaN(smooth)) return smooth;
   return v < 0.5 ? (u < 0.5 ? z00 : z10) : u < 0.5 ? z01 : z11;

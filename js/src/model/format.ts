@@ -15,7 +15,7 @@ export function formatNumber(value: number, digits = 4): string {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const magnitude = Math.abs(value);
   if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e6)) {
-    const [mantissa, exponent] = format(`.${digits - 1}~e`)(value).split("e");
+    const [mantissa = "", exponent = ""] = format(`.${digits - 1}~e`)(value).split("e");
     const power = `10${superscript(Number(exponent.replace("−", "-")))}`;
     return mantissa === "1" ? power : `${mantissa}×${power}`;
   }
@@ -28,7 +28,8 @@ export const formatCount: (n: number) => string = format(",");
 /** Label evenly spaced ticks, with as many decimals as their step needs. */
 export function tickLabels(values: number[], percent = false): string[] {
   const scale = percent ? 100 : 1;
-  const step = values.length > 1 ? Math.abs(values[1] - values[0]) * scale : 0;
+  const [first = 0, second = first] = values;
+  const step = Math.abs(second - first) * scale;
   const largest = Math.max(...values.map((v) => Math.abs(v) * scale), 0);
   const plain = step >= 1e-4 && largest < 1e5;
   const decimals = plain ? format(`.${precisionFixed(step)}f`) : null;

@@ -11,10 +11,8 @@ export interface LayerName {
 }
 
 export function parseLayerName(quantity: string): LayerName {
-  const found = /^(?:(.+)_)?(loss|accuracy)(_stderr)?$/.exec(quantity);
-  return found
-    ? { loader: found[1] ?? "", base: found[2], isError: found[3] !== undefined }
-    : { loader: "", base: quantity, isError: false };
+  const [, loader = "", base = quantity, error = ""] = /^(?:(.+)_)?(loss|accuracy)(_stderr)?$/.exec(quantity) ?? [];
+  return { loader, base, isError: error !== "" };
 }
 
 /** Return the same quantity of all loaders, such as "train_loss" and "test_loss", in the order of the layers. */

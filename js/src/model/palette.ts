@@ -1,5 +1,6 @@
 // Perceptually uniform colormaps, as tables of 256 colors.
 
+import { at } from "./access.ts";
 import type { ColormapName } from "./controls.ts";
 
 // Viridis and magma by N. Smith, S. van der Walt and E. Firing (CC0), cividis by J. Nunez, C. Anderton and R.
@@ -105,5 +106,5 @@ export function cssColor(table: Uint8Array, t: number): string {
 /** Return black or white, whichever is easier to read on the color at t. */
 export function inkOn(table: Uint8Array, t: number): string {
   const i = tableIndex(t);
-  return 0.2126 * table[i] + 0.7152 * table[i + 1] + 0.0722 * table[i + 2] > 125 ? "#10121a" : "#ffffff";
+  return 0.2126 * at(table, i) + 0.7152 * at(table, i + 1) + 0.0722 * at(table, i + 2) > 125 ? "#10121a" : "#ffffff";
 }

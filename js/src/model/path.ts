@@ -1,5 +1,6 @@
 // The training path over a field: where its checkpoints lie, their real heights, and which of them are labeled.
 
+import { at } from "./access.ts";
 import { type Field, type GridPoint, interpolate, scaleValue } from "./field.ts";
 import { formatNumber } from "./format.ts";
 import type { Range, Trajectory } from "./wire.ts";
@@ -48,7 +49,8 @@ export function findDrops(rates: (number | null)[] | null): (Range | null)[] {
   return drops.filter(Boolean).length > MOST_DROPS ? drops.map(() => null) : drops;
 }
 
-const share = (at: number | null, [lo, hi]: Range): number => (at === null ? NaN : (at - lo) / (hi - lo));
+const share = (coordinate: number | null | undefined, [lo, hi]: Range): number =>
+  ((coordinate ?? NaN) - lo) / (hi - lo);
 
 export function makePath(trajectory: Trajectory, f: Field): Path {
   const { alpha, beta, outside, labels, learning_rate: rates, captured } = trajectory;
@@ -72,8 +74,8 @@ export function makePath(trajectory: Trajectory, f: Field): Path {
 
 /** Return the grid point nearest to a checkpoint, with the index of that checkpoint. */
 export function pointOf({ checkpoints }: Path, index: number, f: Pick<Field, "nAlpha" | "nBeta">): GridPoint {
-  const nearest = (at: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(at) || 0));
-  const { column, row } = checkpoints[index];
+  const nearest = (i: number, n: number): number => Math.max(0, Math.min(n - 1, Math.round(i) || 0));
+  const { column, row } = at(checkpoints, index);
   return { column: nearest(column, f.nAlpha), row: nearest(row, f.nBeta), checkpoint: index };
 }
 
@@ -92,11 +94,10 @@ export const opacityOf = (outside: number): number => 1 - 0.65 * (Math.round(out
 export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { index: number; text: string }[] {
   const last = checkpoints.length - 1;
   if (last < 0) return [];
+  const labelOf = (i: number): string => at(checkpoints, i).label;
   // A bare number means nothing by itself.
   const name = (i: number): string =>
-    /^\d+$/.test(checkpoints[i].label) && (i === 0 || i === last)
-      ? `checkpoint ${checkpoints[i].label}`
-      : checkpoints[i].label;
+    /^\d+$/.test(labelOf(i)) && (i === 0 || i === last) ? `checkpoint ${labelOf(i)}` : labelOf(i);
   const named = new Map<number, string>([
     [last, name(last)],
     [0, name(0)],
@@ -106,10 +107,10 @@ export function namedCheckpoints({ checkpoints }: Path, narrow: boolean): { inde
       named.set(i, `${narrow ? "" : `${name(i)}: `}lr ${formatNumber(drop[0], 2)} → ${formatNumber(drop[1], 2)}`);
   });
   if (narrow) return [...named].map(([index, text]) => ({ index, text }));
-  const epochs = checkpoints.map((_, i) => i).filter((i) => checkpoints[i].label.startsWith("epoch"));
+  const epochs = checkpoints.map((_, i) => i).filter((i) => labelOf(i).startsWith("epoch"));
   const between = epochs.length > 2 ? epochs : checkpoints.map((_, i) => i);
   for (const part of [0.5, 0.25, 0.75, 0.125]) {
-    const i = between[Math.round(part * (between.length - 1))];
+    const i = at(between, Math.round(part * (between.length - 1)));
     if (!named.has(i)) named.set(i, name(i));
   }
   return [...named].map(([index, text]) => ({ index, text }));

@@ -1,5 +1,6 @@
 // Results of several seeds: lines are drawn as mean and range, surfaces one at a time.
 
+import { at, layerOf } from "./access.ts";
 import { type Channel, makeChannel } from "./channel.ts";
 import { type Field, rangeKey } from "./field.ts";
 import { isPercent } from "./format.ts";
@@ -11,12 +12,14 @@ export const isLine = ({ nAlpha, nBeta }: Pick<Snapshot, "nAlpha" | "nBeta">): b
 /** Return the mean, the lowest and the highest of several seeds at every place, over the finite values. */
 export function bandOfSeeds(seeds: ArrayLike<number>[]): { mean: Float32Array; low: Float32Array; high: Float32Array } {
   const n = seeds[0]?.length ?? 0;
-  const [mean, low, high] = [new Float32Array(n), new Float32Array(n), new Float32Array(n)];
+  const mean = new Float32Array(n);
+  const low = new Float32Array(n);
+  const high = new Float32Array(n);
   for (let i = 0; i < n; i++) {
-    const at = seeds.map((values) => values[i]).filter(Number.isFinite);
-    mean[i] = at.reduce((sum, v) => sum + v, 0) / at.length;
-    low[i] = at.length ? Math.min(...at) : NaN;
-    high[i] = at.length ? Math.max(...at) : NaN;
+    const finite = seeds.map((values) => at(values, i)).filter(Number.isFinite);
+    mean[i] = finite.reduce((sum, v) => sum + v, 0) / finite.length;
+    low[i] = finite.length ? Math.min(...finite) : NaN;
+    high[i] = finite.length ? Math.max(...finite) : NaN;
   }
   return { mean, low, high };
 }
@@ -25,16 +28,15 @@ export function bandOfSeeds(seeds: ArrayLike<number>[]): { mean: Float32Array; l
 export function chooseSeed(all: Snapshot, index: number): Snapshot {
   const { seeds } = all;
   if (!seeds) return all;
-  if (!isLine(all)) return { ...all, layers: seeds[Math.max(0, Math.min(seeds.length - 1, index))] };
+  if (!isLine(all)) return { ...all, layers: at(seeds, Math.max(0, Math.min(seeds.length - 1, index))) };
   // The standard error of one seed says nothing about the spread of the seeds.
-  const names = [...seeds[0].keys()].filter((name) => !parseLayerName(name).isError);
-  const mean = (name: string): Float32Array => {
-    const values = seeds.map((layers) => layers.get(name) as Float32Array);
-    return name === "evaluated"
-      ? values[0].map((_, i) => Math.min(...values.map((v) => v[i])))
-      : bandOfSeeds(values).mean;
+  const names = [...at(seeds, 0).keys()].filter((name) => !parseLayerName(name).isError);
+  const combined = (name: string): Float32Array => {
+    const { mean, low } = bandOfSeeds(seeds.map((layers) => layerOf(layers, name)));
+    // A point is evaluated if it is for every seed.
+    return name === "evaluated" ? low : mean;
   };
-  return { ...all, layers: new Map(names.map((name) => [name, mean(name)])) };
+  return { ...all, layers: new Map(names.map((name) => [name, combined(name)])) };
 }
 
 /** Return the range of all curves drawn together with a quantity; null if it is drawn alone. */
@@ -69,5 +71,5 @@ export function secondChannel(snapshot: Snapshot, f: Field, common: (key: string
   if (f.color.quantity === quantity) return f.color;
   const scale = isPercent(quantity) ? "linear" : f.scale;
   const limits = { reach: reachOfCurves(snapshot, quantity), common: common(rangeKey({ quantity, scale })) };
-  return makeChannel(quantity, snapshot.layers.get(quantity) as Float32Array, scale, limits);
+  return makeChannel(quantity, layerOf(snapshot.layers, quantity), scale, limits);
 }

@@ -60,7 +60,7 @@ export function takeFrame(state: PictureState, frame: DataView | null, json: unk
 
 /** True if there is anything to draw: a cell (of a line: a step) whose corners are all known. */
 export function hasPatch({ nAlpha, nBeta, layers }: Snapshot): boolean {
-  const [values] = layers.values();
+  const [values = new Float32Array()] = layers.values();
   const known = (row: number, column: number) =>
     Number.isFinite(values[Math.min(row, nBeta - 1) * nAlpha + Math.min(column, nAlpha - 1)]);
   for (let row = 0; row < Math.max(1, nBeta - 1); row++) {

@@ -1,6 +1,7 @@
 // Ticks and contour levels on a linear or a log10 scale. Positions are in scaled units, labels in original units.
 
 import { range, ticks } from "d3-array";
+import { at } from "./access.ts";
 import type { Levels, ScaleName } from "./controls.ts";
 import { formatNumber, tickLabels } from "./format.ts";
 
@@ -11,9 +12,9 @@ export interface Tick {
 
 export function linearTicks(lo: number, hi: number, count: number, percent = false): Tick[] {
   if (lo === hi) return [{ at: lo, label: formatNumber(lo * (percent ? 100 : 1), 3) + (percent ? " %" : "") }];
-  const at = ticks(lo, hi, count);
-  const labels = tickLabels(at, percent);
-  return at.map((value, i) => ({ at: value, label: labels[i] }));
+  const values = ticks(lo, hi, count);
+  const labels = tickLabels(values, percent);
+  return values.map((value, i) => ({ at: value, label: at(labels, i) }));
 }
 
 /** Return every `stride`-th power of ten between lo and hi (log10 units), times each of the mantissas. */
@@ -72,10 +73,11 @@ export function contourLevels(lo: number, hi: number, scale: ScaleName, levels: 
 export function levelCoordinate(levels: number[]): (value: number) => number {
   const n = levels.length;
   if (n === 0) return () => 0.5;
-  if (n === 1) return (v) => (v >= levels[0] ? 0.01 : -0.01) + (v - levels[0]);
+  const level = (i: number): number => at(levels, i);
+  if (n === 1) return (v) => (v >= level(0) ? 0.01 : -0.01) + (v - level(0));
   return (v) => {
     let i = 0;
-    while (i < n - 2 && v >= levels[i + 1]) i++;
-    return i + (v - levels[i]) / (levels[i + 1] - levels[i]);
+    while (i < n - 2 && v >= level(i + 1)) i++;
+    return i + (v - level(i)) / (level(i + 1) - level(i));
   };
 }

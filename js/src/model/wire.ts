@@ -1,5 +1,6 @@
 // What Python and the viewer send each other: a frame and its meta down, the controls both ways, commands up.
 
+import { at } from "./access.ts";
 export type Range = [number, number];
 export type Status = "running" | "paused" | "stopped" | "done" | "error";
 
@@ -117,7 +118,7 @@ export function decodeFrame(frame: DataView | null, meta: Meta): Snapshot | null
         meta.layers.map((name, i) => [name, all.subarray((k * nLayers + i) * size, (k * nLayers + i + 1) * size)]),
       ),
   );
-  return { nAlpha, nBeta, layers: seeds[0], ...(meta.seeds ? { seeds } : {}) };
+  return { nAlpha, nBeta, layers: at(seeds, 0), ...(meta.seeds ? { seeds } : {}) };
 }
 
 /** True if two ranges are equal up to rounding. */

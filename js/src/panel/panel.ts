@@ -1,5 +1,6 @@
 // The panel below the picture: the controls of the plane and of the style. It folds.
 
+import { at } from "../model/access.ts";
 import { type Controls, OVERLAYS, type Overlays } from "../model/controls.ts";
 import type { Field } from "../model/field.ts";
 import type { Meta } from "../model/wire.ts";
@@ -56,7 +57,8 @@ export function makePanel(host: StyleHost, live: boolean): Panel {
       const choices = meta?.seeds && Math.min(...meta.shape) > 1 ? meta.seeds : null;
       toggle(plane, live || choices !== null);
       for (const control of [alpha, beta, resolution]) toggle(control.element, live);
-      if (choices) seed.update(choices.includes(controls.seed) ? controls.seed : choices[0], false, "shown", choices);
+      if (choices)
+        seed.update(choices.includes(controls.seed) ? controls.seed : at(choices, 0), false, "shown", choices);
       else seed.update(controls.seed, meta?.seed === null, seedState(meta, stale));
       resolution.update(controls.resolution, [
         controls.alpha[0] === controls.alpha[1],

@@ -59,11 +59,14 @@ export function makeRange(name: "alpha" | "beta", commit: (range: Range) => void
     const bound = Number(thumbs[0].max);
     fill.style.left = `${((lo + bound) / (2 * bound)) * 100}%`;
     fill.style.right = `${100 - ((hi + bound) / (2 * bound)) * 100}%`;
-    [lo, hi].forEach((value, i) => {
-      thumbs[i].value = String(value);
-      thumbs[i].setAttribute("aria-valuetext", String(tidy(value)));
-      numbers[i].value = String(tidy(value));
-    });
+    for (const [end, value] of [
+      [0, lo],
+      [1, hi],
+    ] as const) {
+      thumbs[end].value = String(value);
+      thumbs[end].setAttribute("aria-valuetext", String(tidy(value)));
+      numbers[end].value = String(tidy(value));
+    }
   };
   const show = (range: Range): void => {
     const bound = boundFor(range);
@@ -86,11 +89,11 @@ export function makeRange(name: "alpha" | "beta", commit: (range: Range) => void
   for (const end of [0, 1] as const) {
     const read = (): Range | null => {
       const step = Number(thumbs[end].step);
-      const other = current[1 - end];
+      const other = current[end === 0 ? 1 : 0];
       const value = Number(thumbs[end].value);
       // A thumb stops one step before the other.
-      const exported = single ? value : end === 0 ? Math.min(value, other - step) : Math.max(value, other + step);
-      return editRange(current, end, exported, single);
+      const stopped = single ? value : end === 0 ? Math.min(value, other - step) : Math.max(value, other + step);
+      return editRange(current, end, stopped, single);
     };
     thumbs[end].addEventListener("input", () => {
       dragging = true;

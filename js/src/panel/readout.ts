@@ -1,5 +1,6 @@
 // The line below the picture: the values at a grid point, at a checkpoint or at the center.
 
+import { at } from "../model/access.ts";
 import { unscale } from "../model/channel.ts";
 import { isHessianLayer, SYMBOLS } from "../model/convexity.ts";
 import { alphaAt, betaAt, type Field, type GridPoint } from "../model/field.ts";
@@ -74,7 +75,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
 
 /** Describe a checkpoint of the training path: its real values, and how far it is from the picture. */
 export function describeCheckpoint(path: Path, field: Field, index: number): string {
-  const { label, real, surface, outside } = path.checkpoints[index];
+  const { label, real, surface, outside } = at(path.checkpoints, index);
   const { values, learning_rate: rates } = path.trajectory;
   const word = field.quantity.replaceAll("_", " ");
   const value = (z: number): string => formatValue(unscale(z, field.scale), field.quantity);
@@ -83,11 +84,10 @@ export function describeCheckpoint(path: Path, field: Field, index: number): str
     /\D/.test(label) ? label : `checkpoint ${label}`,
     Number.isNaN(real) ? `${word} not known` : `${word} ${value(real)}`,
     Number.isNaN(surface) ? "" : `surface ${value(surface)}`,
-    ...other.map((name) =>
-      typeof values[name][index] === "number"
-        ? `${name.replaceAll("_", " ")} ${formatValue(values[name][index], name)}`
-        : "",
-    ),
+    ...other.map((name) => {
+      const known = values[name]?.[index];
+      return typeof known === "number" ? `${name.replaceAll("_", " ")} ${formatValue(known, name)}` : "";
+    }),
     `${formatPercent(outside)} outside the plane`,
     typeof rates?.[index] === "number" ? `learning rate ${formatNumber(rates[index], 3)}` : "",
   ]

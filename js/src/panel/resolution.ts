@@ -78,9 +78,8 @@ export function makeResolution(commit: (resolution: [number, number]) => void): 
     element,
     update(resolution, single) {
       fixed = single;
-      numbers.forEach((input, i) => {
-        input.disabled = single[i];
-      });
+      numbers[0].disabled = single[0];
+      numbers[1].disabled = single[1];
       slider.disabled = resolution[0] === 1 && resolution[1] === 1;
       current = [...resolution];
       if (!dragging) show();

@@ -1,5 +1,6 @@
 // The seed of the random directions: slider, number input, one step back or forth, and playing through several.
 
+import { at } from "../model/access.ts";
 import { h, icon } from "./dom.ts";
 
 const SLIDER_MAX = 99;
@@ -120,7 +121,7 @@ export function makeSeed(commit: (seed: number) => void): SeedControl {
     timer = setTimeout(() => {
       timer = undefined;
       if (first === null) return;
-      if (choices) settle(neighbor(1) ?? choices[0]);
+      if (choices) settle(neighbor(1) ?? at(choices, 0));
       else settle(current + 1 < first + PLAYED ? current + 1 : first);
     }, SHOWN_MS);
   };

@@ -106,7 +106,8 @@ function makeLimits(
     h("input", { type: "number", "aria-label": `${end} ${label}`, placeholder: "auto", step: "any" });
   const [low, high] = [input("Lowest"), input("Highest")];
   const commit = (): void => {
-    const [a, b] = [low, high].map((i) => (i.value.trim() === "" ? NaN : Number(i.value)));
+    const read = (element: HTMLInputElement): number => (element.value.trim() === "" ? NaN : Number(element.value));
+    const [a, b] = [read(low), read(high)];
     if (a < b) set({ [name]: [a, b] });
     else if (Number.isNaN(a) && Number.isNaN(b)) set({ [name]: null });
   };
@@ -118,7 +119,8 @@ function makeLimits(
       const limits = controls[name];
       if (shown === JSON.stringify(limits)) return;
       shown = JSON.stringify(limits);
-      [low.value, high.value] = limits ? limits.map(String) : ["", ""];
+      low.value = limits ? String(limits[0]) : "";
+      high.value = limits ? String(limits[1]) : "";
     },
   };
 }

@@ -173,12 +173,12 @@ export function drawAxes(
   if (camera.elevation > 1.35) return;
   // The value axis stands on the leftmost corner of the screen, where the surface never covers it.
   const corners: [number, number][] = [
-    [-hx, -hy],
     [-hx, hy],
     [hx, -hy],
     [hx, hy],
   ];
-  const [cx, cy] = corners.sort((a, b) => p.project(a[0], a[1], 0)[0] - p.project(b[0], b[1], 0)[0])[0];
+  const xOf = ([x, y]: [number, number]): number => p.project(x, y, 0)[0];
+  const [cx, cy] = corners.reduce((best, corner) => (xOf(corner) < xOf(best) ? corner : best), [-hx, -hy]);
   drawEdge(
     ctx,
     scene,

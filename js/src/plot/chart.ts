@@ -1,5 +1,6 @@
 // Curves in a frame: one axis below, a value axis on the left and, for a second quantity, one on the right.
 
+import { at } from "../model/access.ts";
 import { unit } from "../model/channel.ts";
 import type { ScaleName } from "../model/controls.ts";
 import { linearTicks, valueTicks } from "../model/ticks.ts";
@@ -140,8 +141,8 @@ function drawNames(ctx: CanvasRenderingContext2D, theme: Theme, { frame, xName, 
 
 function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: ValueAxis, s: Series): void {
   const n = s.y.length;
-  const points = (y: ArrayLike<number>, [from, to]: [number, number]): number[][] =>
-    Array.from({ length: to - from + 1 }, (_, k) => [chartX(frame, from + k, n), chartY(frame, axis, y[from + k])]);
+  const points = (y: ArrayLike<number>, [from, to]: [number, number]): [number, number][] =>
+    Array.from({ length: to - from + 1 }, (_, k) => [chartX(frame, from + k, n), chartY(frame, axis, at(y, from + k))]);
   ctx.strokeStyle = s.color;
   ctx.fillStyle = s.color;
   if (s.band) {
@@ -171,9 +172,10 @@ function drawSeries(ctx: CanvasRenderingContext2D, frame: Rectangle, axis: Value
   ctx.setLineDash([]);
   if (!s.dots || n > 120) return;
   for (let i = 0; i < n; i++) {
-    if (Number.isNaN(s.y[i]) || s.dots[i] === 0) continue;
+    const y = s.y[i] ?? NaN;
+    if (Number.isNaN(y) || s.dots[i] === 0) continue;
     ctx.beginPath();
-    ctx.arc(chartX(frame, i, n), chartY(frame, axis, s.y[i]), 2.5, 0, 2 * Math.PI);
+    ctx.arc(chartX(frame, i, n), chartY(frame, axis, y), 2.5, 0, 2 * Math.PI);
     ctx.fill();
   }
 }

@@ -227,7 +227,8 @@ export function makeContourPlot(): Plot {
 
   const prepare = (scene: Scene, frame: Rectangle): Isoline[] => {
     const { field, table, ratio } = scene;
-    const [w, h] = [frame.width, frame.height].map((s) => Math.max(2, Math.min(RASTER_LIMIT, Math.round(s * ratio))));
+    const pixels = (size: number): number => Math.max(2, Math.min(RASTER_LIMIT, Math.round(size * ratio)));
+    const [w, h] = [pixels(frame.width), pixels(frame.height)];
     const key = `${w} ${h}`;
     if (cached?.field === field && cached.key === key && cached.table === table) return cached.lines;
     raster.width = w;

@@ -1,5 +1,6 @@
 // Contour lines and their labels.
 
+import { at } from "../model/access.ts";
 import { unit, unscale } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
 import { formatNumber, tickLabels } from "../model/format.ts";
@@ -10,14 +11,16 @@ import { fontOf, polyline, type Rectangle, type Scene } from "./plot.ts";
 /** Label the levels: evenly spaced ones with the decimals of their step, others with their own. */
 export function levelLabels(f: Field): Map<number, string> {
   const scaled = f.levels.map((level) => unscale(level, f.scale) * (f.percent ? 100 : 1));
-  const step = scaled[1] - scaled[0];
+  const [first = 0, second = first] = scaled;
+  const step = second - first;
   const even =
     f.scale === "linear" &&
-    scaled.every((v, i) => i === 0 || Math.abs(v - scaled[i - 1] - step) < 1e-6 * Math.abs(step));
+    scaled.every((v, i) => i === 0 || Math.abs(v - at(scaled, i - 1) - step) < 1e-6 * Math.abs(step));
   const labels = even && scaled.length > 1 ? tickLabels(scaled) : scaled.map((v) => formatNumber(v, 3));
   // Levels 0.1, 0.6, 1.1 need one decimal more than their step of 0.5.
-  const exact = even && scaled.some((v, i) => Math.abs(Number(labels[i].replace("−", "-")) - v) > 0.2 * Math.abs(step));
-  return new Map(f.levels.map((level, i) => [level, exact ? formatNumber(scaled[i], 3) : labels[i]]));
+  const exact =
+    even && scaled.some((v, i) => Math.abs(Number(at(labels, i).replace("−", "-")) - v) > 0.2 * Math.abs(step));
+  return new Map(f.levels.map((level, i) => [level, exact ? formatNumber(at(scaled, i), 3) : at(labels, i)]));
 }
 
 interface Label {
@@ -31,21 +34,23 @@ interface Label {
 /** Place one label per line, near its middle, unless the line is short or another label is near. */
 function placeLabel(
   ctx: CanvasRenderingContext2D,
-  points: number[][],
+  points: [number, number][],
   text: string,
   frame: Rectangle,
   placed: Label[],
 ): Label | null {
   const radius = ctx.measureText(text).width / 2 + 5;
   let length = 0;
-  for (let i = 1; i < points.length; i++)
-    length += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1]);
+  for (let i = 1; i < points.length; i++) {
+    const [from, to] = [at(points, i - 1), at(points, i)];
+    length += Math.hypot(to[0] - from[0], to[1] - from[1]);
+  }
   if (length < radius * 5) return null;
   for (const share of [0.5, 0.35, 0.65, 0.2, 0.8]) {
     const i = Math.round(share * (points.length - 1));
     const reach = Math.max(1, Math.round((radius / length) * points.length));
-    const [a, b] = [points[Math.max(0, i - reach)], points[Math.min(points.length - 1, i + reach)]];
-    const [x, y] = points[i];
+    const [a, b] = [at(points, Math.max(0, i - reach)), at(points, Math.min(points.length - 1, i + reach))];
+    const [x, y] = at(points, i);
     const inside =
       Math.min(x - frame.x, frame.x + frame.width - x) > radius &&
       Math.min(y - frame.y, frame.y + frame.height - y) > radius;
@@ -63,7 +68,7 @@ export function drawContours(
   scene: Scene,
   frame: Rectangle,
   lines: Isoline[],
-  toScreen: (point: [number, number]) => number[],
+  toScreen: (point: [number, number]) => [number, number],
 ): void {
   const { field: f, theme, table } = scene;
   const labels = levelLabels(f);

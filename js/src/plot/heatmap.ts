@@ -1,5 +1,6 @@
 // A field as pixels: bilinear between grid points, an empty cell around a hole.
 
+import { valueAt } from "../model/access.ts";
 import { type Channel, unit } from "../model/channel.ts";
 import type { Field } from "../model/field.ts";
 import { tableIndex } from "../model/palette.ts";
@@ -23,16 +24,20 @@ export function rasterize(
       const c = Math.min(Math.floor(x), Math.max(nAlpha - 2, 0));
       const u = nAlpha > 1 ? x - c : 0;
       const c1 = Math.min(c + 1, nAlpha - 1);
-      let value = (1 - v) * ((1 - u) * z[row0 + c] + u * z[row0 + c1]) + v * ((1 - u) * z[row1 + c] + u * z[row1 + c1]);
+      const z00 = valueAt(z, row0 + c);
+      const z10 = valueAt(z, row0 + c1);
+      const z01 = valueAt(z, row1 + c);
+      const z11 = valueAt(z, row1 + c1);
+      let value = (1 - v) * ((1 - u) * z00 + u * z10) + v * ((1 - u) * z01 + u * z11);
       if (Number.isNaN(value)) {
-        value = z[(v < 0.5 ? row0 : row1) + (u < 0.5 ? c : c1)];
+        value = v < 0.5 ? (u < 0.5 ? z00 : z10) : u < 0.5 ? z01 : z11;
         if (Number.isNaN(value)) continue;
       }
       const i = tableIndex(unit(f, value));
       const o = (py * width + px) * 4;
-      pixels[o] = table[i];
-      pixels[o + 1] = table[i + 1];
-      pixels[o + 2] = table[i + 2];
+      pixels[o] = table[i] ?? 0;
+      pixels[o + 1] = table[i + 1] ?? 0;
+      pixels[o + 2] = table[i + 2] ?? 0;
       pixels[o + 3] = 255;
     }
   }

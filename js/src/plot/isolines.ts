@@ -1,6 +1,7 @@
 // Contour lines in grid coordinates (column, row), without the parts that d3 adds along borders and around holes.
 
 import { contours } from "d3-contour";
+import { at, valueAt } from "../model/access.ts";
 import type { Field } from "../model/field.ts";
 
 export interface Isoline {
@@ -14,8 +15,8 @@ export interface Isoline {
  */
 function isInner(f: Field, level: number, [x, y]: [number, number]): boolean {
   if (x < 0 || y < 0 || x > f.nAlpha - 1 || y > f.nBeta - 1) return false;
-  const at = (column: number, row: number): number => f.z[row * f.nAlpha + column];
-  const [a, b] = [at(Math.floor(x), Math.floor(y)), at(Math.ceil(x), Math.ceil(y))];
+  const zAt = (column: number, row: number): number => valueAt(f.z, row * f.nAlpha + column);
+  const [a, b] = [zAt(Math.floor(x), Math.floor(y)), zAt(Math.ceil(x), Math.ceil(y))];
   const share = x - Math.floor(x) + (y - Math.floor(y));
   return Math.abs(a + share * (b - a) - level) <= 1e-4 * (f.hi - f.lo) + 1e-4 * Math.abs(b - a);
 }
@@ -30,7 +31,7 @@ function split(f: Field, level: number, ring: [number, number][]): [number, numb
   let stretch: [number, number][] = [];
   for (let k = 0; k <= n; k++) {
     const i = (start + k) % n;
-    if (inner[i]) stretch.push(ring[i]);
+    if (inner[i]) stretch.push(at(ring, i));
     if (!inner[i] || k === n) {
       if (stretch.length > 1) stretches.push(stretch);
       stretch = [];
@@ -51,7 +52,7 @@ export function isolines(f: Field): Isoline[] {
           split(
             f,
             level,
-            ring.map(([x, y]): [number, number] => [x - 0.5, y - 0.5]),
+            ring.map((point): [number, number] => [at(point, 0) - 0.5, at(point, 1) - 0.5]),
           ),
         )
         .map((points) => ({ level, points })),

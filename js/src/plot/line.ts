@@ -1,5 +1,6 @@
 // The picture of a grid with a single row or column: loss and accuracy along the other axis, or a single point.
 
+import { at, layerOf, valueAt } from "../model/access.ts";
 import { type Channel, scaleValue } from "../model/channel.ts";
 import { type Field, type GridPoint, interpolate, locate } from "../model/field.ts";
 import { formatNumber, formatValue, quantityName } from "../model/format.ts";
@@ -52,27 +53,27 @@ function curvesOf(
 ): Series[] {
   const scaled = (values: Float32Array): Float32Array => values.map((v) => scaleValue(v, c.scale));
   return siblings(snapshot, c.quantity).map((name, i): Series => {
-    const values = snapshot.layers.get(name) as Float32Array;
+    const values = layerOf(snapshot.layers, name);
     const series: Series = {
       name: quantityName(name),
       side,
       y: scaled(values),
       color,
-      style: LINE_STYLES[Math.min(i, 2)],
+      style: at(LINE_STYLES, Math.min(i, 2)),
     };
     if (snapshot.seeds) {
-      const seeds = snapshot.seeds.map((layers) => scaled(layers.get(name) as Float32Array));
+      const seeds = snapshot.seeds.map((layers) => scaled(layerOf(layers, name)));
       const { low, high } = bandOfSeeds(seeds);
       return { ...series, band: { low, high }, ...(seeds.length <= 12 ? { seeds } : {}) };
     }
     const error = snapshot.layers.get(`${name}_stderr`);
     if (!error?.some((v) => v > 0)) return { ...series, dots: evaluated };
-    const at = (sign: number) =>
+    const shifted = (sign: number) =>
       Float32Array.from(values, (v, k) => {
-        const shifted = v + sign * (error[k] || 0);
-        return c.scale === "linear" ? shifted : Math.log10(Math.max(shifted, 1e-30));
+        const end = v + sign * (error[k] || 0);
+        return c.scale === "linear" ? end : Math.log10(Math.max(end, 1e-30));
       });
-    return { ...series, dots: evaluated, band: { low: at(-1), high: at(1) } };
+    return { ...series, dots: evaluated, band: { low: shifted(-1), high: shifted(1) } };
   });
 }
 
@@ -108,7 +109,7 @@ function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
 
 function drawSinglePoint(ctx: CanvasRenderingContext2D, { field: f, theme, width, height }: Scene): void {
   const where = `alpha = ${formatNumber(f.alpha[0])},  beta = ${formatNumber(f.beta[0])}`;
-  drawText(ctx, theme, formatValue(f.values[0], f.quantity), width / 2, height / 2 - 8, { size: 40, weight: 600 });
+  drawText(ctx, theme, formatValue(at(f.values, 0), f.quantity), width / 2, height / 2 - 8, { size: 40, weight: 600 });
   drawText(ctx, theme, `${quantityName(f.quantity)} at ${where}`, width / 2, height / 2 + 32, { size: 13 });
   drawText(ctx, theme, "One point: there is no surface to draw", width / 2, height / 2 + 56, {
     size: 12,
@@ -148,8 +149,8 @@ export function makeLinePlot(): Plot {
       drawChart(ctx, theme, drawn.chart);
       const other = isAlongAlpha(f) ? f.beta[0] : f.alpha[0];
       const i = Math.round((-lo / (hi - lo)) * (count(f) - 1));
-      const known = overlays.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(f.z[i]);
-      if (known) centerMark(ctx, chartX(frame, i, count(f)), chartY(frame, left, f.z[i]));
+      const known = overlays.show_marks && other === 0 && lo <= 0 && hi >= 0 && !Number.isNaN(valueAt(f.z, i));
+      if (known) centerMark(ctx, chartX(frame, i, count(f)), chartY(frame, left, valueAt(f.z, i)));
       if (overlays.show_marks) drawMarks(ctx, scene, drawn.chart);
       return true;
     },
@@ -178,8 +179,9 @@ export function makeLinePlot(): Plot {
       ctx.stroke();
       ctx.setLineDash([]);
       for (const s of series) {
-        if (!Number.isNaN(s.y[i]))
-          cursorMark(ctx, x, chartY(frame, s.side === "right" && right ? right : left, s.y[i]));
+        const y = s.y[i] ?? NaN;
+        const axis = s.side === "right" && right ? right : left;
+        if (!Number.isNaN(y)) cursorMark(ctx, x, chartY(frame, axis, y));
       }
     },
     destroy() {},

@@ -1,5 +1,6 @@
 // Draw the training path into a map or a 3D picture, which places its points on the screen.
 
+import { at } from "../model/access.ts";
 import { type Checkpoint, capturedText, namedCheckpoints, opacityOf, type Path } from "../model/path.ts";
 import { drawText, INK, PAPER, polyline, type Scene } from "./plot.ts";
 import type { PointLabel } from "./pointLabels.ts";
@@ -33,14 +34,14 @@ function piecesOf(path: Path, place: Placing): Piece[] {
   const pieces: Piece[] = [];
   const { checkpoints } = path;
   for (let i = 1; i < checkpoints.length; i++) {
-    const [a, b] = [checkpoints[i - 1], checkpoints[i]];
+    const [a, b] = [at(checkpoints, i - 1), at(checkpoints, i)];
     const [za, zb] = [heightOf(a), heightOf(b)];
-    const ends = [place(a.column, a.row, za), place(b.column, b.row, zb)];
-    const length = ends[0] && ends[1] ? Math.hypot(ends[1].x - ends[0].x, ends[1].y - ends[0].y) : 200;
+    const [start, end] = [place(a.column, a.row, za), place(b.column, b.row, zb)];
+    const length = start && end ? Math.hypot(end.x - start.x, end.y - start.y) : 200;
     const n = Math.max(1, Math.min(40, Math.ceil(length / 8)));
     const fade = opacityOf((a.outside + b.outside) / 2);
     const dashed = Number.isNaN(a.real + b.real);
-    let before = ends[0];
+    let before = start;
     for (let k = 1; k <= n; k++) {
       const t = k / n;
       const now = place(a.column + t * (b.column - a.column), a.row + t * (b.row - a.row), za + t * (zb - za));

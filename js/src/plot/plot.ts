@@ -10,6 +10,9 @@ import type { Theme } from "./theme.ts";
 export const INK = "#10121a";
 export const PAPER = "#ffffff";
 
+/** x and y, in CSS pixels. */
+export type Point2D = readonly [x: number, y: number, ...more: number[]];
+
 export interface Rectangle {
   x: number;
   y: number;
@@ -81,7 +84,7 @@ export function drawText(
   ctx.restore();
 }
 
-export function polyline(ctx: CanvasRenderingContext2D, points: readonly (readonly number[])[], close = false): void {
+export function polyline(ctx: CanvasRenderingContext2D, points: readonly Point2D[], close = false): void {
   ctx.beginPath();
   points.forEach(([x, y], i) => {
     if (i) ctx.lineTo(x, y);

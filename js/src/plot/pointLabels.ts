@@ -1,5 +1,6 @@
 // Labels of points: each is placed so that it covers no other label and as few points as possible, or is left out.
 
+import { at } from "../model/access.ts";
 import { fontOf, type Scene } from "./plot.ts";
 
 export interface PointLabel {
@@ -35,7 +36,7 @@ export function placePointLabels(
 ): (Box | null)[] {
   const placed: Box[] = [];
   return labels.map(({ x, y }, i) => {
-    const [width, height] = [widths[i] + 10, 16];
+    const [width, height] = [at(widths, i) + 10, 16];
     let best: Box | null = null;
     let fewest = Infinity;
     for (const gap of [9, 16]) {
@@ -48,7 +49,7 @@ export function placePointLabels(
         [0, 1.3],
         [1, 0],
         [-1, 0],
-      ]) {
+      ] as const) {
         const box = {
           x: x + dx * gap - (dx < 0 ? width : dx === 0 ? width / 2 : 0),
           y: y + dy * gap - height / 2,
@@ -82,7 +83,9 @@ export function drawPointLabels(
     ctx.font = font(label);
     return ctx.measureText(label.text).width;
   });
-  placePointLabels(labels, widths, area, points).forEach((box, i) => {
+  const boxes = placePointLabels(labels, widths, area, points);
+  labels.forEach((label, i) => {
+    const box = boxes[i];
     if (!box) return;
     ctx.globalAlpha = 0.86;
     ctx.fillStyle = theme.background;
@@ -90,10 +93,10 @@ export function drawPointLabels(
     ctx.roundRect(box.x, box.y, box.width, box.height, 4);
     ctx.fill();
     ctx.globalAlpha = 1;
-    ctx.font = font(labels[i]);
+    ctx.font = font(label);
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     ctx.fillStyle = theme.text;
-    ctx.fillText(labels[i].text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
+    ctx.fillText(label.text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
   });
 }

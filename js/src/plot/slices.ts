@@ -1,5 +1,6 @@
 // The two curves through a grid point, beside the contour map.
 
+import { valueAt } from "../model/access.ts";
 import { alphaAt, betaAt, type Field, type GridPoint, locate } from "../model/field.ts";
 import { formatNumber, shortName } from "../model/format.ts";
 import { type Chart, chartX, drawChart } from "./chart.ts";
@@ -9,7 +10,7 @@ import { polyline, type Rectangle, type Scene } from "./plot.ts";
 export const sliceOf = (f: Field, along: "alpha" | "beta", { row, column }: GridPoint): Float32Array =>
   along === "alpha"
     ? f.z.subarray(row * f.nAlpha, (row + 1) * f.nAlpha)
-    : Float32Array.from({ length: f.nBeta }, (_, r) => f.z[r * f.nAlpha + column]);
+    : Float32Array.from({ length: f.nBeta }, (_, r) => valueAt(f.z, r * f.nAlpha + column));
 
 /** Return the point of the slices while there is no cursor: the grid point nearest to the center, or the middle. */
 export function slicePoint(f: Field): GridPoint {

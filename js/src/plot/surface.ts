@@ -6,6 +6,7 @@ import { blendMesh, FLOOR, HEIGHT, isAlike, type Mesh, makeMesh } from "../gl/me
 import { makeOcclusion } from "../gl/occlusion.ts";
 import { holeHeights, pickHole, pickSurface } from "../gl/pick.ts";
 import { makeRenderer } from "../gl/renderer.ts";
+import { valueAt } from "../model/access.ts";
 import { type Field, type GridPoint, interpolate, locate, lowest, unit } from "../model/field.ts";
 import { messagesHeight } from "../model/messages.ts";
 import { type Path, pointOf } from "../model/path.ts";
@@ -177,7 +178,7 @@ export function makeSurfacePlot(camera: Camera): Plot {
       const x = mesh.half[0] * ((2 * column) / (field.nAlpha - 1) - 1);
       const y = mesh.half[1] * ((2 * row) / (field.nBeta - 1) - 1);
       const i = row * field.nAlpha + column;
-      const top = drawn.holes.get(i) ?? Math.min(unit(field, field.z[i]), 1) * HEIGHT;
+      const top = drawn.holes.get(i) ?? Math.min(unit(field, valueAt(field.z, i)), 1) * HEIGHT;
       const [a, b] = [projection.project(x, y, FLOOR), projection.project(x, y, top)];
       ctx.strokeStyle = theme.muted;
       ctx.setLineDash([3, 3]);

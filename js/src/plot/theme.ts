@@ -20,7 +20,7 @@ function brightness(color: string): number {
   ctx.fillRect(0, 0, 1, 1);
   ctx.fillStyle = color;
   ctx.fillRect(0, 0, 1, 1);
-  const [r, g, b] = ctx.getImageData(0, 0, 1, 1).data;
+  const [r = 255, g = 255, b = 255] = ctx.getImageData(0, 0, 1, 1).data;
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 

@@ -25,7 +25,7 @@ export function watchPointer(canvas: HTMLElement, root: HTMLElement, gestures: G
 
   const spread = (): number => {
     const [a, b] = [...pointers.values()];
-    return Math.hypot(a[0] - b[0], a[1] - b[1]);
+    return a && b ? Math.hypot(a[0] - b[0], a[1] - b[1]) : 0;
   };
 
   const drag = (event: PointerEvent, from: [number, number], to: [number, number]): void => {

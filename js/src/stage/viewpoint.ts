@@ -1,6 +1,7 @@
 // The camera as a person moves it. Every move is reported at once, and again when the camera has come to rest.
 
 import { type Camera, cameraFrom, cameraState, initialCamera, orbit, PRESETS, panBy, zoomBy } from "../gl/camera.ts";
+import { at } from "../model/access.ts";
 import type { CameraState } from "../model/controls.ts";
 
 export interface Viewpoint {
@@ -39,13 +40,10 @@ export function makeViewpoint(
   return {
     camera,
     setCamera: (state) => void Object.assign(camera, cameraFrom(state)),
-    preset: (index) =>
-      change(() =>
-        Object.assign(camera, initialCamera(), {
-          azimuth: PRESETS[index].azimuth,
-          elevation: PRESETS[index].elevation,
-        }),
-      ),
+    preset(index) {
+      const { azimuth, elevation } = at(PRESETS, index);
+      change(() => Object.assign(camera, initialCamera(), { azimuth, elevation }));
+    },
     orbit: (dx, dy) => change(() => orbit(camera, -dx * 0.009, dy * 0.009)),
     pan: (dx, dy) => change(() => panBy(camera, (2 * dx) / element.clientWidth, (-2 * dy) / element.clientHeight)),
     zoom: (factor) => change(() => zoomBy(camera, factor)),

@@ -18,7 +18,7 @@ test("the box fits between the labels from every side, down to narrow pictures",
     [320, 300],
     [900, 540],
     [1600, 900],
-  ]) {
+  ] as const) {
     for (const elevation of [0, 0.5, 1.5]) {
       const room = { left: 40, right: 60, top: 12, bottom: 40 };
       const fit = fitBox([1, 0.7], elevation, width, height, room);

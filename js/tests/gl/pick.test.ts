@@ -3,9 +3,10 @@ import { test } from "node:test";
 import { fitBox, initialCamera, makeProjection } from "../../src/gl/camera.ts";
 import { HEIGHT, makeMesh, STRIDE } from "../../src/gl/mesh.ts";
 import { holeHeights, pickHole, pickSurface } from "../../src/gl/pick.ts";
+import { at } from "../../src/model/access.ts";
 import { fieldOf } from "../support/make.ts";
 
-const at = (v: Float32Array, i: number, k: number): number => v[i * STRIDE + k];
+const part = (v: Float32Array, i: number, k: number): number => at(v, i * STRIDE + k);
 
 test("picking where a grid point is projected finds that grid point", () => {
   const f = fieldOf(9, 13, (r, c) => 0.02 * ((r - 4) ** 2 + (c - 6) ** 2), { alpha: [-1, 1], beta: [-0.7, 0.7] });
@@ -19,9 +20,9 @@ test("picking where a grid point is projected finds that grid point", () => {
     [4, 6],
     [7, 11],
     [2, 9],
-  ]) {
+  ] as const) {
     const i = row * 13 + column;
-    const [x, y] = projection.project(at(mesh.vertices, i, 0), at(mesh.vertices, i, 1), at(mesh.vertices, i, 2));
+    const [x, y] = projection.project(part(mesh.vertices, i, 0), part(mesh.vertices, i, 1), part(mesh.vertices, i, 2));
     const { origin, direction } = projection.ray(x, y);
     const hit = pickSurface(mesh, origin, direction);
     assert.deepEqual([hit?.row, hit?.column], [row, column]);

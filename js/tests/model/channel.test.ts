@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { at } from "../../src/model/access.ts";
 import { makeChannel } from "../../src/model/channel.ts";
 import { unit } from "../../src/model/field.ts";
 import { fieldOf } from "../support/make.ts";
@@ -18,12 +19,12 @@ test("a constant field and a field without values have a usable range and no con
     const f = fieldOf(4, 4, () => value);
     assert.ok(f.lo < f.hi && Number.isFinite(f.lo + f.hi));
     assert.deepEqual(f.levels, []);
-    if (!Number.isNaN(value)) assert.ok(unit(f, f.z[0]) > 0 && unit(f, f.z[0]) < 1);
+    if (!Number.isNaN(value)) assert.ok(unit(f, at(f.z, 0)) > 0 && unit(f, at(f.z, 0)) < 1);
   }
 });
 
 test("a log scale has holes where values are not positive", () => {
-  const f = fieldOf(1, 4, (_, c) => [-1, 0, 10, 1000][c], { scale: "log" });
+  const f = fieldOf(1, 4, (_, c) => at([-1, 0, 10, 1000], c), { scale: "log" });
   assert.deepEqual(
     [...f.z].map((v) => (Number.isNaN(v) ? null : Math.round(v))),
     [null, null, 1, 3],

@@ -6,8 +6,8 @@ import { fieldOf, makeMeta } from "../support/make.ts";
 
 test("messages name what the picture leaves out", () => {
   const field = fieldOf(21, 21, (r, c) => (r === 0 ? 1e9 : r + c));
-  const [note] = messageTexts({ meta: makeMeta(21, 21), field, stale: false, silent: false });
-  assert.match(note, /^Cut at .* values are higher, up to 10⁹$/);
+  const [message = ""] = messageTexts({ meta: makeMeta(21, 21), field, stale: false, silent: false });
+  assert.match(message, /^Cut at .* values are higher, up to 10⁹$/);
   assert.deepEqual(
     [300, 800].map((width) => messagesHeight(field, width, null)),
     [52, 30],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { at } from "../../src/model/access.ts";
 import { makeChannel } from "../../src/model/channel.ts";
 import { findDrops, makePath, namedCheckpoints, opacityOf, reachOf } from "../../src/model/path.ts";
 import type { Trajectory } from "../../src/model/wire.ts";
@@ -32,7 +33,7 @@ test("checkpoints lie where they are projected, at their real heights, beside th
     run,
     fieldOf(3, 5, () => 10, { scale: "log" }),
   );
-  assert.equal(log.checkpoints[0].real, Math.log10(4));
+  assert.equal(at(log.checkpoints, 0).real, Math.log10(4));
   const share = makePath(
     run,
     fieldOf(3, 5, () => 0.5, { quantity: "accuracy" }),
@@ -52,7 +53,7 @@ test("checkpoints lie where they are projected, at their real heights, beside th
 test("the further from the plane, the paler, and nothing vanishes", () => {
   assert.equal(opacityOf(0), 1);
   const shares = [0, 0.2, 0.4, 0.6, 0.8, 1].map(opacityOf);
-  assert.ok(shares.every((o, i) => o >= 0.25 && (i === 0 || o < shares[i - 1])));
+  assert.ok(shares.every((o, i) => o >= 0.25 && (i === 0 || o < at(shares, i - 1))));
 });
 
 test("lowered learning rates are found, schedules are not", () => {
@@ -85,7 +86,7 @@ test("the ends are named first, then lowered rates, then epochs; a narrow pictur
     named.slice(0, 3).map((c) => c.index),
     [n - 1, 0, 5],
   );
-  assert.match(named[2].text, /lr 1 → 0\.1$/);
+  assert.match(at(named, 2).text, /lr 1 → 0\.1$/);
   assert.ok(named.slice(3).length > 0 && named.slice(3).every((c) => c.text.startsWith("epoch")));
   assert.equal(namedCheckpoints(path, true).length, 3);
   assert.deepEqual(

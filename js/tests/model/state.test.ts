@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commonRanges } from "../../src/group.ts";
+import { at } from "../../src/model/access.ts";
 import { DEFAULTS } from "../../src/model/controls.ts";
 import { emptyState, hasPatch, rangesOf, takeControls, takeFrame } from "../../src/model/state.ts";
 import { decodeFrame, parseMeta } from "../../src/model/wire.ts";
@@ -32,7 +33,7 @@ test("new values of checkpoints change the path and nothing else", () => {
       ["epoch 2", 0],
     ],
   );
-  assert.deepEqual(state.path?.checkpoints[2].drop, [0.1, 0.01]);
+  assert.deepEqual(at(state.path?.checkpoints, 2).drop, [0.1, 0.01]);
   const { field, path, marks } = state;
   take(structuredClone(meta));
   assert.ok(state.field === field && state.path === path && state.marks === marks);
@@ -40,7 +41,7 @@ test("new values of checkpoints change the path and nothing else", () => {
   later.trajectory.values.loss[0] = 2;
   take(later);
   assert.ok(state.field === field && state.path !== path);
-  assert.equal(state.path?.checkpoints[0].real, 2);
+  assert.equal(at(state.path?.checkpoints, 0).real, 2);
   delete later.trajectory;
   take({ ...later });
   assert.equal(state.path, null);

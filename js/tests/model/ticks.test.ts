@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { at } from "../../src/model/access.ts";
 import { tickLabels } from "../../src/model/format.ts";
 import { contourLevels, levelCoordinate, linearTicks, valueTicks } from "../../src/model/ticks.ts";
 
@@ -40,7 +41,7 @@ test("contour levels lie inside the range and the level coordinate counts them",
   ] as const) {
     const levels = contourLevels(lo, hi, scale);
     assert.ok(levels.length >= 3 && levels.length <= 20, `${levels.length} levels`);
-    assert.ok(levels.every((v, i) => v > lo && v < hi && (i === 0 || v > levels[i - 1])));
+    assert.ok(levels.every((v, i) => v > lo && v < hi && (i === 0 || v > at(levels, i - 1))));
     const coordinate = levelCoordinate(levels);
     levels.forEach((v, i) => {
       assert.ok(Math.abs(coordinate(v) - i) < 1e-9);

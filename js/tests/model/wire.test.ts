@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { at } from "../../src/model/access.ts";
 import { decodeFrame, isSamePlane, type Meta, parseMeta } from "../../src/model/wire.ts";
 import { readGolden, viewOf } from "../support/golden.ts";
 import { LAYERS, makeMeta } from "../support/make.ts";
@@ -69,7 +70,7 @@ test("the frame that Python wrote decodes to the values that Python expects", ()
   const loss = snapshot.layers.get("loss") as Float32Array;
   for (let row = 0; row < snapshot.nBeta; row++) {
     for (let column = 0; column < snapshot.nAlpha; column++) {
-      const value: number = loss[row * snapshot.nAlpha + column];
+      const value: number = at(loss, row * snapshot.nAlpha + column);
       const wanted: number | null = expected.loss[row][column];
       if (wanted === null) assert.ok(!Number.isFinite(value), `(${row}, ${column}) should not be finite`);
       else assert.equal(value, Math.fround(wanted), `(${row}, ${column})`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { at } from "../../src/model/access.ts";
 import { choiceName, shortName } from "../../src/model/format.ts";
 import { messageTexts } from "../../src/model/messages.ts";
 import { capturedText, makePath, pointOf } from "../../src/model/path.ts";
@@ -40,7 +41,7 @@ test("the readout shows the place, the values with their errors, and the state",
       ["evaluated", Float32Array.of(1, 0, 1, 0)],
     ]),
   };
-  const f = fieldOf(2, 2, (r, c) => [1.5, 2, NaN, NaN][2 * r + c]);
+  const f = fieldOf(2, 2, (r, c) => at([1.5, 2, NaN, NaN], 2 * r + c));
   assert.equal(
     describePoint(snapshot, f, { row: 0, column: 0 }),
     "alpha −1 · beta −1 · loss 1.5 ± 0.25 · accuracy 50.0 % · evaluated",

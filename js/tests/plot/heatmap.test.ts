@@ -26,7 +26,7 @@ test("holes are transparent in the map, everything else is opaque; single rows a
     [1, 5],
     [5, 1],
     [1, 1],
-  ]) {
+  ] as const) {
     const line = rasterize(
       fieldOf(nBeta, nAlpha, (r, c) => r + c),
       4,

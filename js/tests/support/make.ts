@@ -1,5 +1,6 @@
 // Snapshots and metas for the tests.
 
+import { at } from "../../src/model/access.ts";
 import type { ScaleName } from "../../src/model/controls.ts";
 import { type Field, type FieldOptions, makeField } from "../../src/model/field.ts";
 import type { Meta, Range, Snapshot, Trajectory } from "../../src/model/wire.ts";
@@ -51,7 +52,7 @@ export const line = (...layers: Record<string, number[]>[]): Snapshot => {
   const seeds = layers.map(
     (run) => new Map(Object.entries(run).map(([name, values]) => [name, Float32Array.from(values)])),
   );
-  return { nAlpha: 3, nBeta: 1, layers: seeds[0], ...(seeds.length > 1 ? { seeds } : {}) };
+  return { nAlpha: 3, nBeta: 1, layers: at(seeds, 0), ...(seeds.length > 1 ? { seeds } : {}) };
 };
 
 /** A line on training and on testing data. */
