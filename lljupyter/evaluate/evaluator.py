@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from lljupyter.evaluate.autotune import Choice, check_evaluation
 from lljupyter.evaluate.plain import Plain
 from lljupyter.evaluate.strategy import Evaluation, Moving, Parts, Path, Tick, Values, Wanted
-from lljupyter.geometry.parameters import Parameters, fingerprint, parameters_of, states_of, unwrapped
+from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
 from lljupyter.problem.averages import Measured, means_of
-from lljupyter.problem.batches import Batch, brought, copied, n_bytes, pinned, split, take, to_device
-from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, recalibrate, running_norms
-from lljupyter.problem.loaders import Loader, read_loaders
-from lljupyter.problem.model import available_device, call, device_of, plain_evaluation, private_copy
-from lljupyter.problem.quantities import LossFunction, check_quantities, is_plain, measures_for
-from lljupyter.problem.trial import probe
-from lljupyter.process.memory import data_budget, out_of_memory
+from lljupyter.problem.batches import Batch, brought, copied, split, take, to_device
+from lljupyter.problem.batchnorm import BatchNorm, recalibrate, running_norms
+from lljupyter.problem.loaders import Loader
+from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.problem.problem import build_problem
+from lljupyter.problem.quantities import LossFunction
+from lljupyter.process.memory import out_of_memory
 from lljupyter.process.precision import Precision, check_precision, exact_products
 from lljupyter.process.randomness import fixed_randomness
 
@@ -82,43 +82,27 @@ class Evaluator:
         precision: Precision = "float32",
         evaluation: Evaluation = "fastest",
     ) -> None:
-        check_batchnorm(batchnorm)
         check_precision(precision)
         check_evaluation(evaluation)
         self.precision, self.evaluation = precision, evaluation
-        check_quantities(quantities)
-        model = unwrapped(model)
-        parameters = parameters_of(model)
-        home = device_of(model)
-        self.device = home if device is None else available_device(device)
-        self.measures = measures_for(loss_fn, self.device)
-        read = read_loaders(loader, self.device, max_samples)
-        self.batches = [batch for batches in read.values() for batch in batches]
-        self._prefixes = [prefix for prefix, batches in read.items() for _ in batches]
-        self.n_samples = sum(batch.n for batch in self.batches)
-        self.title = type(model).__name__
-        self.loss_name = "cross-entropy" if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__)
-        self.fingerprint = fingerprint(model)
-        with plain_evaluation(self.device):
-            self.model = private_copy(model, self.device)
-            self.states = {name: tensor.clone() for name, tensor in states_of(self.model).items()}
-        self._live = states_of(self.model)
-        self.center = {name: self.states[name] for name in parameters}
+        self.problem = problem = build_problem(
+            model,
+            loader,
+            loss_fn=loss_fn,
+            quantities=quantities,
+            device=device,
+            max_samples=max_samples,
+            batchnorm=batchnorm,
+        )
+        self.device, self.measures, self.kinds = problem.device, problem.measures, problem.kinds
+        self.quantities, self.states, self.center = problem.quantities, dict(problem.states), problem.center
+        self.batches, self.resident, self.n_samples = problem.all_batches, problem.resident, problem.n_samples
+        self._prefixes = [prefix for prefix, batches in problem.batches.items() for _ in batches]
+        self.title, self.loss_name, self.fingerprint = problem.title, problem.loss_name, problem.fingerprint
+        self.draws, self.per_sample = problem.draws, problem.per_sample
+        self.changes_inputs, self.classifies_plainly = problem.changes_inputs, problem.classifies_plainly
+        self.model, self._live = problem.working_copy()
         self._norms = running_norms(self.model) if batchnorm == "recalibrate" else []
-        # Batches that do not fit the budget stay where they are and are brought over once a chunk of points.
-        self.resident = n_bytes(self.batches, self.device) <= data_budget(self.device)
-        place = partial(to_device, device=self.device) if self.resident else pinned
-        self.batches = [place(batch) for batch in self.batches]
-        probed = [
-            probe(self.model, batches, loss_fn, self.measures["loss"], quantities, self.device)
-            for batches in self.parts().values()
-        ]
-        self.kinds = {prefix: found.kinds for prefix, found in zip(self.parts(), probed, strict=True)}
-        self.quantities = [prefix + kind for prefix, kinds in self.kinds.items() for kind in kinds]
-        self.draws = any(found.draws for found in probed)
-        self.per_sample = all(found.per_sample for found in probed)
-        self.changes_inputs = any(found.changes_inputs for found in probed)
-        self.classifies_plainly = is_plain(loss_fn, self.batches)
         self.moving: Moving = {}
         self.path: Path = Plain(self)
         self.fallback = ""
@@ -334,7 +318,7 @@ class Evaluator:
 
     def _load(self, states: Parameters) -> None:
         with plain_evaluation(self.device):
-            for name, tensor in states_of(self.model).items():
+            for name, tensor in self._live.items():
                 tensor.copy_(states[name])
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
@@ -37,6 +37,12 @@ def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
     for parameter in private.parameters():
         parameter.requires_grad_(False)
     return private.to(device).eval()
+
+
+def tensors_by_name(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return parameters and buffers of a model by name; the tensors share memory with it and need no gradient."""
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: tensors[name].detach() for name in names}
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -1,0 +1,189 @@
+"""The problem: a trained model, the data, and what is measured on them, as one frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lljupyter.geometry.parameters import fingerprint, parameters_of, states_of, unwrapped
+from lljupyter.problem.batches import Batch, copied, n_bytes, pinned, take, to_device
+from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, running_norms
+from lljupyter.problem.loaders import Loader, read_loaders
+from lljupyter.problem.model import available_device, device_of, plain_evaluation, private_copy, tensors_by_name
+from lljupyter.problem.quantities import LossFunction, Measure, check_quantities, is_plain, measures_for
+from lljupyter.problem.trial import run_trial
+from lljupyter.process.memory import data_budget
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A private copy of a model, the data, and what is measured; nothing writes into it.
+
+    Strategies and Hessians read from it and compute with copies of their own, see ``working_copy``.
+
+    Attributes:
+        model: The private copy, in evaluation mode, at the center; it is never called.
+        states: Its parameters and floating-point buffers, ``{name: tensor}``; they share memory with ``model``.
+        parameters: The names of the parameters, which can move.
+        batches: The batches of each loader, ``{prefix: batches}``. A prefix is what the names of a loader's quantities
+            begin with: "train_", or "" for a loader without a name.
+        measures: How each kind of quantity is measured, ``{"loss": measure, "accuracy": measure}``.
+        kinds: What is measured with each loader, ``{prefix: kinds}``.
+        device: Where to evaluate.
+        resident: Whether the batches are on the device. If not, they are brought there once per chunk of points.
+        batchnorm: How the running statistics of BatchNorm are treated away from the center.
+        draws: Whether the model draws random numbers although it is in evaluation mode. It then draws the same ones
+            at every point, and the global generators are put back after each batch.
+        per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
+        changes_inputs: Whether the model changes its inputs in place; it gets copies then.
+        classifies_plainly: Whether the loss is cross-entropy on class indices, without weights, smoothing or
+            ignored targets.
+        warnings: What to tell the person about the results.
+        title: The name of the model's class.
+        loss_name: The name of the loss.
+        fingerprint: A hash of all parameters and buffers.
+    """
+
+    model: nn.Module
+    states: Mapping[str, Tensor]
+    parameters: tuple[str, ...]
+    batches: Mapping[str, tuple[Batch, ...]]
+    measures: Mapping[str, Measure]
+    kinds: Mapping[str, tuple[str, ...]]
+    device: torch.device
+    resident: bool
+    batchnorm: BatchNorm
+    draws: bool
+    per_sample: bool
+    changes_inputs: bool
+    classifies_plainly: bool
+    warnings: tuple[str, ...]
+    title: str
+    loss_name: str
+    fingerprint: str
+
+    @property
+    def center(self) -> dict[str, Tensor]:
+        """The parameters at the center, ``{name: tensor}``."""
+        return {name: self.states[name] for name in self.parameters}
+
+    @property
+    def quantities(self) -> list[str]:
+        """The names of what is measured, such as "loss", or "train_loss" for a loader with a name."""
+        return [prefix + kind for prefix, kinds in self.kinds.items() for kind in kinds]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the values of a point: every quantity, followed by its standard error."""
+        return [name for quantity in self.quantities for name in (quantity, f"{quantity}_stderr")]
+
+    @property
+    def all_batches(self) -> list[Batch]:
+        """The batches of all loaders."""
+        return [batch for batches in self.batches.values() for batch in batches]
+
+    @property
+    def first_batches(self) -> tuple[Batch, ...]:
+        """The batches of the first loader."""
+        return next(iter(self.batches.values()))
+
+    @property
+    def n_samples(self) -> int:
+        """The number of samples of all loaders."""
+        return sum(batch.n for batch in self.all_batches)
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether the running statistics of BatchNorm are recomputed at every point."""
+        return self.batchnorm == "recalibrate" and bool(running_norms(self.model))
+
+    def dtype(self) -> torch.dtype:
+        """Return the floating-point type that all states share.
+
+        Raises:
+            ValueError: If they are of several types, or complex.
+        """
+        dtypes = {tensor.dtype for tensor in self.states.values()}
+        if len(dtypes) > 1 or not next(iter(dtypes)).is_floating_point:
+            raise ValueError(f"its parameters are of the types {sorted(map(str, dtypes))}")
+        return dtypes.pop()
+
+    def example(self) -> Any:
+        """Return a copy of the inputs of one or two samples, on the device."""
+        batch = self.first_batches[0]
+        return copied(to_device(take(batch, min(batch.n, 2)), self.device).inputs)
+
+    def working_copy(self) -> tuple[nn.Module, dict[str, Tensor]]:
+        """Return a copy of the model to compute with, and its states ``{name: tensor}``, to be moved in place."""
+        with plain_evaluation(self.device):
+            model = private_copy(self.model, self.device)
+        return model, tensors_by_name(model, self.states)
+
+
+def build_problem(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    loss_fn: LossFunction | None = None,
+    quantities: Sequence[str] | None = None,
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    batchnorm: BatchNorm = "eval",
+) -> Problem:
+    """Read a model and its data once, try a few samples, and return what was found as a frozen record.
+
+    The model that is passed in is never touched: not its parameters, buffers, mode or gradients.
+
+    Args:
+        model: A trained module, all on one device.
+        loader: See ``read_batches``; or a dict of several by name, such as ``{"train": ..., "test": ...}``, which
+            gives the quantities names such as "train_loss".
+        loss_fn: See ``measures_for``.
+        quantities: Some of "loss" and "accuracy"; None for all that can be measured.
+        device: Where to evaluate; None for the model's device.
+        max_samples: Use only the first samples of each loader; None for all.
+        batchnorm: "recalibrate" recomputes the running statistics on the first loader at every point.
+
+    Raises:
+        TypeError: If model, loader or loss_fn is of another kind.
+        ValueError: If something does not fit together; only the outputs of a few samples were computed by then.
+    """
+    check_batchnorm(batchnorm)
+    check_quantities(quantities)
+    model = unwrapped(model)
+    parameters = tuple(parameters_of(model))
+    home = device_of(model)
+    there = home if device is None else available_device(device)
+    measures = measures_for(loss_fn, there)
+    read = read_loaders(loader, there, max_samples)
+    with plain_evaluation(there):
+        private = private_copy(model, there)
+        states = states_of(private)
+    resident = n_bytes([batch for batches in read.values() for batch in batches], there) <= data_budget(there)
+    place = partial(to_device, device=there) if resident else pinned
+    batches = {prefix: tuple(place(batch) for batch in part) for prefix, part in read.items()}
+    trial = run_trial(private, batches, loss_fn, measures["loss"], quantities, there)
+    return Problem(
+        model=private,
+        states=states,
+        parameters=parameters,
+        batches=batches,
+        measures=measures,
+        kinds=trial.kinds,
+        device=there,
+        resident=resident,
+        batchnorm=batchnorm,
+        draws=trial.draws,
+        per_sample=trial.per_sample,
+        changes_inputs=trial.changes_inputs,
+        classifies_plainly=is_plain(loss_fn, [batch for part in batches.values() for batch in part]),
+        warnings=trial.warnings,
+        title=type(model).__name__,
+        loss_name="cross-entropy" if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__),
+        fingerprint=fingerprint(model),
+    )
