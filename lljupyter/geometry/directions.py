@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from lljupyter.geometry.filters import (
+    FilterAxes,
+    FilterAxis,
+    Filters,
+    check_filters,
+    filter_axes,
+    filter_norms,
+    without_fixed,
+)
 from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
 
 Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer"]
@@ -59,22 +69,27 @@ def _drawn(theta: Tensor, generator: torch.Generator) -> Tensor:
 
 def normalize_direction(
     direction: Parameters,
-    parameters: Parameters,
+    parameters: Parameters | nn.Module,
     norm: Norm | None = "filter",
     ignore: Ignore | None = "biasbn",
+    filters: Filters | FilterAxes = "output",
 ) -> dict[str, Tensor]:
-    """Scales a direction to the parameters, so that landscapes of different networks can be compared.
+    """Scale a direction to the parameters, so that landscapes of different networks can be compared.
 
     With ``norm="filter"``, ``d_ij <- d_ij / ||d_ij|| * ||theta_ij||``, where ``d_ij`` is the j-th filter of layer
-    i: one slice along the first axis (a feature map, or a neuron of a linear layer) and the norm is Frobenius.
+    i, all that one output of the layer is made with (a feature map, or a neuron), and the norm is Frobenius.
 
     Args:
         direction: ``{name: tensor}``, not changed.
-        parameters: ``{name: tensor}`` with the same names and shapes, not changed.
-        norm: ``"filter"`` (the paper's), ``"layer"`` (the same with one norm a tensor), ``"weight"``
+        parameters: The model itself, or ``{name: tensor}`` with the same names and shapes; not changed. Only a model
+            has layers, which say where the outputs are: with a dict, filters are slices along axis 0 unless ``filters``
+            says otherwise, which is wrong for transposed convolutions, embeddings and the ``Conv1D`` of transformers.
+        norm: ``"filter"`` (the paper's), ``"layer"`` (the same with one norm per tensor), ``"weight"``
             (``d * theta``), ``"dfilter"`` and ``"dlayer"`` (unit filters, unit tensors), or None for none.
         ignore: ``"biasbn"`` does not move tensors with at most one axis (biases, BatchNorm); None moves them
             by themselves, ``d = theta``, as the authors do.
+        filters: ``"output"`` finds the axis of the outputs by the layers of the model, see ``filter_axes``;
+            ``"axis0"`` takes axis 0 of every tensor, as the authors do; or what ``filter_axes`` returned.
 
     Returns:
         A new ``{name: tensor}``.
@@ -86,11 +101,18 @@ def normalize_direction(
         Li et al. 2018, section 4; the variants and the rule for one axis are those of the authors' code.
     """
     check_norm(norm, ignore)
-    check_direction(direction, parameters)
-    return {
-        name: _normalize(_wide(direction[name]), _wide(theta), norm, ignore).to(theta.dtype)
-        for name, theta in parameters.items()
-    }
+    axes: FilterAxes = filters if isinstance(filters, Mapping) else {}
+    if not isinstance(filters, Mapping):
+        check_filters(filters)
+        if filters == "output" and isinstance(parameters, nn.Module):
+            axes = filter_axes(parameters)
+    center = parameters_of(parameters) if isinstance(parameters, nn.Module) else parameters
+    check_direction(direction, center)
+    normalized = {}
+    for name, theta in center.items():
+        d = _normalize(_wide(direction[name]), _wide(theta), norm, ignore, axes.get(name, FilterAxis()))
+        normalized[name] = d.to(theta.dtype)
+    return normalized
 
 
 def _wide(tensor: Tensor) -> Tensor:
@@ -164,18 +186,18 @@ def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tenso
     return {name: part.to(direction[name].dtype) for name, part in left.items()}
 
 
-def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None) -> Tensor:
+def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | None, where: FilterAxis) -> Tensor:
     if theta.dim() <= 1:
         return torch.zeros_like(d) if ignore == "biasbn" else theta.clone()
     if norm is None:
         return d.clone()
     if norm == "weight":
         return d * theta
-    axes = tuple(range(1, theta.dim())) if norm in ("filter", "dfilter") else tuple(range(theta.dim()))
-    length = _norms(d, axes) + EPSILON
-    return d * (_norms(theta, axes) / length) if norm in ("filter", "layer") else d / length
-
-
-def _norms(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
-    return norms
+    if norm in ("layer", "dlayer"):
+        axes = tuple(range(theta.dim()))
+        lengths, wanted = (torch.linalg.vector_norm(part, dim=axes, keepdim=True) for part in (d, theta))
+    else:
+        d, theta = without_fixed(d, where), without_fixed(theta, where)
+        lengths, wanted = filter_norms(d, where), filter_norms(theta, where)
+    lengths = lengths + EPSILON
+    return d * (wanted / lengths) if norm in ("filter", "layer") else d / lengths

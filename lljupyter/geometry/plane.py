@@ -17,6 +17,7 @@ from lljupyter.geometry.directions import (
     orthogonalize,
     random_direction,
 )
+from lljupyter.geometry.filters import FilterAxes
 from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
 
 
@@ -55,22 +56,28 @@ class Plane:
 
 
 def random_plane(
-    parameters: Parameters, seed: int, norm: Norm | None = "filter", ignore: Ignore | None = "biasbn"
+    parameters: Parameters,
+    seed: int,
+    norm: Norm | None = "filter",
+    ignore: Ignore | None = "biasbn",
+    filters: FilterAxes | None = None,
 ) -> Plane:
-    """Draws the plane of a seed: delta, then eta, both Gaussian and normalized; not orthogonalized.
+    """Draw the plane of a seed: delta, then eta, both Gaussian and normalized; not orthogonalized.
 
     Args:
         parameters: ``{name: tensor}``, the center. Not changed.
         seed: Seed of the private generator both directions are drawn from.
         norm: See ``normalize_direction``.
         ignore: See ``normalize_direction``.
+        filters: Where the filters of the parameters are, see ``filter_axes``; None for axis 0 of every tensor.
 
     Source:
         Li et al. 2018, section 4; order of the draws as in the authors' code.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     delta, eta = (
-        normalize_direction(random_direction(parameters, generator), parameters, norm, ignore) for _ in range(2)
+        normalize_direction(random_direction(parameters, generator), parameters, norm, ignore, filters or {})
+        for _ in range(2)
     )
     return Plane(parameters, delta, eta)
 
