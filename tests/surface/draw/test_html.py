@@ -189,7 +189,7 @@ def test_captions_say_what_is_drawn():
 
 
 def test_the_viewer_has_the_same_words():
-    told = (Path(__file__).parents[3] / "js" / "src" / "path.ts").read_text(encoding="utf-8")
+    told = (Path(__file__).parents[3] / "js" / "src" / "model" / "path.ts").read_text(encoding="utf-8")
     written = re.search(r"`(The plane captures )\$\{.*?\}( % of the .*?)`", told)
     assert written
     assert captured_text(0.5) == f"{written[1]}50{written[2]}"
