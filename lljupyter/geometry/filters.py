@@ -113,7 +113,7 @@ def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> F
 
 
 def _along_gains(gains: Tensor) -> FilterAxis:
-    """Weight norm keeps a direction and a gain for every slice along one axis, so the gains have the size of that axis."""
+    """Weight norm keeps a direction and a gain per slice along one axis: the gains have the size of that axis."""
     return FilterAxis(next((axis for axis, size in enumerate(gains.shape) if size > 1), 0))
 
 
