@@ -193,11 +193,11 @@ def _normalize(d: Tensor, theta: Tensor, norm: Norm | None, ignore: Ignore | Non
         return d.clone()
     if norm == "weight":
         return d * theta
-    if norm in ("layer", "dlayer"):
-        axes = tuple(range(theta.dim()))
-        lengths, wanted = (torch.linalg.vector_norm(part, dim=axes, keepdim=True) for part in (d, theta))
-    else:
+    if norm in ("filter", "dfilter"):
         d, theta = without_fixed(d, where), without_fixed(theta, where)
-        lengths, wanted = filter_norms(d, where), filter_norms(theta, where)
-    lengths = lengths + EPSILON
-    return d * (wanted / lengths) if norm in ("filter", "layer") else d / lengths
+        found, wanted = filter_norms(d, where), filter_norms(theta, where)
+    else:
+        axes = tuple(range(theta.dim()))
+        found, wanted = (torch.linalg.vector_norm(part, dim=axes, keepdim=True) for part in (d, theta))
+    length: Tensor = found + EPSILON
+    return d * (wanted / length) if norm in ("filter", "layer") else d / length

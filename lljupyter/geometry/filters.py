@@ -95,8 +95,9 @@ def filter_axes(model: nn.Module) -> dict[str, FilterAxis]:
 def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> FilterAxis:
     """Return where the filters of a parameter are that is called ``name`` in the module at ``path``."""
     if isinstance(module, ParametrizationList):
-        if hasattr(module, "original0") and module.original0.dim() == module.original1.dim():
-            return _along_gains(module.original0)
+        gains, parts = getattr(module, "original0", None), getattr(module, "original1", None)
+        if isinstance(gains, Tensor) and isinstance(parts, Tensor) and gains.dim() == parts.dim():
+            return _along_gains(gains)
         path, _, name = f".{path}".rpartition(".parametrizations.")
         module = model.get_submodule(path[1:])
     elif name.endswith(("_g", "_v")):
@@ -113,7 +114,7 @@ def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> F
 
 
 def _along_gains(gains: Tensor) -> FilterAxis:
-    """Weight norm keeps a direction and a gain per slice along one axis: the gains have the size of that axis."""
+    """Weight norm has one gain for every slice along an axis, the only one along which there are several gains."""
     return FilterAxis(next((axis for axis, size in enumerate(gains.shape) if size > 1), 0))
 
 
