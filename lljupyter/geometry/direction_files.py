@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import Parameters, check_direction, fingerprint, parameters_of, states_of, unwrapped
-from lljupyter.process.atomic import atomic
+from lljupyter.process.atomic import atomic, checked_path
 
 FORMAT_VERSION = 1
 LABELS = ("delta", "eta")
 GROUPS = ("xdirection", "ydirection")
 
+Pair = tuple[dict[str, Tensor], dict[str, Tensor]]
+
 
 def save_directions(
     directions: tuple[Parameters, Parameters], path: str | os.PathLike[str], model_fingerprint: str = ""
 ) -> None:
-    """Writes ``(delta, eta)`` as a safetensors file with the keys ``delta/<name>`` and ``eta/<name>``, atomically.
+    """Write ``(delta, eta)`` as a safetensors file with the keys ``delta/<name>`` and ``eta/<name>``, atomically.
 
     An eta of zeros, that of a line, is left out.
 
@@ -41,8 +47,8 @@ def save_directions(
         save_file(tensors, temporary, metadata)
 
 
-def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Reads ``(delta, eta)``.
+def load_directions(path: str | os.PathLike[str], model: nn.Module) -> Pair:
+    """Read ``(delta, eta)``.
 
     Args:
         path: A safetensors file that ``save_directions`` wrote, a surface with such a file beside it, or an .h5 file
@@ -51,13 +57,17 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
         model: The model they belong to.
 
     Raises:
+        TypeError: If an argument is of another kind than expected.
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, of a newer version, holds no directions, or belongs to another model.
     """
-    path = Path(path)
+    path = checked_path(path, "directions.safetensors")
     if path.suffix == ".nc":
         path = beside(path)
-    if not path.is_file():
+    is_file = False
+    with suppress(OSError):  # of a name that is too long, for example
+        is_file = path.is_file()
+    if not is_file:
         raise FileNotFoundError(
             f"expected directions in {path}, got no such file; pass them as directions=... (direction=... for a line), "
             "or save the surface with them: save(dataset, path, directions=(delta, eta))"
@@ -72,20 +82,20 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[dic
 
 
 def beside(path: Path) -> Path:
-    """Returns where the directions of a surface are kept."""
+    """Return where the directions of a surface are kept."""
     return path.with_suffix(".directions.safetensors")
 
 
-def _read(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _read(path: Path, model: nn.Module) -> Pair:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a dict
-    except (SafetensorError, OSError) as error:
+        version = int(metadata.get("format_version", 0))
+    except Exception as error:  # for a file of another kind the library raises half a dozen kinds
         raise ValueError(
             f"expected whole directions in {path}, got a file that is cut short or damaged ({error}); save them again"
         ) from error
-    version = int(metadata.get("format_version", 0))
     if version > FORMAT_VERSION:
         raise ValueError(
             f"expected directions of format version {FORMAT_VERSION} or older in {path}, got {version}; "
@@ -103,30 +113,58 @@ def _read(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Te
     return delta, eta or {name: torch.zeros_like(part) for name, part in delta.items()}
 
 
-def _read_h5(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _read_h5(path: Path, model: nn.Module) -> Pair:
     import h5py
 
     parameters, states = parameters_of(model), states_of(model)
-    # Theirs count num_batches_tracked among the states, ours do not: it is no part of the function.
-    whole = list(model.state_dict())
-    lists = [list(parameters), whole, list(states)]
-    found: list[dict[str, Tensor]] = []
+    # The authors count num_batches_tracked among the states, but it does not move.
+    orders = [list(parameters), list(model.state_dict()), list(states)]
     try:
         with h5py.File(path) as file:
-            for group in GROUPS:
-                stored = [torch.as_tensor(file[group][str(k)][()]) for k in range(len(file.get(group, ())))]
-                if not stored and found:
-                    found.append({name: torch.zeros_like(part) for name, part in found[0].items()})
-                    continue
-                names = next((names for names in lists if len(names) == len(stored)), None)
-                if names is None:
-                    raise ValueError(
-                        f"expected {len(parameters)} tensors (or {len(whole)} states) in {group} of {path}, got "
-                        f"{len(stored)}; pass the model that the file was made with"
-                    )
-                found.append({n: part for n, part in zip(names, stored, strict=True) if n in states})
-    except (OSError, KeyError) as error:
+            found = [_h5_direction(file.get(group, {}), f"{group} of {path}", orders, states) for group in GROUPS]
+    except Exception as error:  # for damaged and foreign files h5py raises a dozen kinds
         raise ValueError(
-            f"expected an .h5 file of the authors' code, got {path}, which is damaged or of another kind ({error})"
+            f"expected an .h5 file of the authors' code, got {path}, which is damaged or of another kind "
+            f"({type(error).__name__}: {error}); pass the file that their code, or save(dataset, path), wrote"
         ) from error
-    return found[0], found[1]
+    for group, direction in zip(GROUPS, found, strict=True):
+        if isinstance(direction, str):
+            raise ValueError(f"{direction}; pass the model that the file was made with")
+        if not direction and group == "xdirection":
+            raise ValueError(f"expected {group} in {path}, got none; pass a file with directions")
+    delta, eta = (direction for direction in found if isinstance(direction, dict))
+    return delta, eta or {name: torch.zeros_like(part) for name, part in delta.items()}
+
+
+def _h5_direction(
+    stored: Any, where: str, orders: Sequence[Sequence[str]], states: Parameters
+) -> dict[str, Tensor] | str:
+    """Return the direction that a group holds, or in what it differs from those of the model; none for an empty group.
+
+    Args:
+        stored: The group, datasets with the names "0", "1" and so on.
+        where: What to call it in messages.
+        orders: Which tensors the datasets may be, in order.
+        states: ``{name: tensor}``, the shapes to expect. What is not among them is not read.
+    """
+    if not len(stored):
+        return {}
+    names = next((names for names in orders if len(names) == len(stored)), None)
+    if names is None:
+        return f"expected {len(orders[0])} tensors (or {len(orders[1])} states) in {where}, got {len(stored)}"
+    for k, name in enumerate(names):
+        if name not in states:
+            continue
+        # Only what the file says about itself is looked at until everything fits: it may claim any size.
+        shape, dtype = (getattr(stored.get(str(k)), attribute, None) for attribute in ("shape", "dtype"))
+        if shape != tuple(states[name].shape) or getattr(dtype, "kind", "") not in ("f", "c", "i", "u"):
+            return (
+                f"expected {str(k)!r} in {where} as numbers of shape {tuple(states[name].shape)}, for {name!r}, got "
+                f"{'nothing' if str(k) not in stored else f'{dtype} of shape {shape}'}"
+            )
+    return {name: _tensor(stored[str(k)]) for k, name in enumerate(names) if name in states}
+
+
+def _tensor(stored: Any) -> Tensor:
+    array = np.asarray(stored[()])
+    return torch.as_tensor(array.astype(array.dtype.newbyteorder("="), copy=False))

@@ -138,6 +138,8 @@ def check_direction(
                 f"expected {label}[{name!r}] of shape {tuple(theta.shape)}, got {tuple(part.shape)}; "
                 "a direction has the shapes of the parameters"
             )
+        if part.is_complex() and not theta.is_complex():
+            raise ValueError(f"expected real values in {label}[{name!r}], got {part.dtype}; its parameter is real")
         if finite and not bool(torch.isfinite(part).all()):
             raise ValueError(f"expected finite values in {label}[{name!r}], got inf or NaN; recompute that direction")
 
