@@ -11,11 +11,11 @@ import torch
 import xarray
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.problems import make_evaluator
 from support.reference import FakeEvaluator, batches_of, fake_session, linear, make_request, network, samples
 from support.untouched import everything, trained_network
 
 from lljupyter import gradient_direction, interpolate, loss_line, loss_surface
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import normalize_direction, random_direction
 from lljupyter.geometry.grid import axis, coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of
@@ -52,8 +52,8 @@ def test_no_mean_depends_on_the_split_into_batches(cuts):
 
 
 def _measured(loader) -> dict[str, np.ndarray]:
-    evaluator = Evaluator(network(), loader)
-    evaluator.set_plane(random_plane(evaluator.center, 1))
+    evaluator = make_evaluator(network(), loader)
+    evaluator.set_plane(random_plane(evaluator.problem.center, 1))
     return evaluator.evaluate(np.array([[0.0, 0.0], [0.5, -0.25]]))
 
 

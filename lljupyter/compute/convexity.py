@@ -16,11 +16,11 @@ from lljupyter.compute.grids import check_seed
 from lljupyter.compute.options import Surface, takes
 from lljupyter.compute.prepare import prepare
 from lljupyter.compute.surfaces import run_all
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.parameters import check_direction
 from lljupyter.geometry.plane import Plane
 from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.problem.loaders import Loader
+from lljupyter.problem.problem import build_problem
 from lljupyter.problem.quantities import LossFunction
 
 if TYPE_CHECKING:
@@ -272,5 +272,5 @@ def _curvature(
     max_samples: int | None,
 ) -> CurvatureEvaluator:
     check_curvature(over, tol)
-    evaluator = Evaluator(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
-    return CurvatureEvaluator(evaluator, over=over, tol=tol)
+    problem = build_problem(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    return CurvatureEvaluator(problem, over=over, tol=tol)

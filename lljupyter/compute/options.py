@@ -2,7 +2,8 @@
 
 A verb says ``**options: Unpack[Surface]`` and is decorated with ``takes(Surface, prepare)``; callers, type checkers,
 ``help`` and completion then see every option by name. A new option is a line in one of the classes, its explanation
-in ``Surface``, and a keyword with its default and its check where it is used, in ``Evaluator`` or ``prepare``.
+in ``Surface``, and a keyword with its default and its check where it is used, in ``build_problem``, ``Evaluator`` or
+``prepare``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ R = TypeVar("R")
 
 
 class Measuring(TypedDict, total=False):
-    """What is measured at a point, and how: the options of ``Evaluator``, explained in ``Surface``."""
+    """What is measured at a point, and how; explained in ``Surface``."""
 
     loss_fn: LossFunction | None
     quantities: Sequence[str] | None
@@ -122,19 +123,20 @@ class Surface(Drawn, total=False):
     tolerance: float | None
 
 
-def takes(options: type, user: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def takes(options: type, *users: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Makes the options behind ``**options`` explicit in the signature and the docstring, and refuses any other.
 
     Args:
         options: One of the classes above.
-        user: What the options are passed on to; their defaults are taken from its signature.
+        users: What the options are passed on to; their defaults are taken from the signatures.
     """
 
     def decorate(verb: Callable[P, R]) -> Callable[P, R]:
         own = signature(verb)
         named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
         places = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
-        shared = [signature(user).parameters[name] for name in options.__annotations__]
+        defaults = {name: p for user in reversed(users) for name, p in signature(user).parameters.items()}
+        shared = [defaults[name] for name in options.__annotations__]
         whole = own.replace(parameters=[*places, *shared, *named[len(places) :]])
 
         @functools.wraps(verb)

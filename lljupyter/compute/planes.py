@@ -7,12 +7,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import orthogonalize
 from lljupyter.geometry.parameters import Parameters, check_direction, hash_tensors, parameters_of, states_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
 from lljupyter.problem.batchnorm import BatchNorm
+from lljupyter.problem.problem import Problem
 
 Directions = tuple[Parameters, Parameters]
 
@@ -75,10 +75,10 @@ def checked_plane(
     return Plane(center, delta, eta, plane.marks if plane else {})
 
 
-def oriented(plane: Plane, evaluator: Evaluator, orthogonal: bool) -> Plane:
-    """Returns a plane around the evaluator's own copy of the model; with ``orthogonal``, eta orthogonal to delta."""
+def oriented(plane: Plane, problem: Problem, orthogonal: bool) -> Plane:
+    """Returns a plane around the problem's own copy of the model; with ``orthogonal``, eta orthogonal to delta."""
     # In the order of the model: sums over names shall not depend on the order that a file or a dict has them in.
-    center = {name: theta for name, theta in evaluator.states.items() if name in plane.delta}
+    center = {name: theta for name, theta in problem.states.items() if name in plane.delta}
     delta, eta = ({name: d[name].to(theta) for name, theta in center.items()} for d in (plane.delta, plane.eta))
     return replace(plane, center=center, delta=delta, eta=orthogonalize(eta, delta) if orthogonal else eta)
 

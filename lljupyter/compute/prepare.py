@@ -15,6 +15,7 @@ from lljupyter.compute.options import Measuring, Range, Resume, takes
 from lljupyter.compute.planes import Directions, checked_plane, hash_directions, oriented
 from lljupyter.compute.resume import earlier_surface, take_over
 from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.evaluate.strategy import check_evaluation
 from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.parameters import check_finite, parameters_of, unwrapped
@@ -23,6 +24,8 @@ from lljupyter.geometry.trajectory import PrincipalDirections, pca_directions, p
 from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, check_statistics
 from lljupyter.problem.loaders import Loader
+from lljupyter.problem.problem import build_problem
+from lljupyter.process.precision import check_precision
 from lljupyter.session.checkpoint_losses import Overlay
 from lljupyter.session.ledger import Request
 from lljupyter.session.refinement import check_tolerance
@@ -51,7 +54,7 @@ class Prepared(NamedTuple):
     ranges: dict[str, Range]
 
 
-@takes(Measuring, Evaluator)
+@takes(Measuring, build_problem, Evaluator)
 def prepare(
     model: nn.Module,
     loader: Loader,
@@ -76,6 +79,9 @@ def prepare(
     model = unwrapped(model)
     check_norm(norm, ignore)
     check_batchnorm(batchnorm)
+    precision, evaluation = options.get("precision", "float32"), options.get("evaluation", "fastest")
+    check_precision(precision)
+    check_evaluation(evaluation)
     check_tolerance(tolerance)
     earlier = None if resume is None else earlier_surface(resume, model, directions, trajectory)
     if earlier is not None:
@@ -97,8 +103,17 @@ def prepare(
         check_curvature(over, tol, batchnorm)
         assert wanted is not None
         options["quantities"] = [name for name in wanted if name != "convexity"] or ["loss"]
-    evaluator = Evaluator(model, loader, batchnorm=batchnorm, **options)
-    curvature = CurvatureEvaluator(evaluator, over=over, tol=tol) if curved else None
+    problem = build_problem(
+        model,
+        loader,
+        loss_fn=options.get("loss_fn"),
+        quantities=options.get("quantities"),
+        device=options.get("device"),
+        max_samples=options.get("max_samples"),
+        batchnorm=batchnorm,
+    )
+    evaluator = Evaluator(problem, precision=precision, evaluation=evaluation)
+    curvature = CurvatureEvaluator(problem, over=over, tol=tol) if curved else None
     how: dict[str, Any] = {"norm": str(norm).lower(), "ignore": str(ignore).lower()}
     if given is not None:
         how = {"directions": "given"} if earlier is None else earlier.recipe()
@@ -108,42 +123,42 @@ def prepare(
         how = {"directions": "random", **how}
     else:
         assert trajectory is not None
-        pca = pca_directions(trajectory, evaluator.center, ignore=ignore)
-        given = Plane(evaluator.center, *pca.directions)
+        pca = pca_directions(trajectory, problem.center, ignore=ignore)
+        given = Plane(problem.center, *pca.directions)
         ratio = [float(share) for share in pca.explained_variance_ratio]
         how = {"directions": "pca", "ignore": how["ignore"], "explained_variance_ratio": ratio}
 
     def plane_for(seed: int | None) -> Plane:
         if seed is not None:
-            return oriented(random_plane(evaluator.center, seed, norm, ignore), evaluator, orthogonalize)
+            return oriented(random_plane(problem.center, seed, norm, ignore), problem, orthogonalize)
         assert plane is not None
         return plane
 
     # Random planes are drawn by the engine, so that the constructor of a widget does not wait for them.
     plane: Plane | None = None
     if given is not None:
-        plane = oriented(given, evaluator, False)
+        plane = oriented(given, problem, False)
         # Those that are kept with a surface are orthogonal already.
         known = None if earlier is None else earlier.dataset.attrs.get("directions_fingerprint")
         if orthogonalize and hash_directions(plane) != known:
-            plane = oriented(plane, evaluator, True)
+            plane = oriented(plane, problem, True)
         how["directions_fingerprint"] = hash_directions(plane)
     elif checkpoints is not None:
         plane = plane_for(number)
     marks = dict(plane.marks) if plane else {}
     recipe: dict[str, Any] = {
-        "model": evaluator.title,
-        "model_fingerprint": evaluator.fingerprint,
+        "model": problem.title,
+        "model_fingerprint": problem.fingerprint,
         **how,
         **({"orthogonalized": 1} if orthogonalize else {}),
         **({"marks": json.dumps(marks)} if marks else {}),
         "batchnorm": batchnorm,
         **({"hessian_over": over, "hessian_tol": tol, "hessian_n_samples": curvature.n_samples} if curvature else {}),
         # The first is replaced by the precision that is taken; the other stays, for ``resume``.
-        **({"precision": "auto", "precision_option": "auto"} if evaluator.precision == "auto" else {}),
-        "loss_fn": evaluator.loss_name,
-        "n_samples": evaluator.n_samples,
-        "device": str(evaluator.device),
+        **({"precision": "auto", "precision_option": "auto"} if precision == "auto" else {}),
+        "loss_fn": problem.loss_name,
+        "n_samples": problem.n_samples,
+        "device": str(problem.device),
         "lljupyter_version": __version__,
         "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
     }
@@ -166,4 +181,4 @@ def prepare(
     if earlier is not None:
         take_over(earlier.dataset, session, first, plane or plane_for(number))
     fixed = None if seeded or plane is None else (plane.delta, plane.eta)
-    return Prepared(session, seeded, fixed, evaluator.draws, ranges)
+    return Prepared(session, seeded, fixed, problem.draws, ranges)

@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 
 from lljupyter.compute.options import Surface, takes
 from lljupyter.compute.prepare import Prepared, prepare
-from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.evaluate.plain import Plain
 from lljupyter.problem.loaders import Loader
+from lljupyter.problem.problem import build_problem
 from lljupyter.problem.quantities import LossFunction
 from lljupyter.process.atomic import checked_path
 from lljupyter.session.session import Session
@@ -170,5 +171,5 @@ def gradient_direction(
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument does not fit the model.
     """
-    evaluator = Evaluator(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
-    return evaluator.gradient()
+    problem = build_problem(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    return Plain(problem).gradient()

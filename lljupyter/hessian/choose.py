@@ -9,14 +9,13 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from lljupyter.evaluate.evaluator import Evaluator
-from lljupyter.geometry.parameters import states_of
 from lljupyter.hessian.fast.double_backward import make_cheaper, undo
 from lljupyter.hessian.fast.layerwise_model import Program
 from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
 from lljupyter.hessian.operator import Hessian, bytes_kept
 from lljupyter.problem.batches import Batch, copied, resized, take, to_device
-from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.problem.model import call, plain_evaluation, tensors_by_name
+from lljupyter.problem.problem import Problem
 from lljupyter.process.precision import exact_products, has_bfloat16
 from lljupyter.process.randomness import fixed_randomness
 
@@ -34,7 +33,7 @@ class Differentiation:
     """Lends the Hessian of the mean loss of the first loader, wherever the model is.
 
     Args:
-        evaluator: Holds model, data and loss.
+        problem: Holds model, data and loss.
         model: A private copy, whose layers may get another ``forward``; at the center.
         parameters: Those of the copy that the Hessian is over, N numbers in all.
         vector: Shape (N,), to try products with.
@@ -51,15 +50,15 @@ class Differentiation:
     """
 
     def __init__(
-        self, evaluator: Evaluator, model: nn.Module, parameters: Mapping[str, Tensor], vector: Tensor, room: float
+        self, problem: Problem, model: nn.Module, parameters: Mapping[str, Tensor], vector: Tensor, room: float
     ) -> None:
         self._model, self._parameters, self._vector = model, parameters, vector
-        self._measure, self._draws = evaluator.measures["loss"], evaluator.draws
-        self._changes_inputs, self._device = evaluator.changes_inputs, evaluator.device
-        self.batches: Sequence[Batch] = evaluator.first_batches()
+        self._measure, self._draws = problem.measures["loss"], problem.draws
+        self._changes_inputs, self._device = problem.changes_inputs, problem.device
+        self.batches: Sequence[Batch] = problem.first_batches
         self.program: Program | None = None
         self.rough: torch.dtype | None = None
-        self.n_kept = self._keep(evaluator.per_sample, self._try(evaluator), KEPT_BUDGET * room)
+        self.n_kept = self._keep(problem.per_sample, self._try(problem), KEPT_BUDGET * room)
 
     @contextmanager
     def differentiable(self) -> Iterator[None]:
@@ -85,11 +84,11 @@ class Differentiation:
         return ExplicitHessian(self.program, self._parameters, self._measure, batches, n_kept, tick, self.rough)
 
     def _outputs(self, inputs: object) -> object:
-        # As in the evaluator: random numbers are the same ones for every batch.
+        # As in the plain strategy: random numbers are the same ones for every batch.
         with fixed_randomness() if self._draws else nullcontext():
             return call(self._model, copied(inputs) if self._changes_inputs else inputs)
 
-    def _try(self, evaluator: Evaluator) -> float:
+    def _try(self, problem: Problem) -> float:
         """Tries two samples, and the ways there are to be quicker; says how many bytes a sample takes, kept."""
         first = to_device(take(self.batches[0], min(2, self.batches[0].n)), self._device)
         with self.differentiable(), fixed_randomness():
@@ -101,7 +100,7 @@ class Differentiation:
                 per_sample = bytes_kept(self._parameters, self._outputs, self._measure, first) / first.n
                 hessian = self._hessian([first], 1)
                 image = hessian.product(self._vector)
-                self._use_program(evaluator, first, hessian, image)
+                self._use_program(problem, first, hessian, image)
             except Exception as error:
                 raise ValueError(
                     f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
@@ -133,16 +132,14 @@ class Differentiation:
         ours = self._hessian([first], 0)
         return _close(ours.loss, other.loss, self._vector) and _near(ours.gradient, other.gradient)
 
-    def _use_program(
-        self, evaluator: Evaluator, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor
-    ) -> None:
+    def _use_program(self, problem: Problem, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor) -> None:
         """Takes products layer by layer from now on, if the model allows for it and they are the same."""
         if self._draws or self._changes_inputs or not bool(torch.isfinite(image).all()):
             return
-        live = {**states_of(self._model), **self._parameters}
+        live = {**tensors_by_name(self._model, problem.states), **self._parameters}
         try:
-            plain = evaluator.classifies_plainly
-            self.program = Program(evaluator.model, evaluator.example(), live, self._parameters, plain)
+            plain = problem.classifies_plainly
+            self.program = Program(problem.model, problem.example(), live, self._parameters, plain)
             same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._vector), image)
         except Exception:  # whatever the model does that can't be traced
             same = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,16 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.evaluate.evaluator import Evaluator, naming
-from lljupyter.evaluate.strategy import Values, Wanted
-from lljupyter.geometry.parameters import Parameters, states_of
+from lljupyter.evaluate.plain import naming
+from lljupyter.evaluate.strategy import Interruptible, Values
+from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
 from lljupyter.hessian.choose import Differentiation
 from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
 from lljupyter.hessian.lanczos import Ends, Product, extreme_eigenvalues
 from lljupyter.hessian.operator import Hessian
-from lljupyter.problem.model import plain_evaluation, private_copy
-from lljupyter.process.memory import available_bytes
+from lljupyter.problem.model import plain_evaluation
+from lljupyter.problem.problem import Problem
+from lljupyter.process.memory import available_bytes, keep_freed_memory
 from lljupyter.surface.frame import CURVATURES
 
 Hessians = Literal["weights", "all"]
@@ -37,17 +37,17 @@ REMEMBERED, NOISE = 24, 1.0
 class CurvatureEvaluator:
     """Measures ``lambda_min`` and ``lambda_max`` of the Hessian of the mean loss of the first loader.
 
-    It works on a private copy of the evaluator's copy, in evaluation mode and in the model's own precision.
+    It works on a copy of the model, in evaluation mode and in the model's own precision.
 
     Args:
-        evaluator: Holds model, data and loss.
+        problem: Holds model, data and loss.
         over: "weights" for the parameters with more than one axis, the authors' choice; "all" for all of them.
         tol: See ``extreme_eigenvalues``.
 
     Attributes:
         quantities: What is measured at a point.
         names: The same: nothing here has a standard error.
-        path: There is one way to measure this.
+        group: One point is measured at a time.
         n_samples: How many samples the loss is the mean over.
 
     Raises:
@@ -56,19 +56,18 @@ class CurvatureEvaluator:
 
     quantities: tuple[str, ...] = CURVATURES
     names: tuple[str, ...] = CURVATURES
-    path = SimpleNamespace(label="hessian", reduced=False, group=1)
+    group = 1
 
-    def __init__(self, evaluator: Evaluator, *, over: Hessians = "weights", tol: float = 0.01) -> None:
+    def __init__(self, problem: Problem, *, over: Hessians = "weights", tol: float = 0.01) -> None:
         check_curvature(over, tol)
-        self.tol, self.over, self.device = tol, over, evaluator.device
-        self.center = evaluator.center
-        self.states = evaluator.states
-        self.n_samples = sum(batch.n for batch in evaluator.first_batches())
-        with plain_evaluation(self.device):
-            self.model = private_copy(evaluator.model, self.device)
-        self._live = states_of(self.model)
+        keep_freed_memory()
+        self.tol, self.over, self.device = tol, over, problem.device
+        self.center = problem.center
+        self.states = problem.states
+        self.n_samples = sum(batch.n for batch in problem.first_batches)
+        self.model, self._live = problem.working_copy()
         parameters = dict(self.model.named_parameters())
-        chosen = [name for name, theta in evaluator.center.items() if over == "all" or theta.dim() > 1]
+        chosen = [name for name, theta in problem.center.items() if over == "all" or theta.dim() > 1]
         self.parameters = {name: parameters[name] for name in chosen}
         if not chosen:
             raise ValueError(
@@ -92,10 +91,7 @@ class CurvatureEvaluator:
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         self.load(self.states)
-        self._differentiation = Differentiation(evaluator, self.model, self.parameters, self._noise, room)
-
-    def choice(self) -> None:
-        """Returns None: there is no other way to choose."""
+        self._differentiation = Differentiation(problem, self.model, self.parameters, self._noise, room)
 
     def leave_plane(self) -> None:
         """Frees the directions and what was remembered of the points."""
@@ -103,7 +99,7 @@ class CurvatureEvaluator:
         self._near.clear()
 
     def set_plane(self, plane: Plane) -> None:
-        """Chooses the plane that the next points belong to; its center is that of the evaluator."""
+        """Chooses the plane that the next points belong to; its center is that of the problem."""
         self.leave_plane()
         self.load(self.states)
         with plain_evaluation(self.device):
@@ -142,7 +138,7 @@ class CurvatureEvaluator:
     def evaluate_states(
         self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
     ) -> Values:
-        """Measures the curvature for parameters (and buffers) of their own; as ``Evaluator.evaluate_states``."""
+        """Measures the curvature for parameters (and buffers) of their own; as ``Plain.evaluate_states``."""
         try:
             self.load({**self.states, **states})
             with (
@@ -243,13 +239,13 @@ def _columns(rows: list[list[float]]) -> Values:
 @contextmanager
 def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Tells where something failed, unless it is ``tick`` that gives the point up."""
-    wanted = Wanted(tick)
+    interruptible = Interruptible(tick)
     try:
         with naming(place):
-            yield wanted
+            yield interruptible
     except RuntimeError:
-        if wanted.given_up:
-            raise wanted.given_up from None
+        if interruptible.interruption:
+            raise interruptible.interruption from None
         raise
 
 

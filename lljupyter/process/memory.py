@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -48,8 +49,11 @@ def out_of_memory(error: BaseException) -> bool:
     return any(isinstance(e, torch.cuda.OutOfMemoryError) or any(word in str(e) for word in said) for e in causes)
 
 
+@functools.cache
 def keep_freed_memory() -> None:
-    """Lets the C library keep what is freed, up to 60 MiB a thread, instead of giving it back to the system.
+    """Let the C library keep what is freed, up to 60 MiB per thread, instead of giving it back to the system.
+
+    It belongs to the process and is done once, where evaluation starts, for every model.
 
     Intermediate results of a few MiB are allocated and freed all the time. What glibc gave back of them, the system
     clears anew when it is touched, which can take as long as the computation; how much it gives back it learns from

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.evaluate.plain import Plain
 from lljupyter.evaluate.strategy import Tick, Values
 from lljupyter.geometry.grid import fill
 from lljupyter.problem.averages import Measured, means_of
@@ -40,28 +40,30 @@ class Subsets:
     smallest gaps. Where the loss is known as the mean over a batch only, whole batches are taken so.
 
     Args:
-        evaluator: Has the samples, which are not copied until they are asked for.
+        plain: Has the samples, which are not copied until they are asked for.
     """
 
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
-        self._whole = not (evaluator.per_sample and are_tensors(evaluator.batches))
-        self.n_samples = evaluator.n_samples
-        n_units = max(self._n_units(batches) for batches in evaluator.parts().values())
+    def __init__(self, plain: Plain) -> None:
+        self._plain, problem = plain, plain.problem
+        self._whole = not (problem.per_sample and are_tensors(problem.all_batches))
+        self.n_samples = problem.n_samples
+        n_units = max(self._n_units(batches) for batches in problem.batches.values())
         self.smallest = (FEWEST_BATCHES if self._whole else FEWEST) / n_units
         self._kept: tuple[tuple[float, float], dict[str, list[Batch]]] | None = None
 
     @property
     def useful(self) -> bool:
         """Whether there are enough samples, and nothing that needs all of them at every point."""
-        return 2 * self.smallest <= LARGEST_SHARE and not self._evaluator.recalibrates and not self._evaluator.draws
+        problem = self._plain.problem
+        return 2 * self.smallest <= LARGEST_SHARE and not problem.recalibrates and not problem.draws
 
     def between(self, low: float, high: float) -> dict[str, list[Batch]]:
         """Returns the samples of the share ``high`` that are not in the share ``low``, ``{prefix: batches}``."""
         if self._kept is None or self._kept[0] != (low, high):
-            size = max(batch.n for batch in self._evaluator.batches)
-            parts = {prefix: self._chosen(part, low, high) for prefix, part in self._evaluator.parts().items()}
-            self._kept = (low, high), parts if self._whole else {k: resized(v, size) for k, v in parts.items()}
+            batches = self._plain.batches
+            size = max(batch.n for part in batches.values() for batch in part)
+            chosen = {prefix: self._chosen(part, low, high) for prefix, part in batches.items()}
+            self._kept = (low, high), chosen if self._whole else {k: resized(v, size) for k, v in chosen.items()}
         return self._kept[1]
 
     def forget(self) -> None:
@@ -109,7 +111,7 @@ class Sketch:
         self._drawn: dict[Cell, tuple[Values, int]] = {}
         self.done = not cells or (pace is not None and pace * len(cells) <= SECONDS)
 
-    def measure(self, request: Request, evaluator: Evaluator, tick: Tick) -> None:
+    def measure(self, request: Request, plain: Plain, tick: Tick) -> None:
         """Measures the next point on further samples, for ``take``; called without a lock, as it takes a while.
 
         Raises:
@@ -119,7 +121,7 @@ class Sketch:
         point = np.array([[request.alpha[cell[1]], request.beta[cell[0]]]])
         batches = self._subsets.between(self._reached[cell], self._share)
         with exact_products():
-            further = evaluator.measure_plainly(point, tick, batches)
+            further = plain.measure(point, tick, batches)
             before = self._measured.get(cell, {})
             both = {name: [*before.get(name, []), *found] for name, (found,) in further.items()}
             means = means_of({name: [found] for name, found in both.items()})

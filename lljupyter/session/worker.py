@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.evaluate.autotune import Choice
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.evaluate.strategy import Values
 from lljupyter.geometry.checkpoints import Checkpoint
@@ -37,14 +36,13 @@ class Interrupted(Exception):
 class Measuring(Protocol):
     """What measures points: ``Evaluator`` and ``CurvatureEvaluator``."""
 
-    states: dict[str, Tensor]
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        """The parameters and floating-point buffers at the center."""
 
     @property
-    def path(self) -> Any:
-        """What tells how points are evaluated: ``label``, ``reduced`` and ``group``, see ``Path``."""
-
-    def choice(self) -> Choice | None:
-        """Returns what finds the fastest path, if there are several."""
+    def group(self) -> int:
+        """How many points are evaluated at once."""
 
     @property
     def quantities(self) -> Sequence[str]:
@@ -104,14 +102,14 @@ class Worker:
         self._evaluators = [evaluator] if further is None else [evaluator, further]
         self._plane_for = plane_for
         self._plane_seeds: list[int | Literal["none yet"] | None] = ["none yet"] * len(self._evaluators)
-        self._choice: Choice | None = None
-        # Points of this plane with their values, and by which path, while it is not settled which one is used.
+        self._tuner = evaluator if isinstance(evaluator, Evaluator) else None
+        # Points of this plane with their values, and by which strategy, while it is not settled which one is used.
         self._known: list[tuple[NDArray[np.float64], Values]] = []
         self._provisional: list[tuple[str, Task]] = []
 
     def subsets(self) -> Subsets | None:
         """Returns what the coarsest pass can be sketched from, or None where that does not do."""
-        found = Subsets(self._evaluator) if isinstance(self._evaluator, Evaluator) else None
+        found = Subsets(self._evaluator.plain) if isinstance(self._evaluator, Evaluator) else None
         return found if found is not None and found.useful else None
 
     def serve(self) -> None:
@@ -125,7 +123,6 @@ class Worker:
 
     def run(self) -> None:
         """Works until there is nothing left to do for now."""
-        self._choice = self._choice or self._evaluator.choice()
         while (task := self._session.next_task(self._chunk)) is not None:
             try:
                 if task.refinement is not None:
@@ -152,7 +149,7 @@ class Worker:
                 self._turn_to(task)
                 values = evaluator.evaluate(np.array([[alpha, beta]]), self._session.check_probe)
                 answer |= {name: float(column[0]) for name, column in values.items()}
-            if not isinstance(evaluator, Evaluator) or not evaluator.recalibrates:
+            if not isinstance(evaluator, Evaluator) or not evaluator.problem.recalibrates:
                 answer |= self._curvature(task).probe(alpha, beta, self._session.check_probe)
         except Interrupted:
             raise
@@ -167,12 +164,12 @@ class Worker:
                 self._turn_to(task._replace(stage=stage))
                 return evaluator
         assert isinstance(self._evaluator, Evaluator)
-        self._evaluators.append(CurvatureEvaluator(self._evaluator))
+        self._evaluators.append(CurvatureEvaluator(self._evaluator.problem))
         self._plane_seeds.append("none yet")
         return self._curvature(task)
 
     def _chunk(self, pace: float | None) -> int:
-        group: int = self._evaluator.path.group
+        group = self._evaluator.group
         fitting = int(CHUNK_SECONDS / max(CHUNK_SECONDS if pace is None else pace, 1e-9))
         return max(fitting // group, 1) * group
 
@@ -182,7 +179,7 @@ class Worker:
         pauses = Pauses(self._session, task)
         started = time.monotonic()
         try:
-            sketch.measure(task.request, self._evaluator, pauses)
+            sketch.measure(task.request, self._evaluator.plain, pauses)
         except Interrupted:
             raise
         except Exception:  # what is wrong with the model, the points themselves tell
@@ -204,23 +201,23 @@ class Worker:
 
     def _choose(self, task: Task, measured: Values, tick: Callable[[], None]) -> None:
         """Tries another way to evaluate, if it is time to; measures again what another one than chosen measured."""
-        choice, path = self._choice, self._evaluator.path
-        if choice is None:
+        tuner = self._tuner
+        if tuner is None:
             return
-        self._provisional.append((path.label, task))
-        if not path.reduced and sum(len(points) for points, _ in self._known) < N_KNOWN:
+        self._provisional.append((tuner.label, task))
+        if not tuner.reduced and sum(len(points) for points, _ in self._known) < N_KNOWN:
             self._known.append((_points(task), measured))
         remaining, coarse = self._session.outlook()
-        if choice.due(remaining, coarse):
+        if tuner.is_ready(remaining, coarse):
             points = np.concatenate([points for points, _ in self._known])
             values = {name: np.concatenate([values[name] for _, values in self._known]) for name in measured}
-            choice.step(points, values, tick)
-            self._session.note(choice.told())
-        elif not choice.waits(remaining):
-            chosen = self._evaluator.path.label
+            tuner.tune(points, values, tick)
+            self._session.note(tuner.report())
+        elif not tuner.is_pending(remaining):
+            chosen = tuner.label
             self._session.again([task for label, task in self._provisional if label != chosen])
             self._provisional = []
-            self._session.note(choice.told())
+            self._session.note(tuner.report())
 
     def _turn_to(self, task: Task) -> None:
         evaluator, seed = self._evaluators[task.stage], task.request.seed
@@ -232,8 +229,6 @@ class Worker:
         self._plane_seeds[task.stage] = seed
         if task.stage == 0:
             self._known, self._provisional = [], []
-            if self._choice is not None:
-                self._choice.turn()
 
     def _at_points(self, task: Task, tick: Callable[[], None]) -> Values:
         return self._evaluators[task.stage].evaluate(_points(task), tick)

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support import tiny
 from support.reference import SHARED, TESTS
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
 from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.problem.problem import build_problem
 from lljupyter.zoo import resnet
 
 
@@ -73,9 +73,9 @@ def measure_theirs(model, batches, points):
 
 def measure_ours(model, batches, points):
     started = time.perf_counter()
-    evaluator = Evaluator(model, batches, quantities=["loss"])
-    curvature = CurvatureEvaluator(evaluator)
-    curvature.set_plane(random_plane(evaluator.center, 123))
+    problem = build_problem(model, batches, quantities=["loss"])
+    curvature = CurvatureEvaluator(problem)
+    curvature.set_plane(random_plane(problem.center, 123))
     values = curvature.evaluate(np.array(points))
     seconds = time.perf_counter() - started
     return seconds, np.stack([values[name] for name in ("lambda_min", "lambda_max", "hvps")], 1)

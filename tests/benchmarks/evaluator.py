@@ -36,6 +36,7 @@ from lljupyter import zoo
 from lljupyter.compute import prepare
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.problem.problem import build_problem
 from lljupyter.process.memory import keep_freed_memory
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -229,15 +230,14 @@ def limits() -> dict[str, float]:
 
 
 def settle(evaluator: Evaluator, plane: Plane) -> float:
-    """Lets the evaluator choose its path, as between the first points of a surface; returns the seconds it took."""
+    """Tune the evaluator, as between the first points of a surface; return the seconds it took."""
     began = time.perf_counter()
     evaluator.set_plane(plane)
     points = np.array([(a, b) for a in (-1.0, 0.0, 1.0) for b in (-1.0, 0.0, 1.0)])
     values = evaluator.evaluate(points)
-    choice = evaluator.choice()
-    while choice.due(1e9, True):
-        choice.step(points, values, lambda: None)
-    print("   ", choice.told(), file=sys.stderr)
+    while evaluator.is_ready(1e9, True):
+        evaluator.tune(points, values, lambda: None)
+    print("   ", evaluator.report(), file=sys.stderr)
     return time.perf_counter() - began
 
 
@@ -276,7 +276,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, load {os.getloadavg()[0]:.1f} before. Highest rates measured:")
     print(f"{top['float32'] / 1e9:.0f} GFLOP/s in float32, {top['bfloat16'] / 1e9:.0f} GFLOP/s in bfloat16,")
     print(f"{top['copy'] / 1e9:.0f} GB/s copied.\n")
-    print("| case | precision | loop | keeping memory | ours | ratio | ratio | of the limit | choice, s | path |")
+    print("| case | precision | loop | keeping memory | ours | ratio | ratio | of the limit | tuning, s | strategy |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for case in options.cases:
         title, make, load = CASES[case]
@@ -287,11 +287,11 @@ def main() -> None:
                 model(inputs)
         flops = counter.get_total_flops()
         for precision in options.precision:
-            evaluator = Evaluator(model, loader, precision=precision)
+            evaluator = Evaluator(build_problem(model, loader), precision=precision)
             seconds = settle(evaluator, plane)
-            path = evaluator.path
+            strategy = evaluator.strategy
             # As many as a surface has, where they take no time.
-            n_points = 2601 if path.group > 32 else 4 * path.group
+            n_points = 2601 if strategy.group > 32 else 4 * strategy.group
             points = np.random.default_rng(0).uniform(-1, 1, (n_points, 2))
             loops, keeping, ours = [], [], []
             with plain_loop(case, options.threads) as ask, plain_loop(case, options.threads, kept=True) as ask_keeping:
@@ -299,11 +299,11 @@ def main() -> None:
                     loops.append(ask(options.seconds))
                     keeping.append(ask_keeping(options.seconds))
                     ours.append(rate(evaluator.evaluate, points, options.seconds))
-            kind = "bfloat16" if path.reduced else "float32"
+            kind = "bfloat16" if strategy.reduced else "float32"
             print(
                 f"| {title} | {precision} | {max(loops):.3g} | {max(keeping):.3g} | {max(ours):.3g} | "
                 f"{max(ours) / max(loops):.2f} | {max(ours) / max(keeping):.2f} | "
-                f"{max(ours) * flops / top[kind]:.0%} | {seconds:.1f} | {path.label} |",
+                f"{max(ours) * flops / top[kind]:.0%} | {seconds:.1f} | {strategy.label} |",
                 flush=True,
             )
             if options.whole:

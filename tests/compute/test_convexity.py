@@ -5,6 +5,7 @@ import pytest
 import torch
 from support import tiny
 from support.hessians import dense, matrix_parameters
+from support.problems import make_evaluator
 from support.reference import batches_of, network
 from torch import nn
 
@@ -18,7 +19,6 @@ from lljupyter import (
     save,
 )
 from lljupyter.compute import prepare
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import inner, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
@@ -195,7 +195,7 @@ def test_the_projected_hessian_is_that_of_the_surface(point):
     model, batches = network(), batches_of(8)
     plane = random_plane(parameters_of(model), 3, ignore=None)
     found = projected_hessian(model, batches, plane, point)
-    evaluator = Evaluator(model, batches)
+    evaluator = make_evaluator(model, batches)
     evaluator.set_plane(plane)
     h = 1e-5  # small enough that no unit changes its sign
     offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]

@@ -1,25 +1,21 @@
-"""Which way to evaluate is taken, what is told of it, and that a surface is of one piece."""
+"""Which strategy is taken, what is reported, and that a surface is of one piece."""
 
 from __future__ import annotations
 
-import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from support.reference import batches_of, grid_points, network
-from torch import nn
+from support.problems import make_evaluator, plain_of
+from support.reference import batches_of, network
 
 from lljupyter import loss_surface
 from lljupyter.evaluate import autotune as module
-from lljupyter.evaluate.autotune import Candidate, Choice
-from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.evaluate.autotune import Candidate
+from lljupyter.evaluate.plain import Plain
 from lljupyter.geometry.plane import random_plane
-from lljupyter.process.precision import exact_products
-
-POINTS = grid_points([-1, 0, 1], [-0.5, 0.5])
 
 
 class Clock:
@@ -35,32 +31,32 @@ CLOCK = Clock()
 
 
 class Slowed:
-    """The plain path, slower by the clock of the test, and off by a factor."""
+    """The plain strategy, slower by the clock of the test, and off by a factor."""
 
-    def __init__(self, evaluator, label, seconds=0.001, factor=1.0, reduced=False, error=None):
+    def __init__(self, plain, label, seconds=0.001, factor=1.0, reduced=False, error=None):
         self.label, self.reduced, self.group = label, reduced, 1
-        self._evaluator, self._seconds, self._factor, self._error = evaluator, seconds, factor, error
+        self._plain, self._seconds, self._factor, self._error = plain, seconds, factor, error
 
     def set_plane(self, moving):
-        pass
+        pass  # the evaluator puts the plain strategy on every plane
 
-    def halve(self):
+    def halve_batches(self):
         return False
 
     def evaluate(self, points, tick):
         if self._error is not None:
             raise self._error
         CLOCK.now += self._seconds * len(points)
-        values = self._evaluator.evaluate_plainly(points, tick)
+        values = self._plain.evaluate(points, tick)
         return {name: v * self._factor if name == "loss" else v for name, v in values.items()}
 
 
 def offered(monkeypatch, *ways):
     """Offers these ways, each the arguments of ``Slowed``, with a ``reduced`` that the candidate shares."""
 
-    def candidates(evaluator):
+    def candidates(problem, plain, precision):
         for label, options in ways:
-            build = lambda label=label, options=options: Slowed(evaluator, label, **options)  # noqa: E731
+            build = lambda label=label, options=options: Slowed(plain, label, **options)  # noqa: E731
             yield Candidate(label, build, options.get("reduced", False), label.endswith("1 thread"))
 
     monkeypatch.setattr(module, "candidates", candidates)
@@ -80,7 +76,7 @@ def test_the_fastest_is_taken_and_the_times_are_told(monkeypatch):
     assert seconds == {"slow": 0.02, "quick": 0.001, "slower": 0.03}
 
 
-def test_what_another_path_measured_before_is_measured_again(monkeypatch):
+def test_what_another_strategy_measured_before_is_measured_again(monkeypatch):
     # Off by less than what is taken for rounding, so that it can be told who measured what.
     offered(monkeypatch, ("slow", {"seconds": 0.04}), ("quick", {"factor": 1 + 1e-13}))
     expected = surface(evaluation="plain").loss * (1 + 1e-13)
@@ -146,8 +142,8 @@ def test_a_reduced_precision_is_measured_anew_on_another_plane(monkeypatch):
 def test_small_models_may_have_one_thread_in_the_engine_and_never_in_the_thread_of_the_user():
     def labels():
         torch.set_num_threads(2)
-        evaluator = Evaluator(network(), batches_of(8))
-        return [c.build().label for c in module.candidates(evaluator) if c.name == "plain"]
+        plain = plain_of(network(), batches_of(8))
+        return [c.build().label for c in module.candidates(plain.problem, plain, "float32") if c.name == "plain"]
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(labels).result() == ["plain", "plain, 1 thread"]
@@ -188,86 +184,23 @@ def test_unknown_ways_and_precisions_are_refused(options, message):
         surface(**options)
 
 
-def test_a_path_that_fails_later_gives_way_to_the_plain_one_and_that_is_told():
-    evaluator = Evaluator(network(), batches_of(8))
-    evaluator.set_plane(random_plane(evaluator.center, 0))
-    expected = evaluator.evaluate(POINTS)["loss"]
-    evaluator.path = Slowed(evaluator, "broken", error=ArithmeticError("too far"))
-    np.testing.assert_array_equal(evaluator.evaluate(POINTS)["loss"], expected)
-    assert evaluator.path.label == "plain"
-    assert Choice(evaluator).told()["evaluation_fallback"] == "broken: ArithmeticError: too far"
-
-
-class Tight(nn.Module):
-    """Runs out of memory with more than three samples at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = network()
-
-    def forward(self, x):
-        if len(x) > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return self.inner(x)
-
-
-def test_too_little_memory_halves_the_batch_and_says_so():
-    plain = Evaluator(network(), batches_of(8))
-    plain.set_plane(random_plane(plain.center, 0))
-    expected = plain.evaluate(POINTS)
-    evaluator = Evaluator(Tight(), batches_of(8))
-    plane = random_plane(evaluator.center, 0)
-    evaluator.set_plane(plane)
-    values = evaluator.evaluate(POINTS)
-    np.testing.assert_allclose(values["loss"], expected["loss"], rtol=1e-12)
-    np.testing.assert_array_equal(values["accuracy"], expected["accuracy"])
-    assert Choice(evaluator).told()["evaluation_halved"] == 2
-
-
-def test_too_little_memory_for_one_sample_is_an_error():
-    class Never(Tight):
-        armed = False
-
-        def forward(self, x):
-            if self.armed:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-            return self.inner(x)
-
-    evaluator = Evaluator(Never(), batches_of(8))
-    evaluator.set_plane(random_plane(evaluator.center, 0))
-    evaluator.model.armed = True
-    with pytest.raises(RuntimeError, match="out of memory"):
-        evaluator.evaluate(POINTS)
-
-
-def test_products_are_exact_meanwhile_and_the_setting_is_put_back():
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with exact_products():
-            assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-def bytes_of_tensors() -> int:
-    tensors = [t for t in gc.get_objects() if type(t) in (torch.Tensor, nn.Parameter)]
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
-
-
-def test_the_plain_path_keeps_four_copies_of_the_parameters_and_the_data():
-    model, data = nn.Sequential(nn.Flatten(), nn.Linear(25, 40_000), nn.Linear(40_000, 4)).double(), batches_of(8)
-    size = sum(parameter.nbytes for parameter in model.parameters())
-    gc.collect()
-    before = bytes_of_tensors()
-    evaluator = Evaluator(model, data)
-    evaluator.set_plane(random_plane(evaluator.center, 0, ignore=None))
-    evaluator.evaluate(POINTS)
-    gc.collect()
-    kept = bytes_of_tensors() - before
-    assert size < kept <= 4 * size + sum(x.nbytes + y.nbytes for x, y in data) + 1000
-
-
 def test_large_models_are_evaluated_plainly(monkeypatch):
     monkeypatch.setattr(module, "PARAMETER_BYTES", 1000)
-    assert [c.name for c in module.candidates(Evaluator(network(), batches_of(8)))] == ["plain"]
+    plain = plain_of(network(), batches_of(8))
+    assert [c.name for c in module.candidates(plain.problem, plain, "float32")] == ["plain"]
+
+
+def test_a_strategy_that_is_right_at_the_center_only_is_passed_over(monkeypatch):
+    class Stuck(Plain):
+        def evaluate(self, points, tick):
+            return super().evaluate(np.zeros_like(points), tick)
+
+    monkeypatch.setattr(
+        module, "candidates", lambda problem, plain, precision: [Candidate("s", lambda: Stuck(problem))]
+    )
+    evaluator = make_evaluator(network(), batches_of(8))
+    evaluator.set_plane(random_plane(evaluator.problem.center, 0))
+    points = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
+    evaluator.tune(points, evaluator.evaluate(points), lambda: None)
+    assert evaluator.strategy is evaluator.plain
+    assert "differs by" in evaluator.report()["evaluation_seconds"]

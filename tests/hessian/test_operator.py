@@ -8,10 +8,10 @@ import pytest
 import torch
 from support import tiny
 from support.hessians import LOSS, dense, matrix_parameters
+from support.problems import make_problem
 from support.reference import SHARED, TESTS, batches_of, linear, network, samples
 from torch import nn
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.hessian.evaluator import CurvatureEvaluator
 from lljupyter.hessian.fast.double_backward import _Convolution, make_cheaper, undo
@@ -24,12 +24,11 @@ from lljupyter.problem.quantities import measures_for
 @pytest.mark.parametrize("size", [8, 23])
 @pytest.mark.parametrize("over", ["weights", "all"])
 def test_products_and_gradient_equal_the_dense_ones(over, size, n_kept):
-    whole = Evaluator(network(), batches_of(size), loss_fn=LOSS)
-    whole.per_sample = False  # which keeps the batches as they are
-    evaluator = CurvatureEvaluator(whole, over=over)
-    evaluator._differentiation.n_kept = n_kept
+    problem = make_problem(network(), batches_of(size), loss_fn=LOSS, per_sample=False)  # keeps the batches
+    curvature = CurvatureEvaluator(problem, over=over)
+    curvature._differentiation.n_kept = n_kept
     expected = dense(network(), over)
-    with evaluator.hessian_at(None) as hessian:
+    with curvature.hessian_at(None) as hessian:
         columns = torch.stack([hessian.product(unit) for unit in torch.eye(len(expected), dtype=torch.float64)])
         gradient, loss = hessian.gradient, hessian.loss
     torch.testing.assert_close(columns, expected, rtol=1e-9, atol=1e-12)
@@ -43,9 +42,9 @@ def test_products_and_gradient_equal_the_dense_ones(over, size, n_kept):
 
 @pytest.mark.parametrize("over", ["weights", "all"])
 def test_both_ends_agree_with_a_dense_hessian_in_float64_away_from_the_center(over):
-    evaluator = Evaluator(network(), batches_of(8), loss_fn=LOSS)
-    curvature = CurvatureEvaluator(evaluator, over=over, tol=1e-4)
-    plane = random_plane(evaluator.center, 3)
+    problem = make_problem(network(), batches_of(8), loss_fn=LOSS)
+    curvature = CurvatureEvaluator(problem, over=over, tol=1e-4)
+    plane = random_plane(problem.center, 3)
     curvature.set_plane(plane)
     points = np.array([(0, 0), (0.5, -0.7), (-1, 1)])
     values = curvature.evaluate(points)
@@ -64,16 +63,16 @@ def test_products_agree_with_curvlinops():
     theirs = curvlinops.HessianLinearOperator(
         model, nn.CrossEntropyLoss(), list(matrix_parameters(model).values()), batches_of(8)
     )
-    curvature = CurvatureEvaluator(Evaluator(network(), batches_of(8)))
+    curvature = CurvatureEvaluator(make_problem(network(), batches_of(8)))
     vector = torch.randn(theirs.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with curvature.hessian_at(None) as hessian:
         torch.testing.assert_close(hessian.product(vector), theirs @ vector, rtol=1e-10, atol=1e-12)
 
 
 def tiny_curvature() -> CurvatureEvaluator:
-    evaluator = Evaluator(tiny.network(), tiny.digits()[:2])
-    curvature = CurvatureEvaluator(evaluator)
-    curvature.set_plane(random_plane(evaluator.center, 123))
+    problem = make_problem(tiny.network(), tiny.digits()[:2])
+    curvature = CurvatureEvaluator(problem)
+    curvature.set_plane(random_plane(problem.center, 123))
     return curvature
 
 
@@ -115,9 +114,9 @@ def test_two_points_of_the_resnet():
     told = json.loads(path.read_text())
     model = resnet(20)
     model.load_state_dict(load_file(SHARED / "data" / "resnet20_cifar10.safetensors"))
-    evaluator = Evaluator(model, cifar_images(np.array(told["images"])))
-    curvature = CurvatureEvaluator(evaluator)
-    curvature.set_plane(random_plane(evaluator.center, told["seed"]))
+    problem = make_problem(model, cifar_images(np.array(told["images"])))
+    curvature = CurvatureEvaluator(problem)
+    curvature.set_plane(random_plane(problem.center, told["seed"]))
     for theirs in (told["points"][0], told["points"][3]):
         ends = curvature.ends_at(theirs["alpha"], theirs["beta"])
         assert ends.lambda_max == pytest.approx(theirs["max_eig"], rel=0.01)
@@ -128,19 +127,21 @@ def test_two_points_of_the_resnet():
 def test_a_quadratic_saddle_has_its_eigenvalues_with_their_signs():
     model = nn.Linear(2, 1, bias=False).double()
     sign = torch.tensor([3.0, -2.0], dtype=torch.float64)
-    evaluator = Evaluator(
+    problem = make_problem(
         model, [(torch.eye(2, dtype=torch.float64), sign)], loss_fn=lambda o, t: t[: len(o)] * o[:, 0] ** 2
     )
-    curvature = CurvatureEvaluator(evaluator, tol=1e-8)
+    curvature = CurvatureEvaluator(problem, tol=1e-8)
     with curvature.hessian_at(None) as hessian:
         ends = curvature.ends(hessian)
     assert (ends.lambda_min, ends.lambda_max) == (pytest.approx(-2), pytest.approx(3))
 
 
 def test_a_convex_loss_is_told_from_a_small_negative_curvature():
-    evaluator = Evaluator(linear(3, 2), [(torch.eye(3).double()[:2], torch.zeros(2, 2).double())], loss_fn=nn.MSELoss())
-    curvature = CurvatureEvaluator(evaluator)
-    curvature.set_plane(random_plane(evaluator.center, 0))
+    problem = make_problem(
+        linear(3, 2), [(torch.eye(3).double()[:2], torch.zeros(2, 2).double())], loss_fn=nn.MSELoss()
+    )
+    curvature = CurvatureEvaluator(problem)
+    curvature.set_plane(random_plane(problem.center, 0))
     values = curvature.evaluate(np.array([(0.5, 0.5)]))
     assert np.isnan(values["lambda_min"][0])
     assert np.isnan(values["convexity"][0])
@@ -148,8 +149,8 @@ def test_a_convex_loss_is_told_from_a_small_negative_curvature():
 
 
 def test_a_linear_loss_has_no_curvature():
-    evaluator = Evaluator(linear(3, 2), [(torch.eye(3).double(), None)], loss_fn=lambda o, t: o.mean())
-    curvature = CurvatureEvaluator(evaluator)
+    problem = make_problem(linear(3, 2), [(torch.eye(3).double(), None)], loss_fn=lambda o, t: o.mean())
+    curvature = CurvatureEvaluator(problem)
     with curvature.hessian_at(None) as hessian:
         ends = curvature.ends(hessian)
     assert (ends.lambda_min, ends.lambda_max) == (0, 0)
@@ -157,10 +158,10 @@ def test_a_linear_loss_has_no_curvature():
 
 def test_derivatives_that_are_not_finite_are_a_result():
     model = network()
-    evaluator = Evaluator(model, batches_of(8))
-    curvature = CurvatureEvaluator(evaluator)
-    huge = {name: torch.full_like(p, 1e200) for name, p in evaluator.center.items()}
-    curvature.set_plane(Plane(evaluator.center, huge, huge))
+    problem = make_problem(model, batches_of(8))
+    curvature = CurvatureEvaluator(problem)
+    huge = {name: torch.full_like(p, 1e200) for name, p in problem.center.items()}
+    curvature.set_plane(Plane(problem.center, huge, huge))
     values = curvature.evaluate(np.array([(1.0, 1.0), (0.0, 0.0)]))
     assert np.isnan(values["lambda_max"][0])
     assert np.isfinite(values["lambda_max"][1])
@@ -236,12 +237,12 @@ def test_changed_layers_are_put_back():
 
 
 def test_wrong_options_are_refused():
-    evaluator = Evaluator(network(), batches_of(8))
+    problem = make_problem(network(), batches_of(8))
     with pytest.raises(ValueError, match="expected over as one of"):
-        CurvatureEvaluator(evaluator, over="biases")
+        CurvatureEvaluator(problem, over="biases")
     for tol, kind in ((0, ValueError), (2.0, ValueError), ("small", TypeError), (True, TypeError)):
         with pytest.raises(kind, match="expected tol"):
-            CurvatureEvaluator(evaluator, tol=tol)
+            CurvatureEvaluator(problem, tol=tol)
 
 
 def test_a_model_that_can_not_be_differentiated_twice_is_refused():
@@ -254,9 +255,9 @@ def test_a_model_that_can_not_be_differentiated_twice_is_refused():
             h = self.inner(x)[:, None, None]
             return nn.functional.scaled_dot_product_attention(h, h, h)[:, 0, 0]
 
-    evaluator = Evaluator(Attention(), [(torch.eye(3), torch.zeros(3, 2))], loss_fn=nn.MSELoss())
+    problem = make_problem(Attention(), [(torch.eye(3), torch.zeros(3, 2))], loss_fn=nn.MSELoss())
     with pytest.raises(ValueError, match="differentiated twice"):
-        CurvatureEvaluator(evaluator)
+        CurvatureEvaluator(problem)
 
 
 def test_a_network_of_vectors_only_needs_all_parameters():
@@ -268,8 +269,8 @@ def test_a_network_of_vectors_only_needs_all_parameters():
         def forward(self, x):
             return x * self.scale
 
-    evaluator = Evaluator(Scale(), [(torch.eye(3), torch.zeros(3, 3))], loss_fn=nn.MSELoss())
+    problem = make_problem(Scale(), [(torch.eye(3), torch.zeros(3, 3))], loss_fn=nn.MSELoss())
     with pytest.raises(ValueError, match="more than one axis"):
-        CurvatureEvaluator(evaluator)
-    with CurvatureEvaluator(evaluator, over="all").hessian_at(None) as hessian:
+        CurvatureEvaluator(problem)
+    with CurvatureEvaluator(problem, over="all").hessian_at(None) as hessian:
         torch.testing.assert_close(hessian.product(torch.ones(3)), torch.full((3,), 2 / 9))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import threading
 
 import pytest
 import torch
+from support import tiny
 from support.reference import batches_of, linear, network, samples
 from torch import nn
 
-from lljupyter.geometry.parameters import fingerprint
+from lljupyter.geometry.parameters import fingerprint, parameters_of
 from lljupyter.problem.problem import build_problem
 
 
@@ -106,3 +108,101 @@ def test_the_data_are_copies_of_those_of_the_loader():
     before = x.clone()
     x.zero_()
     assert torch.equal(problem.first_batches[0].inputs, before)
+
+
+def test_quantities_that_can_be_measured():
+    assert build_problem(network(), batches_of(8)).quantities == ["loss", "accuracy"]
+    assert build_problem(network(), batches_of(8), quantities=["accuracy"]).quantities == ["accuracy"]
+    regression = [(x, x.flatten(1)[:, :4]) for x, _ in batches_of(8)]
+    assert build_problem(network(), regression, loss_fn=nn.MSELoss()).quantities == ["loss"]
+
+
+@pytest.mark.parametrize("quantities", [["los"], "loss", (), ["loss", "error"], 5])
+def test_unknown_quantities_are_refused(quantities):
+    with pytest.raises(ValueError, match=r"expected quantities as some of \['loss', 'accuracy'\], got"):
+        build_problem(network(), batches_of(8), quantities=quantities)
+
+
+def test_accuracy_that_cannot_be_measured_is_refused():
+    regression = [(x, x.flatten(1)[:, :4]) for x, _ in batches_of(8)]
+    with pytest.raises(ValueError, match=r"to measure accuracy, .* pass quantities=\['loss'\]"):
+        build_problem(network(), regression, loss_fn=nn.MSELoss(), quantities=["loss", "accuracy"])
+
+
+class Locked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = linear()
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "message"),
+    [
+        ("net", TypeError, r"expected a torch.nn.Module as the model, got str; call it as \(model, loader\)"),
+        (nn.ReLU(), ValueError, "expected a model with parameters"),
+        (nn.Linear(7, 2).double(), ValueError, "expected a model that takes the loader's inputs, got RuntimeError"),
+        (
+            network(torch.float32),
+            ValueError,
+            "expected a model that takes the loader's inputs.*check shapes and dtypes",
+        ),
+        (Locked(), ValueError, "expected a model that copy.deepcopy can copy, got TypeError"),
+        (nn.Sequential(network(), nn.Linear(4, 4, device="meta")), ValueError, "meta"),
+    ],
+    ids=["no module", "no parameters", "shape", "dtype", "not copyable", "two devices"],
+)
+def test_bad_models_are_refused(model, kind, message):
+    with pytest.raises(kind, match=message):
+        build_problem(model, batches_of(8))
+
+
+def test_a_model_with_buffers_elsewhere_is_refused():
+    model = network()
+    model.register_buffer("mask", torch.ones(2, device="meta"))
+    with pytest.raises(ValueError, match=r"expected a model on one device, got parameters and buffers on \['cpu', 'me"):
+        build_problem(model, batches_of(8))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta"])
+def test_devices_that_cannot_be_used_are_refused(device):
+    with pytest.raises(ValueError, match=f"expected an available device, got '{device}' .*; try device='cpu'"):
+        build_problem(network(), batches_of(8), device=device)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_a_loss_vector_of_the_wrong_length_is_refused_before_anything_is_computed(n):
+    with pytest.raises(ValueError, match="expected a loss with one value a sample"):
+        build_problem(network(), batches_of(8), loss_fn=lambda o, t: torch.zeros(n))
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss_fn"),
+    [
+        (lambda y: y.numpy(), nn.CrossEntropyLoss()),
+        (lambda y: y.tolist(), nn.CrossEntropyLoss()),
+        (lambda y: y.numpy(), nn.MSELoss()),
+        (lambda y: y.double()[:, None].expand(-1, 3), nn.MSELoss()),
+        (lambda y: y, nn.BCEWithLogitsLoss()),
+    ],
+    ids=["numpy", "list", "numpy regression", "shape", "kind"],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_loss_that_does_not_take_the_targets_is_refused_with_advice(targets, loss_fn):
+    loader = [(x, targets(y)) for x, y in batches_of(8)]
+    with pytest.raises((TypeError, ValueError), match=r"^expected .*loss_fn|^expected .*targets"):
+        build_problem(network(), loader, loss_fn=loss_fn)
+
+
+def test_compiled_models_are_unwrapped():
+    model = network()
+    wrapped = torch.compile(model)
+    problem = build_problem(wrapped, batches_of(8))
+    assert list(problem.center) == list(parameters_of(model))
+    assert problem.title == "Sequential"
+
+
+@pytest.mark.parametrize("loader", [{}, {1: []}, {"my loader": []}])
+def test_loaders_without_proper_names_are_refused(loader):
+    with pytest.raises(ValueError, match=r"expected loaders with names, got the keys .*; try {'train': loader"):
+        build_problem(tiny.network(), loader)

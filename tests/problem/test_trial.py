@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.problems import make_evaluator, make_problem
 from support.reference import batches_of, linear
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.evaluate.autotune import Candidate, Choice
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.plain import Plain
 from lljupyter.geometry.plane import random_plane
@@ -36,22 +35,22 @@ class Net(nn.Module):
 
 def made(**options):
     torch.manual_seed(0)
-    evaluator = Evaluator(Net(**options), batches_of(8))
-    evaluator.set_plane(random_plane(evaluator.center, 0))
+    evaluator = make_evaluator(Net(**options), batches_of(8))
+    evaluator.set_plane(random_plane(evaluator.problem.center, 0))
     return evaluator
 
 
 def test_a_model_that_changes_its_inputs_gets_the_same_ones_every_time():
     expected = made().evaluate(CENTER)["loss"]
     evaluator = made(in_place=True)
-    assert evaluator.changes_inputs
-    assert not made().changes_inputs
+    assert evaluator.problem.changes_inputs
+    assert not made().problem.changes_inputs
     for _ in range(2):
         np.testing.assert_allclose(evaluator.evaluate(CENTER)["loss"], expected, rtol=1e-12)
-    with CurvatureEvaluator(evaluator).hessian_at(0.0) as hessian:
+    with CurvatureEvaluator(evaluator.problem).hessian_at(0.0) as hessian:
         assert hessian.loss == pytest.approx(expected[0], rel=1e-12)
     with pytest.raises(ValueError, match="changes its inputs"):
-        Folded(evaluator)
+        Folded(evaluator.problem)
     np.testing.assert_allclose(evaluator.evaluate(CENTER)["loss"], expected, rtol=1e-12)
 
 
@@ -66,14 +65,14 @@ class Lonely(Net):
 @pytest.mark.parametrize(("net", "joined"), [(Net, True), (Lonely, False)])
 def test_samples_that_come_one_by_one_are_joined_where_that_changes_nothing(net, joined):
     torch.manual_seed(0)
-    evaluator = Evaluator(net(), batches_of(1))
-    evaluator.set_plane(random_plane(evaluator.center, 0))
-    assert evaluator.per_sample == joined
-    path = Folded(evaluator) if joined else Plain(evaluator)
-    path.set_plane(evaluator.moving)
+    evaluator = make_evaluator(net(), batches_of(1))
+    evaluator.set_plane(random_plane(evaluator.problem.center, 0))
+    assert evaluator.problem.per_sample == joined
+    strategy = Folded(evaluator.problem) if joined else Plain(evaluator.problem)
+    strategy.set_plane(evaluator.moving)
     points = np.array([[0.0, 0.0], [0.3, -0.7]])
     expected = made().evaluate(points)
-    for name, values in path.evaluate(points, lambda: None).items():
+    for name, values in strategy.evaluate(points, lambda: None).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-12)
 
 
@@ -82,24 +81,26 @@ def test_samples_that_come_one_by_one_and_depend_on_each_other_are_not_joined():
         def forward(self, x):
             return super().forward(x - x.mean(0) / 2)
 
-    assert not Evaluator(Centered(), batches_of(1)).per_sample
-    means = Evaluator(Net(), batches_of(1), loss_fn=lambda outputs, targets: functional.cross_entropy(outputs, targets))
+    assert not make_problem(Centered(), batches_of(1)).per_sample
+    means = make_problem(
+        Net(), batches_of(1), loss_fn=lambda outputs, targets: functional.cross_entropy(outputs, targets)
+    )
     assert not means.per_sample
 
 
 @pytest.mark.parametrize("options", [{"statistics": True}, {"draws": True}], ids=["batch statistics", "dropout"])
 def test_batches_are_kept_where_samples_depend_on_each_other(options):
-    assert made().per_sample
+    assert made().problem.per_sample
     evaluator = made(**options)
-    assert not evaluator.per_sample
-    curvature = CurvatureEvaluator(evaluator)
-    assert len(curvature._differentiation.batches) == len(evaluator.batches)
+    assert not evaluator.problem.per_sample
+    curvature = CurvatureEvaluator(evaluator.problem)
+    assert len(curvature._differentiation.batches) == len(evaluator.problem.all_batches)
     with curvature.hessian_at(0.0) as hessian:
         assert hessian.loss == pytest.approx(float(evaluator.evaluate(CENTER)["loss"][0]), rel=1e-12)
 
 
 def test_products_of_a_model_that_draws_are_those_of_one_function():
-    curvature = CurvatureEvaluator(made(draws=True))
+    curvature = CurvatureEvaluator(made(draws=True).problem)
     curvature._differentiation.n_kept = 0
     with curvature.hessian_at(0.0) as hessian:
         first, second = (hessian.product(curvature._noise) for _ in range(2))
@@ -118,7 +119,7 @@ def test_second_derivatives_that_are_not_finite_are_a_result():
             return self.layer(x).abs().pow(1.5)
 
     torch.manual_seed(0)
-    curvature = CurvatureEvaluator(Evaluator(Rough(), [(torch.rand(6, 3).double(), torch.arange(6) % 4)]))
+    curvature = CurvatureEvaluator(make_problem(Rough(), [(torch.rand(6, 3).double(), torch.arange(6) % 4)]))
     with curvature.hessian_at(None) as hessian:
         assert bool(torch.isfinite(hessian.gradient).all())
         assert curvature.ends(hessian) is None
@@ -131,12 +132,12 @@ def test_products_are_exact_for_checkpoints_gradients_and_hessians():
         seen.append(torch.get_float32_matmul_precision())
         return functional.cross_entropy(outputs, targets)
 
-    evaluator = Evaluator(Net(), batches_of(8), loss_fn=loss_fn)
+    evaluator = make_evaluator(Net(), batches_of(8), loss_fn=loss_fn)
     torch.set_float32_matmul_precision("medium")
     try:
         evaluator.evaluate_states({})
-        evaluator.gradient()
-        with CurvatureEvaluator(evaluator).hessian_at(None):
+        evaluator.plain.gradient()
+        with CurvatureEvaluator(evaluator.problem).hessian_at(None):
             pass
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -144,22 +145,7 @@ def test_products_are_exact_for_checkpoints_gradients_and_hessians():
 
 
 def test_cross_entropy_that_leaves_a_class_out_is_not_plain():
-    evaluator = Evaluator(Net(), batches_of(8))
-    assert is_plain(nn.CrossEntropyLoss(), evaluator.batches)
-    assert is_plain(nn.CrossEntropyLoss(ignore_index=77), evaluator.batches)
-    assert not is_plain(nn.CrossEntropyLoss(ignore_index=0), evaluator.batches)
-
-
-def test_a_way_that_is_right_at_the_center_only_is_passed_over():
-    class Stuck(Plain):
-        def evaluate(self, points, tick):
-            return super().evaluate(np.zeros_like(points), tick)
-
-    evaluator = made()
-    points = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
-    choice = Choice(evaluator)
-    choice._left = [Candidate("stuck", lambda: Stuck(evaluator))]
-    before = evaluator.path
-    choice.step(points, evaluator.evaluate(points), lambda: None)
-    assert evaluator.path is before
-    assert "differs by" in choice.told()["evaluation_seconds"]
+    batches = make_problem(Net(), batches_of(8)).all_batches
+    assert is_plain(nn.CrossEntropyLoss(), batches)
+    assert is_plain(nn.CrossEntropyLoss(ignore_index=77), batches)
+    assert not is_plain(nn.CrossEntropyLoss(ignore_index=0), batches)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.problems import make_evaluator
 from support.reference import PATIENCE, RECIPE, grid_points, make_request, slow_mean
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lljupyter import LandscapeWidget
-from lljupyter.evaluate import autotune as choice
-from lljupyter.evaluate.autotune import Candidate, Choice
-from lljupyter.evaluate.evaluator import Evaluator
-from lljupyter.evaluate.plain import Plain
+from lljupyter.evaluate import autotune
+from lljupyter.evaluate.autotune import Autotuner, Candidate
 from lljupyter.geometry.plane import random_plane
 from lljupyter.jupyter.wire import pack
 from lljupyter.session import throttle as publisher
@@ -77,8 +76,8 @@ def data(n=N, size=BATCH):
 
 def make(request=None, loader=None, model=None, **options):
     options = {"evaluation": "plain", **options}
-    evaluator = Evaluator(model or Slow(), data() if loader is None else loader, **options)
-    planes = lambda seed: random_plane(evaluator.center, seed)  # noqa: E731
+    evaluator = make_evaluator(model or Slow(), data() if loader is None else loader, **options)
+    planes = lambda seed: random_plane(evaluator.problem.center, seed)  # noqa: E731
     session = Session(evaluator, planes, make_request(3) if request is None else request, dict(RECIPE))
     return session, evaluator
 
@@ -122,9 +121,9 @@ def test_a_sketch_is_the_mean_over_its_samples_with_its_standard_error():
     # The share is known up to one sample; a sketch takes about a second, twice as many samples twice as long.
     assert SECONDS / 2 <= 9 * sizes[0] * SLOW <= 1.1 * SECONDS
     assert n == pytest.approx(sizes[0] * 2**DOUBLINGS, rel=0.05)
-    share = next(k / N for k in range(1, N) if sum(b.n for b in Subsets(evaluator).between(0, k / N)[""]) == n)
-    x, y = joined(Subsets(evaluator).between(0, share)[""])
-    plane = random_plane(evaluator.center, 3)
+    share = next(k / N for k in range(1, N) if sum(b.n for b in Subsets(evaluator.plain).between(0, k / N)[""]) == n)
+    x, y = joined(Subsets(evaluator.plain).between(0, share)[""])
+    plane = random_plane(evaluator.problem.center, 3)
     corners = grid_points([-1, 0, 1], [-1, 0, 1])
     args = Slow(), [(x, y)], (plane.delta, plane.eta), corners
     mean = slow_mean(*args, lambda o, t: cross_entropy(o, t))
@@ -158,14 +157,14 @@ def test_what_is_sketched_is_in_no_result_and_does_not_count():
 def test_a_quick_surface_is_not_sketched_and_loses_less_than_a_point(clock):
     clock.seconds = QUICK
     session, evaluator = make()
-    measure, extra = evaluator.measure_plainly, []
+    measure, extra = evaluator.plain.measure, []
 
-    def measure_plainly(points, tick, parts):
-        n = sum(batch.n for batch in parts[""])
-        extra.append(n if n < N else 0)
+    def measure_part(points, tick, parts=None):
+        if parts is not None:
+            extra.append(sum(batch.n for batch in parts[""]))
         return measure(points, tick, parts)
 
-    evaluator.measure_plainly = measure_plainly
+    evaluator.plain.measure = measure_part
     assert not any("sketch" in meta for _, meta, _, _ in live(session))
     assert 0 < sum(extra) <= LARGEST_SHARE * N
     assert_as_without(session)
@@ -187,7 +186,7 @@ def test_a_blocking_run_does_not_pay_for_a_sketch():
 @pytest.mark.parametrize("share", [1 / 300, 1 / 64, 0.1])
 def test_subsets_are_spread_over_all_samples_whatever_their_order(share):
     evaluator = make()[1]
-    taken = joined(Subsets(evaluator).between(0, share)[""])[0]
+    taken = joined(Subsets(evaluator.plain).between(0, share)[""])[0]
     everything = torch.cat([x for x, _ in data()])
     places = torch.cat([(everything == row).all(1).nonzero()[0] for row in taken]).numpy()
     assert len(set(places)) == len(places) == pytest.approx(share * N, abs=2)
@@ -199,7 +198,7 @@ def test_subsets_are_spread_over_all_samples_whatever_their_order(share):
 
 
 def test_a_larger_share_holds_all_of_a_smaller_one_and_the_rest_is_measured_once():
-    subsets = Subsets(make()[1])
+    subsets = Subsets(make()[1].plain)
     parts = [joined(subsets.between(*ends)[""])[0] for ends in ((0, 0.02), (0.02, 0.04), (0.04, 0.08), (0, 0.08))]
     rows = [{tuple(row.tolist()) for row in part} for part in parts]
     assert rows[0] | rows[1] | rows[2] == rows[3]
@@ -209,7 +208,7 @@ def test_a_larger_share_holds_all_of_a_smaller_one_and_the_rest_is_measured_once
 
 def test_each_of_several_loaders_has_its_share():
     session, evaluator = make(loader={"train": data(), "test": data(40, 8)})
-    sizes = {name: sum(b.n for b in part) for name, part in Subsets(evaluator).between(0, 0.02).items()}
+    sizes = {name: sum(b.n for b in part) for name, part in Subsets(evaluator.plain).between(0, 0.02).items()}
     assert sizes == {"train_": pytest.approx(0.02 * N, abs=2), "test_": pytest.approx(2, abs=1)}
     metas = [meta for _, meta, _, _ in live(session)]
     sketch = next(meta["sketch"] for meta in metas if "sketch" in meta)
@@ -224,7 +223,7 @@ def mean_loss(outputs, targets):
 
 def test_whole_batches_are_taken_where_the_loss_is_known_as_their_mean_only():
     session, evaluator = make(loss_fn=mean_loss)
-    assert not evaluator.per_sample
+    assert not evaluator.problem.per_sample
     Slow.sizes = ()
     sketch = [meta["sketch"] for _, meta, _, _ in live(session) if "sketch" in meta][-1]
     assert sketch["n"] % BATCH == 0
@@ -239,7 +238,7 @@ def test_whole_batches_are_taken_where_the_loss_is_known_as_their_mean_only():
 def test_statistics_recomputed_at_every_point_and_few_samples_leave_it_out(options, useful):
     model = nn.Sequential(Slow(), nn.BatchNorm1d(4).double())
     session, evaluator = make(model=model, **options)
-    assert Subsets(evaluator).useful == useful
+    assert Subsets(evaluator.plain).useful == useful
     assert any("sketch" in meta for _, meta, _, _ in live(session)) == useful
 
 
@@ -266,11 +265,11 @@ def shows_sketch_of(request, frame, meta, dataset, n_done):
 @pytest.mark.parametrize("command", ["pause", "stop", "range", "seed"])
 def test_commands_in_the_middle_of_a_sketch(command, n_before):
     session, evaluator = make()
-    measure, calls, seeds = evaluator.measure_plainly, [], []
+    measure, calls, seeds = evaluator.plain.measure, [], []
     other = make_request(4) if command == "seed" else make_request(3, alpha=(-0.5, 1.5))
 
-    def measure_plainly(points, tick, parts):
-        if sum(b.n for b in parts[""]) < N:
+    def measure_part(points, tick, parts=None):
+        if parts is not None:
             calls.append(points[0].tolist())
             seeds.append(session.arrays()[0].seed)
             if len(calls) == n_before:
@@ -283,7 +282,7 @@ def test_commands_in_the_middle_of_a_sketch(command, n_before):
                     session.request(other)
         return measure(points, tick, parts)
 
-    evaluator.measure_plainly = measure_plainly
+    evaluator.plain.measure = measure_part
     seen = live(session)
     if command == "stop":
         assert session.progress().status == "stopped"
@@ -316,19 +315,19 @@ def test_another_plane_is_not_sketched_where_points_turned_out_to_be_quick(clock
 
 
 def test_ways_to_evaluate_are_chosen_on_points_from_all_samples(monkeypatch):
-    monkeypatch.setattr(choice, "PAYS_SECONDS", -1.0)
-    monkeypatch.setattr(choice, "candidates", lambda e: iter([Candidate("plain", lambda: Plain(e))]))
-    step, tried = Choice.step, []
+    monkeypatch.setattr(autotune, "PAYS_SECONDS", -1.0)
+    monkeypatch.setattr(autotune, "candidates", lambda problem, plain, precision: [Candidate("plain", lambda: plain)])
+    step, tried = Autotuner.step, []
 
-    def recorded(self, points, values, tick):
+    def recorded(self, moving, points, values, tick):
         tried.append((points, values))
-        step(self, points, values, tick)
+        return step(self, moving, points, values, tick)
 
-    monkeypatch.setattr(Choice, "step", recorded)
+    monkeypatch.setattr(Autotuner, "step", recorded)
     session, _ = make(evaluation="fastest")
     assert any("sketch" in meta for _, meta, _, _ in live(session))
     evaluator = make()[1]
-    evaluator.set_plane(random_plane(evaluator.center, 3))
+    evaluator.set_plane(random_plane(evaluator.problem.center, 3))
     assert tried
     for points, values in tried:
         expected = evaluator.evaluate(points)

@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from support.problems import make_evaluator
 from support.reference import (
     PATIENCE,
     FakeEvaluator,
@@ -20,7 +21,6 @@ from support.reference import (
 )
 from support.sessions import Gate, assert_complete, loss_of, real_session
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import random_plane
 
 
@@ -28,8 +28,8 @@ def test_progressive_equals_one_shot_bit_by_bit():
     session = real_session()
     session.run()
     request, values, evaluated = session.arrays()
-    evaluator = Evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
-    evaluator.set_plane(random_plane(evaluator.center, 3))
+    evaluator = make_evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
+    evaluator.set_plane(random_plane(evaluator.problem.center, 3))
     expected = evaluator.evaluate(grid_points(request.alpha, request.beta))
     assert evaluated.all()
     for name in session.names:
@@ -252,7 +252,7 @@ def test_data_that_are_brought_over_serve_many_points_at_once():
     chunks = []
     evaluator = FakeEvaluator()
     evaluate = evaluator.evaluate
-    evaluator.path.group = 32
+    evaluator.group = 32
     evaluator.evaluate = lambda points, tick: chunks.append(len(points)) or evaluate(points, tick)
     session = fake_session(evaluator, make_request(0, 51, 51))
     session.run()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lljupyter.geometry.grid import axis
 from lljupyter.session.ledger import Request
@@ -49,6 +49,14 @@ def slow_mean(
                 weights += w
         means.append(total / weights)
     return np.array(means)
+
+
+def mean_cross_entropy(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Returns the cross-entropy of a model as it is, averaged over all samples."""
+    batches = list(batches)
+    with torch.no_grad():
+        totals = [functional.cross_entropy(model(x), y, reduction="sum") for x, y in batches]
+    return float(sum(totals)) / sum(len(y) for _, y in batches)
 
 
 def grid_points(alpha: Iterable[float], beta: Iterable[float]) -> np.ndarray:
@@ -111,14 +119,12 @@ class FakeEvaluator:
         quantities: Sequence[str] = ("loss",),
     ) -> None:
         self.quantities = list(quantities)
-        self.path = SimpleNamespace(label="fake", group=1, reduced=False)
+        self.group = 1
+        self.states: dict[str, Tensor] = {}
         self.names = [name for quantity in quantities for name in (quantity, f"{quantity}_stderr")]
         self.measured: list[tuple[Any, float, float]] = []
         self.seed: Any = None
         self._function, self._before = function, before
-
-    def choice(self) -> None:
-        return None
 
     def leave_plane(self) -> None:
         self.seed = None

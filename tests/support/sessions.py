@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import torch
+from support.problems import make_evaluator
 from support.reference import (
     PATIENCE,
     RECIPE,
@@ -14,16 +15,15 @@ from support.reference import (
     network,
 )
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import random_plane
 from lljupyter.session.session import Session
 
 
 def real_session(request=None, **options) -> Session:
-    evaluator = Evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
+    evaluator = make_evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
     return Session(
         evaluator,
-        lambda seed: random_plane(evaluator.center, seed),
+        lambda seed: random_plane(evaluator.problem.center, seed),
         make_request(3, 9, 7) if request is None else request,
         dict(RECIPE),
         **options,

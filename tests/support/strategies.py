@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from support.problems import make_evaluator
 from support.reference import grid_points
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import random_plane
 
 POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])
@@ -47,12 +47,14 @@ CHAINS = {"multilayer": multilayer, "reshaped": Reshaped}
 
 
 def on_plane(model, loader, ignore=None, **options):
-    evaluator = Evaluator(model, loader, **options)
-    plane = random_plane(evaluator.center, 3, "filter", ignore)
+    """An evaluator on a random plane, and the directions of the plane."""
+    evaluator = make_evaluator(model, loader, **options)
+    plane = random_plane(evaluator.problem.center, 3, "filter", ignore)
     evaluator.set_plane(plane)
     return evaluator, (plane.delta, plane.eta)
 
 
-def measured(path, evaluator, points=POINTS):
-    path.set_plane(evaluator.moving)
-    return path.evaluate(points, lambda: None)
+def measured(strategy, evaluator, points=POINTS):
+    """What another strategy measures on the plane of an evaluator."""
+    strategy.set_plane(evaluator.moving)
+    return strategy.evaluate(points, lambda: None)

@@ -43,6 +43,12 @@ def digits(part: str = "train") -> list[tuple[Tensor, Tensor]]:
     return list(zip(images.split(128), classes.split(128), strict=True))
 
 
+def batches(part: str = "train") -> list[tuple[Tensor, Tensor]]:
+    """The first 128 samples in batches of 40, 40, 40 and 8."""
+    (x, y), *_ = digits(part)
+    return list(zip(x.split(40), y.split(40), strict=True))
+
+
 def checkpoints() -> list[dict[str, Tensor]]:
     """The 11 state dicts of run A, the last one being ``network("a")``."""
     stored = load_file(DATA / "checkpoints.safetensors")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,9 +12,7 @@ from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.strategy import Moving, Tick, Values
 from lljupyter.problem.averages import means_and_stderrs_there
 from lljupyter.problem.model import plain_evaluation
-
-if TYPE_CHECKING:
-    from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.problem.problem import Problem
 
 # So many points are replayed before their values are read back at once.
 GROUP = 64
@@ -28,7 +24,7 @@ class Graphs:
     """Evaluates points by replaying one graph, which takes alpha and beta from a table on the device.
 
     Args:
-        evaluator: What is evaluated; cross-entropy with nothing special about it, data on the device.
+        problem: What is evaluated; cross-entropy with nothing special about it, data on the device.
         dtype: What to compute in; None for the model's own.
         capture: Whether to capture a graph; without, the same steps are run one by one, on any device.
 
@@ -39,15 +35,15 @@ class Graphs:
 
     group = GROUP
 
-    def __init__(self, evaluator: Evaluator, *, dtype: torch.dtype | None = None, capture: bool = True) -> None:
-        if not (evaluator.classifies_plainly and evaluator.per_sample and evaluator.resident):
+    def __init__(self, problem: Problem, *, dtype: torch.dtype | None = None, capture: bool = True) -> None:
+        if not (problem.classifies_plainly and problem.per_sample and problem.resident):
             raise ValueError("its loss is no plain cross-entropy, or its data are not on the device")
-        self._evaluator, self._capture = evaluator, capture
-        self._folded = Folded(evaluator, dtype=dtype)
+        self._problem, self._capture = problem, capture
+        self._folded = Folded(problem, dtype=dtype)
         self.reduced = self._folded.reduced
         self.label = self._folded.label.replace("folded", "graphs").replace("traced", "graphs")
-        device, n_values = evaluator.device, 2 * len(evaluator.quantities)
-        self._points = torch.zeros(GROUP, 2, dtype=evaluator.dtype(), device=device)
+        device, n_values = problem.device, 2 * len(problem.quantities)
+        self._points = torch.zeros(GROUP, 2, dtype=problem.dtype(), device=device)
         self._index = torch.zeros(1, dtype=torch.int64, device=device)
         self._values = torch.zeros(GROUP, n_values, dtype=torch.float64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -57,15 +53,15 @@ class Graphs:
         self._graph = None
         self._folded.set_plane(moving)
 
-    def halve(self) -> bool:
+    def halve_batches(self) -> bool:
         """Splits every batch in two, and captures anew."""
         self._graph = None
-        return self._folded.halve()
+        return self._folded.halve_batches()
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        """Measures points, see ``Evaluator.evaluate``."""
+        """Measures points, see ``Strategy.evaluate``."""
         found = []
-        with plain_evaluation(self._evaluator.device):
+        with plain_evaluation(self._problem.device):
             for start in range(0, len(points), GROUP):
                 tick()
                 part = torch.from_numpy(points[start : start + GROUP])
@@ -80,8 +76,7 @@ class Graphs:
                         self._graph.replay()
                 found.append(self._values[: len(part)].cpu().numpy().copy())
         table = np.concatenate(found) if found else np.zeros((0, self._values.shape[1]))
-        names = [name for quantity in self._evaluator.quantities for name in (quantity, f"{quantity}_stderr")]
-        return {name: table[:, column] for column, name in enumerate(names)}
+        return {name: table[:, column] for column, name in enumerate(self._problem.names)}
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -99,12 +94,12 @@ class Graphs:
 
     def _step(self) -> None:
         """Measures the point that the index says, and moves on to the next; nothing in it waits for the device."""
-        evaluator, program = self._evaluator, self._folded.program
+        problem, program = self._problem, self._folded.program
         program.move_to(self._points.index_select(0, self._index)[0])
-        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in evaluator.quantities}
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in problem.quantities}
         for prefix, batch, outputs in self._folded.outputs(program):
             scores = outputs.T.contiguous()[None]
-            measured = measure_scores(evaluator.kinds[prefix], scores, batch.targets, waiting=False)
+            measured = measure_scores(problem.kinds[prefix], scores, batch.targets, waiting=False)
             for kind, pair in measured.items():
                 found[prefix + kind].append(pair)
         row: list[Tensor] = []

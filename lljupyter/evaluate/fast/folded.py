@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +18,9 @@ from lljupyter.evaluate.strategy import Moving, Tick, Values
 from lljupyter.problem.averages import Measured, means_of
 from lljupyter.problem.batches import Batch, converted, n_bytes, resized, split
 from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.problem.problem import Problem
 from lljupyter.tracing.convolution import PATCH
 from lljupyter.tracing.traced import Trace, traced
-
-if TYPE_CHECKING:
-    from lljupyter.evaluate.evaluator import Evaluator
 
 # A batch is so large that its widest intermediate result fills about this much memory: with more, a processor waits
 # for memory (measured: a ResNet-56 point takes 0.63 s in batches of 500, 0.34 s in batches of 64), with less for calls.
@@ -64,7 +62,7 @@ class Folded:
     """Evaluates points one by one with the traced model, as many at a time as there are workers.
 
     Args:
-        evaluator: What is evaluated.
+        problem: What is evaluated.
         dtype: What to compute in; None for the model's own.
         n_workers: How many threads of one core each; with 1, all cores work on one point.
         batch_bytes: See ``BATCH_BYTES``.
@@ -77,24 +75,24 @@ class Folded:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        problem: Problem,
         *,
         dtype: torch.dtype | None = None,
         n_workers: int = 1,
         batch_bytes: int | None = None,
         sideways: bool = False,
     ) -> None:
-        if evaluator.draws or evaluator.recalibrates:
+        if problem.draws or problem.recalibrates:
             raise ValueError("the model draws random numbers, or its running statistics are recomputed at every point")
-        if evaluator.changes_inputs:
+        if problem.changes_inputs:
             raise ValueError("the model changes its inputs in place")
-        self._evaluator, device = evaluator, evaluator.device
-        own = evaluator.dtype()
+        self._problem, device = problem, problem.device
+        own = problem.dtype()
         self._dtype = own if dtype is None else dtype
         self.reduced = self._dtype != own
         self.group = n_workers
         with plain_evaluation(device):
-            traces = [traced(evaluator.model, evaluator.example()) for _ in range(n_workers)]
+            traces = [traced(problem.model, problem.example()) for _ in range(n_workers)]
             self._programs = [Program(trace, self._dtype, device) for trace in traces]
         room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
         size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)
@@ -102,15 +100,15 @@ class Folded:
         self._sideways = sideways
         if sideways and not sum(c.use_samples_as_width() for trace in traces for c in trace.convolutions):
             raise ValueError("it has no convolution over images for oneDNN")
-        self._ready = evaluator.resident and n_bytes(evaluator.batches) < CONVERTED_BYTES
+        self._ready = problem.resident and n_bytes(problem.all_batches) < CONVERTED_BYTES
         first = [trace.first for trace in traces if trace.first is not None]
-        few = n_bytes(evaluator.batches) * PATCH < CONVERTED_BYTES
+        few = n_bytes(problem.all_batches) * PATCH < CONVERTED_BYTES
         patched = [c for c in first if self._ready and few and c.one_step and c.use_patches()]
         self._first = patched[0] if patched else None
-        self._parts: dict[str, list[Batch]] = {}
-        for prefix, batches in evaluator.parts().items():
-            split = resized(batches, size) if evaluator.per_sample and self._ready else batches
-            self._parts[prefix] = [self._prepared(b) for b in split] if self._ready else split
+        self._batches: dict[str, Sequence[Batch]] = {}
+        for prefix, batches in problem.batches.items():
+            fitting = resized(batches, size) if problem.per_sample and self._ready else batches
+            self._batches[prefix] = [self._prepared(b) for b in fitting] if self._ready else fitting
         self._workers = Workers(n_workers)
         self._lock = threading.Lock()
         name = "folded" if any(c.eps for c in traces[0].convolutions) else "traced"
@@ -121,45 +119,45 @@ class Folded:
 
     def set_plane(self, moving: Moving) -> None:
         """Folds theta, delta and eta."""
-        with plain_evaluation(self._evaluator.device):
-            flat = Flat(self._programs[0].trace, self._evaluator.states, moving)
+        with plain_evaluation(self._problem.device):
+            flat = Flat(self._programs[0].trace, self._problem.states, moving)
             for program in self._programs:
                 program.set_plane(flat)
 
-    def halve(self) -> bool:
+    def halve_batches(self) -> bool:
         """Splits every batch in two."""
-        if not self._evaluator.per_sample or all(b.n == 1 for part in self._parts.values() for b in part):
+        largest = max(batch.n for batches in self._batches.values() for batch in batches)
+        if not self._problem.per_sample or largest == 1:
             return False
-        half = max(max(b.n for b in part) for part in self._parts.values()) // 2
-        self._parts = {prefix: split(part, max(half, 1)) for prefix, part in self._parts.items()}
+        self._batches = {prefix: split(batches, largest // 2) for prefix, batches in self._batches.items()}
         return True
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        """Measures points, see ``Evaluator.evaluate``."""
+        """Measures points, see ``Strategy.evaluate``."""
         found: list[dict[str, Measured]] = [{} for _ in points]
 
         def work(worker: int, i: int, check: Tick) -> None:
             found[i] = self._point(self._programs[worker], float(points[i, 0]), float(points[i, 1]), check)
 
         self._workers.share(work, len(points), tick)
-        names = self._evaluator.quantities
+        names = self._problem.quantities
         return means_of({name: [measured[name] for measured in found] for name in names})
 
     def _point(self, program: Program, alpha: float, beta: float, check: Tick) -> dict[str, Measured]:
-        evaluator = self._evaluator
-        found: dict[str, Measured] = {name: [] for name in evaluator.quantities}
-        with plain_evaluation(evaluator.device):
+        problem = self._problem
+        found: dict[str, Measured] = {name: [] for name in problem.quantities}
+        with plain_evaluation(problem.device):
             program.move(alpha, beta)
             for prefix, batch, outputs in self.outputs(program, check):
                 # Sums over classes are vectorized when the samples come last.
-                plainly = evaluator.classifies_plainly and outputs.dim() == 2
+                plainly = problem.classifies_plainly and outputs.dim() == 2
                 scores = outputs.T.contiguous()[None] if plainly else None
                 with self._lock:  # the loss of the user need not be fit for two threads
-                    kinds = evaluator.kinds[prefix]
+                    kinds = problem.kinds[prefix]
                     if scores is not None:
                         measured = measure_scores(kinds, scores, batch.targets)
                     else:
-                        measured = {k: evaluator.measures[k](outputs, batch.targets, batch.n) for k in kinds}
+                        measured = {k: problem.measures[k](outputs, batch.targets, batch.n) for k in kinds}
                     for kind in kinds:
                         found[prefix + kind].append(measured[kind])
         return found
@@ -172,16 +170,16 @@ class Folded:
     def outputs(self, program: Program, check: Tick = lambda: None) -> Iterator[tuple[str, Batch, Any]]:
         """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
         forward = program.graph.forward  # called as a module, it prints a traceback where it can't be run
-        for prefix, batches in self._parts.items():
+        for prefix, batches in self._batches.items():
             for batch in batches:
                 check()
                 ready = batch if self._ready else self._prepared(batch)
-                yield prefix, ready, _widened(call(forward, ready.inputs), self._evaluator.dtype())
+                yield prefix, ready, _widened(call(forward, ready.inputs), self._problem.dtype())
 
     def _prepared(self, batch: Batch) -> Batch:
         if self._first is not None:
             batch = batch._replace(inputs=self._first.patches(batch.inputs))
-        return converted(batch, self._evaluator.device, self._dtype, self._sideways)
+        return converted(batch, self._problem.device, self._dtype, self._sideways)
 
 
 def _widened(outputs: Any, dtype: torch.dtype) -> Any:

@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +21,7 @@ from lljupyter.evaluate.strategy import Moving, Tick, Values
 from lljupyter.problem.averages import means_and_stderrs, means_of_sums
 from lljupyter.problem.batches import Batch, resized
 from lljupyter.problem.model import plain_evaluation
-
-if TYPE_CHECKING:
-    from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.problem.problem import Problem
 
 # The widest intermediate result of all points that a core computes at once fills about this much memory.
 STACK_BYTES = 4 << 20
@@ -64,7 +62,7 @@ class Stacked:
     """Evaluates many points at once; results of a step have the shape (points, features, samples).
 
     Args:
-        evaluator: What is evaluated.
+        problem: What is evaluated.
         grouped: Whether hidden layers are convolutions of oneDNN with one group of channels a point, in place of
             matrix products. In memory samples come first then, else last.
 
@@ -76,28 +74,29 @@ class Stacked:
 
     reduced = False
 
-    def __init__(self, evaluator: Evaluator, *, grouped: bool = False) -> None:
-        self._evaluator = evaluator
-        example, device = evaluator.example(), evaluator.device
-        dtype = evaluator.dtype()
-        if evaluator.draws or not evaluator.resident:
+    def __init__(self, problem: Problem, *, grouped: bool = False) -> None:
+        self._problem = problem
+        example, device = problem.example(), problem.device
+        dtype = problem.dtype()
+        if problem.draws or not problem.resident:
             raise ValueError("the model draws random numbers, or the data are not on the device")
-        if not isinstance(example, Tensor) or not evaluator.per_sample:
+        if not isinstance(example, Tensor) or not problem.per_sample:
             raise ValueError("it takes more than one tensor, or the loss is known as the mean over a batch only")
-        self._steps, self._result = chain_of(evaluator.model, example)
+        model, _ = problem.working_copy()  # tracing leaves its marks
+        self._steps, self._result = chain_of(model, example)
         self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
         hidden = [s.result for s in self._steps if s.kind == "linear" and INPUTS not in s.sources][:-1]
         if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and available()):
             raise ValueError("there are no layers between the first and the last, or no oneDNN for them")
         self._grouped = hidden if grouped else []
         self.label = "stacked, grouped" if grouped else "stacked"
-        self._plain = evaluator.classifies_plainly
-        self._names = {id(tensor): name for name, tensor in evaluator.model.named_parameters()}
+        self._plain = problem.classifies_plainly
+        self._names = {id(tensor): name for name, tensor in model.named_parameters()}
         with plain_evaluation(device):
-            n_classes = evaluator.model(example).shape[1]
+            n_classes = model(example).shape[1]
         self._slices = [
             self._slice(prefix, batch, n_classes)
-            for prefix, batches in evaluator.parts().items()
+            for prefix, batches in problem.batches.items()
             for batch in resized(batches, SLICE, MULTIPLE if grouped else 1)
         ]
         self._workers = Workers(torch.get_num_threads() if device.type == "cpu" else 1)
@@ -113,7 +112,7 @@ class Stacked:
         self._row = torch.zeros(3, 0)
         self._scripts: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def halve(self) -> bool:
+    def halve_batches(self) -> bool:
         """Takes half as many points at once."""
         before, self._each = self._each, max(self._each // 2, 1)
         self.group = self._each * self._workers.n
@@ -123,7 +122,7 @@ class Stacked:
         """Stacks theta, delta and eta of all layers; computes the three terms of those of the inputs."""
         self._scripts = {}
         self._pieces, rows, start = {}, [torch.zeros(3, 0)], 0
-        with plain_evaluation(self._evaluator.device):
+        with plain_evaluation(self._problem.device):
             for part in self._slices:
                 part.terms.clear()
             for step in self._steps:
@@ -141,20 +140,20 @@ class Stacked:
             self._row = torch.cat([row.to(self._slices[0].inputs) for row in rows], dim=1)
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        """Measures points, see ``Evaluator.evaluate``."""
+        """Measures points, see ``Strategy.evaluate``."""
         size = min(self._each, max(-(-len(points) // self._workers.n), 1))
         groups = [points[start : start + size] for start in range(0, len(points), size)]
         found: list[dict[str, Any]] = [{} for _ in groups]
 
         def work(_: int, k: int, check: Tick) -> None:
-            with plain_evaluation(self._evaluator.device):
+            with plain_evaluation(self._problem.device):
                 found[k] = self._measured(torch.from_numpy(groups[k]).to(self._row), check)
 
         self._workers.share(work, len(groups), tick)
         values: Values = {}
         if not groups:
-            return {name: np.zeros(0) for name in self._evaluator.names}
-        for prefix, kinds in self._evaluator.kinds.items():
+            return {name: np.zeros(0) for name in self._problem.names}
+        for prefix, kinds in self._problem.kinds.items():
             n = sum(part.n for part in self._slices if part.prefix == prefix)
             for name in (prefix + kind for kind in kinds):
                 if self._plain:
@@ -179,12 +178,12 @@ class Stacked:
         """Returns theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
         module, rows = self._layers[layer], []
         for name in (self._names[id(t)] for t in (module.weight, module.bias) if t is not None):
-            theta = self._evaluator.states[name]
+            theta = self._problem.states[name]
             rows.append(torch.stack(moving.get(name, (theta, torch.zeros_like(theta), torch.zeros_like(theta)))))
         return rows
 
     def _has_room(self, weight: Tensor) -> bool:
-        return weight[:, :, 0].numel() * self._evaluator.n_samples * weight.element_size() <= TERMS_BYTES
+        return weight[:, :, 0].numel() * self._problem.n_samples * weight.element_size() <= TERMS_BYTES
 
     def _keep_terms(self, layer: str, weight: Tensor, bias: Tensor | None = None) -> None:
         for part in self._slices:
@@ -202,7 +201,7 @@ class Stacked:
         tensors = [(where, part.inputs, *weights, *part.terms.values()) for part in self._slices]
         if self._plain:
             return self._scored(tensors, tick)
-        found: dict[str, list[Any]] = {name: [] for name in self._evaluator.quantities}
+        found: dict[str, list[Any]] = {name: [] for name in self._problem.quantities}
         for part, these in zip(self._slices, tensors, strict=True):
             tick()
             for kind, value in self._measure(part, these).items():
@@ -258,14 +257,14 @@ class Stacked:
         rows, found = [], {}
         for part, these in zip(self._slices, tensors, strict=True):
             tick()
-            kinds = self._evaluator.kinds[part.prefix]
+            kinds = self._problem.kinds[part.prefix]
 
             def sums(places: Tensor, hidden: Tensor, *others: Tensor, kinds: Sequence[str] = kinds) -> Tensor:
                 return score_sums(kinds, self._outputs(*others), places, hidden)
 
             with torch.inference_mode():  # spares what only gradients need at every operation
                 rows.append(self._fast(sums, (len(these[0]), part.n, *kinds), part.places, part.hidden, *these))
-        for prefix, kinds in self._evaluator.kinds.items():
+        for prefix, kinds in self._problem.kinds.items():
             which = [i for i, part in enumerate(self._slices) if part.prefix == prefix]
             table = torch.stack([rows[i] for i in which], dim=1).cpu().numpy()
             if "loss" in kinds:
@@ -300,12 +299,12 @@ class Stacked:
         return script(*tensors)
 
     def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
-        outputs, kinds = self._outputs(*tensors), self._evaluator.kinds[part.prefix]
+        outputs, kinds = self._outputs(*tensors), self._problem.kinds[part.prefix]
         k, n = len(outputs), part.n
         flat = outputs.transpose(1, 2).reshape(k * n, -1)
         repeated = part.targets.repeat(k, *[1] * (part.targets.dim() - 1))
         with self._lock:  # the loss of the user need not be fit for two threads
-            measured = {kind: self._evaluator.measures[kind](flat, repeated, k * n) for kind in kinds}
+            measured = {kind: self._problem.measures[kind](flat, repeated, k * n) for kind in kinds}
         return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
 
 

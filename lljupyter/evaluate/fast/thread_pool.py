@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 import torch
 
 from lljupyter.evaluate.strategy import Tick
-from lljupyter.process.memory import keep_freed_memory
 from lljupyter.process.threads import use_threads
 
 # How often it is looked whether the points are still wanted, in seconds.
@@ -25,7 +24,6 @@ class Workers:
     """
 
     def __init__(self, n_workers: int) -> None:
-        keep_freed_memory()
         self.n = n_workers
         one = use_threads, (1, torch.get_num_threads())
         self._pool = ThreadPoolExecutor(n_workers, "lljupyter-point", *one) if n_workers > 1 else None

@@ -7,12 +7,12 @@ import threading
 import numpy as np
 import pytest
 import torch
+from support.problems import make_evaluator
 from support.reference import batches_of, linear, network, samples, slow_mean
 from support.strategies import POINTS, measured, multilayer, on_plane, settled
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.evaluate.fast.cuda_graph import Graphs
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
@@ -75,7 +75,7 @@ def data(name, size):
 def test_the_folded_path_equals_the_slow_loop(name, ignore, n_workers):
     model, loader = settled(MODELS[name]()), data(name, 8)
     evaluator, directions = on_plane(model, loader, ignore)
-    values = measured(Folded(evaluator, n_workers=n_workers, batch_bytes=100_000), evaluator)
+    values = measured(Folded(evaluator.problem, n_workers=n_workers, batch_bytes=100_000), evaluator)
     expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
     np.testing.assert_allclose(values["loss"], expected, rtol=1e-11)
     plain = evaluator.evaluate(POINTS)
@@ -90,40 +90,40 @@ def test_the_folded_path_in_one_step_equals_the_plain_one_in_float32(name, sidew
     evaluator, directions = on_plane(model.float(), [(x.float(), y) for x, y in loader])
     delta, eta = ({name: part.double() for name, part in d.items()} for d in directions)
     expected = slow_mean(model.double(), loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
-    path = Folded(evaluator, sideways=sideways)
+    path = Folded(evaluator.problem, sideways=sideways)
     np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=2e-5)
     assert ("samples as width" if sideways else "channels-last") in path.label
 
 
 def test_batchnorm_statistics_that_move_are_folded_at_every_point():
     model, loader = settled(network()), batches_of(8)
-    evaluator = Evaluator(model, loader)
-    delta = {name: torch.full_like(tensor, 0.05) for name, tensor in evaluator.states.items()}
-    eta = {name: torch.zeros_like(tensor) for name, tensor in evaluator.states.items()}
-    evaluator.set_plane(Plane(evaluator.states, delta, eta))
+    evaluator = make_evaluator(model, loader)
+    delta = {name: torch.full_like(tensor, 0.05) for name, tensor in evaluator.problem.states.items()}
+    eta = {name: torch.zeros_like(tensor) for name, tensor in evaluator.problem.states.items()}
+    evaluator.set_plane(Plane(evaluator.problem.states, delta, eta))
     expected = slow_mean(model, loader, (delta, eta), POINTS, nn.CrossEntropyLoss())
-    np.testing.assert_allclose(measured(Folded(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+    np.testing.assert_allclose(measured(Folded(evaluator.problem), evaluator)["loss"], expected, rtol=1e-11)
 
 
 @pytest.mark.parametrize(
     "build",
-    [Folded, lambda e: Folded(e, n_workers=2), lambda e: Folded(e, sideways=True)],
+    [Folded, lambda p: Folded(p, n_workers=2), lambda p: Folded(p, sideways=True)],
     ids=["one", "two", "samples as width"],
 )
 def test_a_point_has_the_same_bits_whatever_was_measured_before(build):
     evaluator, _ = on_plane(network(torch.float32), batches_of(8, dtype=torch.float32))
-    path = build(evaluator)
+    path = build(evaluator.problem)
     together = measured(path, evaluator)["loss"]
     for k in (3, 0, 5):
         assert path.evaluate(POINTS[k : k + 1], lambda: None)["loss"][0] == together[k]
 
 
 @pytest.mark.parametrize(
-    "build", [Folded, lambda e: Folded(e, n_workers=2), Stacked], ids=["folded", "two at once", "stacked"]
+    "build", [Folded, lambda p: Folded(p, n_workers=2), Stacked], ids=["folded", "two at once", "stacked"]
 )
 def test_a_tick_that_gives_up_ends_a_path_and_nothing_goes_on_behind(build):
     evaluator, _ = on_plane(settled(multilayer()), batches_of(8))
-    path = build(evaluator)
+    path = build(evaluator.problem)
     path.set_plane(evaluator.moving)
 
     def give_up():
@@ -137,10 +137,10 @@ def test_a_tick_that_gives_up_ends_a_path_and_nothing_goes_on_behind(build):
 @pytest.mark.parametrize("build", [Folded, Stacked])
 def test_halving_takes_smaller_pieces_and_gives_the_same(build):
     evaluator, _ = on_plane(settled(multilayer()), batches_of(8))
-    path = build(evaluator)
+    path = build(evaluator.problem)
     before = measured(path, evaluator)["loss"]
     n = 0
-    while path.halve():
+    while path.halve_batches():
         n += 1
         np.testing.assert_allclose(path.evaluate(POINTS, lambda: None)["loss"], before, rtol=1e-12)
     assert n > 1
@@ -178,15 +178,15 @@ def mean_loss(outputs, targets):
         (Stacked, network, {}, "no chain of linear layers"),
         (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
         (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
-        (lambda e: Folded(e, sideways=True), multilayer, {}, "no convolution over images"),
-        (lambda e: Stacked(e, grouped=True), multilayer, {}, "no layers between"),
+        (lambda p: Folded(p, sideways=True), multilayer, {}, "no convolution over images"),
+        (lambda p: Stacked(p, grouped=True), multilayer, {}, "no layers between"),
         (Graphs, network, {"loss_fn": mean_loss}, "no plain cross-entropy"),
     ],
 )
 def test_what_does_not_fit_a_path_is_refused(build, model, options, message):
-    evaluator = Evaluator(settled(model()), batches_of(8), **options)
+    evaluator = make_evaluator(settled(model()), batches_of(8), **options)
     with pytest.raises(Exception, match=message):
-        build(evaluator)
+        build(evaluator.problem)
 
 
 @pytest.mark.parametrize("ignore", ["biasbn", None])
@@ -194,7 +194,7 @@ def test_the_steps_of_a_graph_equal_the_slow_loop(monkeypatch, ignore):
     monkeypatch.setattr("lljupyter.evaluate.fast.cuda_graph.GROUP", 4)
     model, loader = settled(network()), {"train": batches_of(8), "test": batches_of(5, 9)}
     evaluator, directions = on_plane(model, loader, ignore)
-    values = measured(Graphs(evaluator, capture=False), evaluator)
+    values = measured(Graphs(evaluator.problem, capture=False), evaluator)
     plain = evaluator.evaluate(POINTS)
     assert list(values) == list(plain)
     for name, part in plain.items():
@@ -207,13 +207,13 @@ def test_a_loss_that_is_known_for_batches_keeps_the_batches_of_the_loader():
     model, loader = settled(network()), batches_of(8)
     evaluator, directions = on_plane(model, loader, loss_fn=lambda o, t: functional.cross_entropy(o, t) ** 2)
     expected = slow_mean(model, loader, directions, POINTS, lambda o, t: functional.cross_entropy(o, t) ** 2)
-    np.testing.assert_allclose(measured(Folded(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+    np.testing.assert_allclose(measured(Folded(evaluator.problem), evaluator)["loss"], expected, rtol=1e-11)
 
 
 def test_several_loaders_and_the_prefixes_of_their_quantities():
     model = settled(network())
     evaluator, directions = on_plane(model, {"train": batches_of(8), "test": batches_of(5, 9)})
-    values = measured(Folded(evaluator, n_workers=2), evaluator)
+    values = measured(Folded(evaluator.problem, n_workers=2), evaluator)
     for name, loader in (("train", batches_of(8)), ("test", batches_of(5, 9))):
         expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
         np.testing.assert_allclose(values[f"{name}_loss"], expected, rtol=1e-11)
@@ -222,7 +222,7 @@ def test_several_loaders_and_the_prefixes_of_their_quantities():
 @pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="this processor has no bfloat16 units")
 def test_bfloat16_is_close_and_says_that_it_is_reduced():
     evaluator, _ = on_plane(settled(network()).float(), batches_of(8, dtype=torch.float32), "biasbn")
-    path = Folded(evaluator, dtype=torch.bfloat16)
+    path = Folded(evaluator.problem, dtype=torch.bfloat16)
     values, plain = measured(path, evaluator), evaluator.evaluate(POINTS)
     assert path.reduced
     assert "bfloat16" in path.label
@@ -232,7 +232,7 @@ def test_bfloat16_is_close_and_says_that_it_is_reduced():
 def test_threads_of_others_keep_their_number():
     torch.set_num_threads(2)
     evaluator, _ = on_plane(settled(network()), batches_of(8))
-    measured(Folded(evaluator, n_workers=2), evaluator)
+    measured(Folded(evaluator.problem, n_workers=2), evaluator)
     seen = []
     thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     thread.start()
@@ -243,8 +243,8 @@ def test_threads_of_others_keep_their_number():
 def test_samples_come_in_the_order_of_the_loader():
     images, classes = samples()
     evaluator, _ = on_plane(settled(network()), batches_of(8))
-    path = Folded(evaluator)
-    joined = [batch for part in path._parts.values() for batch in part]
+    path = Folded(evaluator.problem)
+    joined = [batch for part in path._batches.values() for batch in part]
     torch.testing.assert_close(torch.cat([batch.targets for batch in joined]), classes)
     torch.testing.assert_close(torch.cat([batch.inputs for batch in joined]), images)
 

@@ -202,7 +202,7 @@ def compare(build, model, loader, dtype, rtol):
     expected = slow_mean(model.double(), batches, exact, POINTS, nn.CrossEntropyLoss())
     model.to(dtype)
     with using_threads(2):
-        path = build(evaluator)
+        path = build(evaluator.problem)
     if isinstance(path, Stacked):
         path._each = 2
     values, plain = measured(path, evaluator, POINTS), evaluator.evaluate(POINTS)
@@ -263,14 +263,14 @@ def test_images_of_two_sizes_whose_results_are_images():
     evaluator, directions = on_plane(settled(model), loader)
     weight = lambda classes: classes.numel()  # noqa: E731
     expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss(), weight)
-    np.testing.assert_allclose(measured(Folded(evaluator), evaluator, POINTS)["loss"], expected, rtol=1e-11)
+    np.testing.assert_allclose(measured(Folded(evaluator.problem), evaluator, POINTS)["loss"], expected, rtol=1e-11)
 
 
 def test_rows_of_rows_are_no_chain():
     loader = [(x[:, None], functional.one_hot(y, 4)[:, None].double()) for x, y in data(7)]
     evaluator, _ = on_plane(settled(chain(7, 6, 4)), loader, loss_fn=nn.MSELoss())
     with pytest.raises(ValueError, match="no chain of linear layers"):
-        Stacked(evaluator)
+        Stacked(evaluator.problem)
 
 
 @pytest.mark.parametrize("margin", [7.0, 16.0])
@@ -287,7 +287,7 @@ def test_small_losses_are_as_exact_as_those_of_torch(margin):
 def test_a_stack_leaves_filters_of_warnings_to_others():
     evaluator, _ = on_plane(settled(chain(7, 6, 5, 4)).float(), [(x.float(), y) for x, y in data(7)])
     with using_threads(2):
-        path = Stacked(evaluator)
+        path = Stacked(evaluator.problem)
     path._each = 2
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -333,7 +333,7 @@ def test_products_stay_exact_until_the_last_thread_is_done():
 def test_workers_use_one_thread_each_stop_when_told_and_end_with_their_path(build, monkeypatch):
     evaluator, _ = on_plane(settled(chain(7, 6, 4)), data(7))
     with using_threads(2):
-        path = build(evaluator)
+        path = build(evaluator.problem)
     path.set_plane(evaluator.moving)
     numbers, ticks = [], itertools.count()
     shared_work = Workers.share

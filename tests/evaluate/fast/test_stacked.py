@@ -39,7 +39,7 @@ def compare(model, loader, grouped, threads):
     """Holds a stack of three points at a time to the loop in float64, and to the plain path."""
     evaluator, directions = on_plane(model, loader)
     with using_threads(threads):
-        path = Stacked(evaluator, grouped=grouped)
+        path = Stacked(evaluator.problem, grouped=grouped)
     path._each = 3
     values, plain = measured(path, evaluator, POINTS), evaluator.evaluate(POINTS)
     exact = [{name: part.double() for name, part in d.items()} for d in directions]
@@ -70,7 +70,7 @@ def test_classes_with_weights_and_targets_left_out(grouped, threads):
     model, loader = layers(10), data(10)
     evaluator, directions = on_plane(model, loader, loss_fn=loss)
     with using_threads(threads):
-        path = Stacked(evaluator, grouped=grouped)
+        path = Stacked(evaluator.problem, grouped=grouped)
     path._each = 3
     values = measured(path, evaluator, POINTS)
     exact = [{name: part.double() for name, part in d.items()} for d in directions]
@@ -90,9 +90,9 @@ def test_ties_at_one_point_of_several(grouped, threads):
         model[4].bias.copy_(torch.tensor([0.0, 1.0, 0.5, 1.0, 1.0]))
     evaluator, _ = on_plane(model, data(5))
     evaluator.moving = {name: parts for name, parts in evaluator.moving.items() if name != "4.bias"}
-    evaluator.path.set_plane(evaluator.moving)
+    evaluator.plain.set_plane(evaluator.moving)
     with using_threads(threads):
-        path = Stacked(evaluator, grouped=grouped)
+        path = Stacked(evaluator.problem, grouped=grouped)
     path._each = 3
     points = np.array([[0.3, 0.7], [0.0, 0.0], [-1.0, 0.2], [0.0, 0.0]])
     values, plain = measured(path, evaluator, points), evaluator.evaluate(points)
@@ -147,7 +147,7 @@ def test_batches_are_cut_at_multiples(n, size, multiple, sizes):
 def test_the_stacked_path_equals_the_slow_loop(name, loss_fn, size):
     model, loader = settled(CHAINS[name]()), batches_of(size)
     evaluator, directions = on_plane(model, loader, loss_fn=loss_fn)
-    values = measured(Stacked(evaluator), evaluator)
+    values = measured(Stacked(evaluator.problem), evaluator)
     mean = nn.CrossEntropyLoss() if loss_fn is None else lambda o, t: loss_fn(o, t).mean()
     np.testing.assert_allclose(values["loss"], slow_mean(model, loader, directions, POINTS, mean), rtol=1e-11)
     plain = evaluator.evaluate(POINTS)
@@ -160,7 +160,7 @@ def test_the_stacked_path_regresses_and_takes_any_number_of_points():
     model = settled(multilayer())
     loader = [(x, functional.one_hot(y, 4).double()) for x, y in batches_of(8)]
     evaluator, directions = on_plane(model, loader, loss_fn=nn.MSELoss())
-    path = Stacked(evaluator)
+    path = Stacked(evaluator.problem)
     path._each = 4
     expected = slow_mean(model, loader, directions, POINTS, nn.MSELoss())
     np.testing.assert_allclose(measured(path, evaluator)["loss"], expected, rtol=1e-11)
@@ -189,7 +189,7 @@ def test_hidden_layers_of_many_points_equal_the_slow_loop(grouped, threads):
     loader = {"train": batches_of(8, dtype=torch.float32), "test": batches_of(5, 9, dtype=torch.float32)}
     evaluator, directions = on_plane(settled(Deep()).float(), loader, ignore=None)
     with using_threads(threads):
-        path = Stacked(evaluator, grouped=grouped)
+        path = Stacked(evaluator.problem, grouped=grouped)
         path._each = 2
         values = measured(path, evaluator, np.concatenate([POINTS, POINTS]))
     double = [{name: part.double() for name, part in d.items()} for d in directions]
@@ -207,7 +207,7 @@ def test_the_first_layer_is_multiplied_when_its_terms_take_too_much_memory(monke
     model, loader = settled(multilayer()), batches_of(8)
     evaluator, directions = on_plane(model, loader)
     expected = slow_mean(model, loader, directions, POINTS, nn.CrossEntropyLoss())
-    np.testing.assert_allclose(measured(Stacked(evaluator), evaluator)["loss"], expected, rtol=1e-11)
+    np.testing.assert_allclose(measured(Stacked(evaluator.problem), evaluator)["loss"], expected, rtol=1e-11)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -223,11 +223,11 @@ def _compare_ties_and_nan():
         model[1].bias.copy_(torch.tensor([1.0, 2.0, 2.0, 0.0]))
     evaluator, _ = on_plane(model, batches_of(8), ignore=None)
     center = np.zeros((1, 2))
-    plain, values = evaluator.evaluate(center), measured(Stacked(evaluator), evaluator, center)
+    plain, values = evaluator.evaluate(center), measured(Stacked(evaluator.problem), evaluator, center)
     np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
-    evaluator.states["1.bias"][3] = torch.nan
-    evaluator.set_plane(random_plane({n: t.nan_to_num() for n, t in evaluator.center.items()}, 0, None, None))
+    evaluator.problem.states["1.bias"][3] = torch.nan
+    evaluator.set_plane(random_plane({n: t.nan_to_num() for n, t in evaluator.problem.center.items()}, 0, None, None))
     plain = evaluator.evaluate(POINTS)
-    values = measured(Stacked(evaluator), evaluator)
+    values = measured(Stacked(evaluator.problem), evaluator)
     np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
     assert np.isnan(values["loss"]).all()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from support.hessians import dense
+from support.problems import make_problem
 from support.reference import batches_of, linear, network
 from torch import nn
 
-from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.hessian import choose as differentiation
 from lljupyter.hessian.evaluator import CurvatureEvaluator
 from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
@@ -81,9 +81,8 @@ def models():
 
 
 def evaluator_of(model, batches, over="weights", loss_fn=CROSS):
-    whole = Evaluator(model, batches, loss_fn=loss_fn)
-    whole.per_sample = False  # which keeps the batches as they are
-    return CurvatureEvaluator(whole, over=over)
+    problem = make_problem(model, batches, loss_fn=loss_fn, per_sample=False)  # keeps the batches as they are
+    return CurvatureEvaluator(problem, over=over)
 
 
 def test_the_data_are_cut_into_patches_once():
@@ -187,7 +186,7 @@ def test_rough_products_lead_to_the_exact_ends(dtype, monkeypatch):
     rough: list[int] = []
     contracted = ExplicitHessian._rough_product
     monkeypatch.setattr(ExplicitHessian, "_rough_product", lambda self, v: rough.append(1) or contracted(self, v))
-    found = CurvatureEvaluator(Evaluator(network(), batches_of(8), loss_fn=CROSS), tol=1e-3)
+    found = CurvatureEvaluator(make_problem(network(), batches_of(8), loss_fn=CROSS), tol=1e-3)
     ends = found.ends_at(0.0, 0.0)
     expected = torch.linalg.eigvalsh(dense(network(), loss_fn=CROSS))
     assert ends.lambda_min == pytest.approx(float(expected[0]), rel=1e-4)
@@ -207,7 +206,7 @@ def test_samples_that_are_classified_with_certainty_are_left_out_of_rough_produc
         model[0].weight.copy_(torch.eye(2))
     certain = torch.tensor([[40.0, 0.0]] * 6).double()
     open_ones = torch.tensor([[0.3, 0.1], [0.0, 0.2]]).double()
-    found = CurvatureEvaluator(Evaluator(model, [(torch.cat([certain, open_ones]), torch.zeros(8).long())]))
+    found = CurvatureEvaluator(make_problem(model, [(torch.cat([certain, open_ones]), torch.zeros(8).long())]))
     with found.hessian_at(None) as hessian:
         assert sum(batch.weight for batch in hessian._rough) == 2
         vector = torch.linspace(-1, 1, len(found._noise), dtype=torch.float64)
