@@ -20,6 +20,7 @@ from lljupyter.geometry.directions import normalize_direction, random_direction
 from lljupyter.geometry.grid import axis, coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
+from lljupyter.session.snapshot import dataset_of
 
 QUIET = {"progress": False}
 SEEDS = st.integers(0, 2**40)
@@ -82,8 +83,8 @@ def test_stopped_anywhere_and_gone_on_equals_uninterrupted(n_alpha, n_beta, stop
         session.run()
     whole = fake_session(FakeEvaluator(), make_request(3, n_alpha, n_beta))
     whole.run()
-    xarray.testing.assert_identical(session.dataset(), whole.dataset())
-    assert session.progress().status == "done"
+    xarray.testing.assert_identical(dataset_of(session.snapshot()), dataset_of(whole.snapshot()))
+    assert session.snapshot().status == "done"
 
 
 @settings(deadline=None, max_examples=10)

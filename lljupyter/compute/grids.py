@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lljupyter.compute.options import Range
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
 from lljupyter.geometry.trajectory import ProjectedPath
-from lljupyter.session.ledger import Request
+from lljupyter.session.request import Request
 
 
 def fitted_ranges(

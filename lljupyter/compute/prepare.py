@@ -27,8 +27,8 @@ from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import build_problem
 from lljupyter.process.precision import check_precision
 from lljupyter.session.checkpoint_losses import Overlay
-from lljupyter.session.ledger import Request
 from lljupyter.session.refinement import check_tolerance
+from lljupyter.session.request import Request
 from lljupyter.session.session import Session
 from lljupyter.session.worker import Measuring as Measured
 

@@ -18,7 +18,7 @@ from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import build_problem
 from lljupyter.problem.quantities import LossFunction
 from lljupyter.process.atomic import checked_path
-from lljupyter.session.session import Session
+from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.io.netcdf import save
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def run_all(
     """
     import xarray
 
-    session, request = prepared.session, prepared.session.arrays()[0]
+    session, request = prepared.session, prepared.session.snapshot().request
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ValueError(f"expected repeats as a whole number of at least 1, got {repeats!r}; 1 is one picture")
     if repeats > 1 and (not prepared.seeded or save_to is not None):
@@ -117,29 +117,29 @@ def run_all(
         total=request.alpha.size * request.beta.size * repeats, unit="point", disable=not progress, desc=title
     ) as bar:
 
-        def on_update(session: Session) -> None:
+        def on_update(snapshot: Snapshot) -> None:
             nonlocal saved
-            bar.update(len(found) * request.alpha.size * request.beta.size + session.progress().n_done - bar.n)
+            bar.update(len(found) * request.alpha.size * request.beta.size + snapshot.n_done - bar.n)
             if save_to is not None and time.monotonic() - saved > SAVE_SECONDS:
-                save(cut(session.dataset()), save_to)
+                save(cut(dataset_of(snapshot)), save_to)
                 saved = time.monotonic()
 
         session.on_update = on_update
         try:
             if save_to is not None:
-                save(cut(session.dataset()), save_to, directions=prepared.directions)
+                save(cut(dataset_of(session.snapshot())), save_to, directions=prepared.directions)
             for index in range(repeats):
                 if index:
                     assert request.seed is not None
                     session.request(request._replace(seed=request.seed + index))
                 session.run()
                 session.wait()
-                found.append(cut(session.dataset()))
+                found.append(cut(dataset_of(session.snapshot())))
             bar.total = bar.n if bar.n else bar.total  # with a tolerance, not every point is measured
             bar.refresh()
         finally:
             if save_to is not None:
-                save(cut(session.dataset()), save_to)
+                save(cut(dataset_of(session.snapshot())), save_to)
     if repeats == 1:
         return found[0]
     seeds = xarray.Variable("seed", [part.attrs.pop("seed") for part in found], {"long_name": "seed of the directions"})

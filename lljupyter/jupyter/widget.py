@@ -20,6 +20,7 @@ from lljupyter.jupyter.cells import replace_previous
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.jupyter.wire import Command, pack
 from lljupyter.session.session import Session
+from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.frame import finite
 from lljupyter.surface.io.netcdf import save
 from lljupyter.surface.style import LOOK, check_choices, check_texts, checked_look
@@ -94,7 +95,7 @@ class LandscapeWidget(Landscape):
         names = self._session.names
         shown.setdefault("quantity", names[0])
         shown.update({name: checked_look(name, shown[name], names) for name in LOOK if name in shown})
-        request = self._session.arrays()[0]
+        request = self._session.snapshot().request
         given = {name: options[name] for name in CONTROLS[:2] if options.get(name) is not None}
         controls: dict[str, Any] = {name: tuple(map(float, limits)) for name, limits in given.items()}
         controls.update(prepared.ranges)
@@ -106,9 +107,9 @@ class LandscapeWidget(Landscape):
         self.observe(self._on_control, CONTROLS)
         this = weakref.ref(self)
 
-        def on_update(session: Session) -> None:
+        def on_update(snapshot: Snapshot) -> None:
             if (widget := this()) is not None:
-                widget._show(session)
+                widget._show(snapshot)
 
         def on_probe(answer: dict[str, Any]) -> None:
             if (widget := this()) is not None:
@@ -127,7 +128,7 @@ class LandscapeWidget(Landscape):
     @property
     def surface(self) -> xarray.Dataset:
         """The surface as far as it is known, see ``loss_surface``. A copy, at any moment."""
-        return self._engine.dataset()
+        return dataset_of(self._engine.snapshot())
 
     def wait(self, timeout: float | None = None) -> xarray.Dataset:
         """Blocks until the surface is done or stopped, and returns it. A pause is waited for, too.
@@ -229,7 +230,7 @@ class LandscapeWidget(Landscape):
     def _still(self) -> bytes | None:
         # While the first points are computed the widget is shown at once, and not after a picture of them. It can't be
         # added later: on update_display JupyterLab's widget manager makes a second view beside the first one.
-        return self._png() if self._engine.progress().status != "running" else None
+        return self._png() if self._engine.snapshot().status != "running" else None
 
     @traitlets.validate("alpha", "beta", "resolution", "seed")
     def _valid_setting(self, proposal: Any) -> Any:
@@ -256,7 +257,7 @@ class LandscapeWidget(Landscape):
         request = make_request(self.seed if self._seeded else None, self.resolution, self.alpha, self.beta)
         if change["name"] == "seed":
             self.probe = {}  # the point was one of another plane
-        if not self._engine.shows(request):
+        if not self._engine.snapshot().request.same_as(request):
             self._engine.request(request)
 
     def _on_command(self, content: Command, buffers: Any) -> None:
@@ -275,9 +276,9 @@ class LandscapeWidget(Landscape):
         elif command == "pull":
             self._engine.publish()
 
-    def _show(self, session: Session) -> None:
+    def _show(self, snapshot: Snapshot) -> None:
         self._sequence += 1
-        frame, meta = pack(session, self._sequence)
+        frame, meta = pack(snapshot, self._sequence)
         try:
             with self.hold_sync():
                 self.frame, self.meta = frame, dict(meta)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,20 @@ from lljupyter.geometry.checkpoints import Checkpoint
 from lljupyter.geometry.trajectory import ProjectedPath
 
 Floats = NDArray[np.float64]
+
+
+class TrajectoryLosses(NamedTuple):
+    """What is known of the checkpoints of a training run.
+
+    Attributes:
+        labels: n strings.
+        values: ``{name: array}``, each of shape (n,): coordinates, distances, values and, if known, learning rates.
+        captured: The share of the variation of the run that the plane captures.
+    """
+
+    labels: Sequence[str]
+    values: Mapping[str, Floats]
+    captured: float
 
 
 class Overlay:
@@ -50,9 +65,9 @@ class Overlay:
             array[index] = value
         self._measured[index] = True
 
-    def variables(self) -> dict[str, Floats]:
-        """Returns copies of all that is known, ``{name: array}``, each of shape (n,)."""
-        found = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside, **self.values}
+    def known(self) -> TrajectoryLosses:
+        """Returns copies of all that is known."""
+        arrays = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside, **self.values}
         if np.isfinite(self._rates).any():
-            found["learning_rate"] = self._rates
-        return {name: array.copy() for name, array in found.items()}
+            arrays["learning_rate"] = self._rates
+        return TrajectoryLosses(self.labels, {name: array.copy() for name, array in arrays.items()}, self.path.captured)

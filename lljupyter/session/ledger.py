@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import coarse_to_fine
-
-Cell = tuple[int, int]  # row (beta), column (alpha)
-
-
-class Request(NamedTuple):
-    """What to compute: the plane of a seed (None: the given directions) on a grid.
-
-    Attributes:
-        seed: Seed of the directions, or None.
-        alpha: Shape (n_alpha,), coordinates of the columns.
-        beta: Shape (n_beta,), coordinates of the rows.
-    """
-
-    seed: int | None
-    alpha: NDArray[np.float64]
-    beta: NDArray[np.float64]
-
-    def same_as(self, other: Request) -> bool:
-        """Says whether two requests ask for the same surface."""
-        same_grid = np.array_equal(self.alpha, other.alpha) and np.array_equal(self.beta, other.beta)
-        return self.seed == other.seed and same_grid
-
+from lljupyter.session.request import Cell, Request
 
 # With a tolerance, the grid is measured coarse to fine until this share of it is known, and so many points; from there
 # on it is refined.

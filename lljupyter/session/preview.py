@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from lljupyter.geometry.grid import fill
 from lljupyter.problem.averages import Measured, means_of
 from lljupyter.problem.batches import Batch, are_tensors, picked, resized
 from lljupyter.process.precision import exact_products
-from lljupyter.session.ledger import Cell, Request
+from lljupyter.session.request import Cell, Request
 from lljupyter.surface.frame import Sketched
 
 Floats = NDArray[np.float64]
@@ -83,6 +84,45 @@ class Subsets:
         starts = np.cumsum([0, *(batch.n for batch in batches)])
         rows = [torch.from_numpy(np.flatnonzero(taken[i : i + b.n])) for i, b in zip(starts[:-1], batches, strict=True)]
         return [picked(batch, some) for batch, some in zip(batches, rows, strict=True) if len(some)]
+
+
+class PreviewMeans(NamedTuple):
+    """Estimates of points from some of the samples; for drawing only, and only while a point is not evaluated.
+
+    Attributes:
+        means: ``{cell: (values, n)}``, values with standard errors by name, from n samples.
+        n_samples: How many samples there are.
+    """
+
+    means: Mapping[Cell, tuple[Values, int]]
+    n_samples: int
+
+    def drawn(
+        self, request: Request, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]
+    ) -> tuple[dict[str, Floats], Sketched | None]:
+        """Returns what to draw until the coarsest pass is complete, ``{name: array}``, and its description.
+
+        Args:
+            request: The surface.
+            values: What is known of it, ``{name: array}``, each of shape (n_beta, n_alpha).
+            evaluated: Shape (n_beta, n_alpha).
+        """
+        left = {cell: estimate for cell, estimate in self.means.items() if not evaluated[cell]}
+        if not left:
+            return {}, None
+        at = tuple(np.transpose(list(left)))
+        known = evaluated.copy()
+        known[at] = True
+        columns = {name: [float(means[name][0]) for means, _ in left.values()] for name in next(iter(left.values()))[0]}
+        drawn: dict[str, Floats] = {}
+        for name, column in columns.items():
+            mixed = values[name].copy()
+            mixed[at] = column
+            drawn[name] = fill(mixed, known, request.alpha, request.beta)
+        errors = {name.removesuffix("_stderr"): c for name, c in columns.items() if name.endswith("_stderr")}
+        typical = {name: float(np.median(finite)) for name, e in errors.items() if (finite := [*filter(isfinite, e)])}
+        n = min(n for _, n in left.values())
+        return drawn, {"n": n, "n_samples": self.n_samples, "stderr": typical}
 
 
 class Sketch:
@@ -170,32 +210,6 @@ class Sketch:
         self._measured.clear()
         self._subsets.forget()
 
-    def drawn(
-        self, request: Request, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]
-    ) -> tuple[dict[str, Floats], Sketched | None]:
-        """Returns what is drawn until the pass is complete, ``{name: array}``, and what is said of it.
-
-        Args:
-            request: The surface.
-            values: What is known of it, ``{name: array}``, each of shape (n_beta, n_alpha).
-            evaluated: Shape (n_beta, n_alpha).
-        """
-        left = {cell: found for cell, found in self._drawn.items() if not evaluated[cell]}
-        if not self._sized or not left:
-            return {}, None
-        at = tuple(np.transpose(list(left)))
-        known = evaluated.copy()
-        known[at] = True
-        predicted: dict[str, Floats] = {}
-        for name in next(iter(left.values()))[0]:
-            mixed = values[name].copy()
-            mixed[at] = [float(means[name][0]) for means, _ in left.values()]
-            predicted[name] = fill(mixed, known, request.alpha, request.beta)
-        errors = {
-            name.removesuffix("_stderr"): [float(means[name][0]) for means, _ in left.values()]
-            for name in predicted
-            if name.endswith("_stderr")
-        }
-        typical = {name: float(np.median(finite)) for name, e in errors.items() if (finite := [*filter(isfinite, e)])}
-        n = min(n for _, n in left.values())
-        return predicted, {"n": n, "n_samples": self._subsets.n_samples, "stderr": typical}
+    def means(self) -> PreviewMeans | None:
+        """Returns what is known so far, or None while there is nothing to draw."""
+        return PreviewMeans(self._drawn, self._subsets.n_samples) if self._sized and self._drawn else None

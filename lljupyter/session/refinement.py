@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.session.ledger import Cell, Request
+from lljupyter.session.request import Cell, Request
 from lljupyter.session.surrogate import predict, relative_errors
 
 Floats = NDArray[np.float64]

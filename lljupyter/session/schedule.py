@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.checkpoints import Checkpoint
-from lljupyter.session.checkpoint_losses import Overlay
-from lljupyter.session.ledger import Cell, Points, Request
+from lljupyter.session.checkpoint_losses import Overlay, TrajectoryLosses
+from lljupyter.session.ledger import Points
 from lljupyter.session.preview import Sketch, Subsets
 from lljupyter.session.refinement import Refinement
+from lljupyter.session.request import Cell, Request
 
 Floats = NDArray[np.float64]
 
@@ -186,16 +187,16 @@ class Agenda:
             sum(points.evaluated.size for points in self._stages),
         )
 
-    def arrays(self) -> tuple[Request, dict[str, Floats], NDArray[np.bool_]]:
-        """Returns copies of what is known of the surface, see ``Session.arrays``."""
-        values = {name: array.copy() for points in self._stages for name, array in points.values.items()}
-        return self.points.request, values, self.points.evaluated.copy()
+    def arrays(self) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+        """Returns what is known of the surface, ``{name: array}`` and ``evaluated``; not copies."""
+        values = {name: array for points in self._stages for name, array in points.values.items()}
+        return values, self.points.evaluated
 
-    def trajectory(self) -> tuple[list[str], dict[str, Floats], float] | None:
+    def trajectory(self) -> TrajectoryLosses | None:
         """Returns what is known of the checkpoints; None without any, or on another plane than theirs."""
         if self.overlay is None or self.points.request.seed != self._projected:
             return None
-        return self.overlay.labels, self.overlay.variables(), self.overlay.path.captured
+        return self.overlay.known()
 
     def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_], stage: int = 0) -> None:
         """Takes over points that were evaluated earlier, see ``Points.restore``."""

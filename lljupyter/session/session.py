@@ -7,7 +7,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +16,18 @@ from numpy.typing import NDArray
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.plane import Plane
 from lljupyter.session.checkpoint_losses import Overlay
-from lljupyter.session.ledger import Request
+from lljupyter.session.request import Request
 from lljupyter.session.schedule import Agenda, Task
 from lljupyter.session.shutdown import closed_at_exit
+from lljupyter.session.snapshot import Snapshot, frozen, read_only
 from lljupyter.session.throttle import Publisher
 from lljupyter.session.worker import Interrupted, Measuring, Worker
-from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_precision_of, with_trajectory_of
-from lljupyter.surface.frame import Sketched, Status
+from lljupyter.surface.frame import Status
 
 if TYPE_CHECKING:
     import xarray
 
 ENDED = ("stopped", "done", "error")
-
-
-class Progress(NamedTuple):
-    """How far a session is. Seconds count computing time, not pauses; ``remaining`` is None before the first point.
-
-    With a tolerance it may take less than ``remaining``, as ``at_most`` says then.
-    """
-
-    status: Status
-    n_done: int
-    n_points: int
-    elapsed: float
-    remaining: float | None
-    error: Exception | None
-    at_most: bool
 
 
 class Session:
@@ -63,7 +49,7 @@ class Session:
         overlay: Checkpoints to measure once the coarsest pass is complete, or None.
         further: Measures the same points, one by one, once the surface is complete, or None.
         tolerance: Points are measured until the others are predicted so well, see ``Refinement``; None measures all.
-        on_update: Called with this session after every chunk that is worth drawing and after every change of
+        on_update: Called with a snapshot after every chunk that is worth drawing and after every change of
             status, from the thread that caused it, one call at a time; the last state is always announced.
 
     Attributes:
@@ -81,7 +67,7 @@ class Session:
         plane_for: Callable[[int | None], Plane],
         request: Request,
         recipe: dict[str, Any],
-        on_update: Callable[[Session], None] = lambda session: None,
+        on_update: Callable[[Snapshot], None] = lambda snapshot: None,
         overlay: Overlay | None = None,
         further: Measuring | None = None,
         tolerance: float | None = None,
@@ -176,54 +162,41 @@ class Session:
         """Whether the session was closed: nothing more is computed then."""
         return self._closed
 
-    def progress(self) -> Progress:
-        """Returns how far the session is."""
+    def snapshot(self) -> Snapshot:
+        """Returns all that is known now, frozen."""
         with self._condition:
-            n_done, n_points = self._agenda.counts()
-            left, at_most = self._agenda.remaining(), self._agenda.may_end_early()
-            return Progress(self._status, n_done, n_points, self._agenda.seconds, left, self._error, at_most)
-
-    def arrays(self) -> tuple[Request, dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
-        """Returns copies of what is known now: the request, ``{quantity: (n_beta, n_alpha)}`` and ``evaluated``."""
-        with self._condition:
-            return self._agenda.arrays()
-
-    def dataset(self) -> xarray.Dataset:
-        """Returns what is known now as a Dataset with the whole recipe."""
-        with self._condition:  # all of it belongs to one request
-            request, values, evaluated = self.arrays()
-            attributes = {**self.recipe, **self._notes, "center_on_grid": int(self.center_on_grid())}
-            trajectory = self.trajectory()
-        if request.seed is not None:
-            attributes["seed"] = request.seed
-        predicted, told = self.predicted()
-        attributes |= told
-        values |= {f"{name}_predicted": array for name, array in predicted.items()}
-        dataset = surface_dataset(request.alpha, request.beta, values, evaluated, attributes)
-        if self._carried is not None and self._carried[0] == request.seed:
-            dataset = with_precision_of(dataset, self._carried[1])
-            if trajectory is None:
-                return with_trajectory_of(dataset, self._carried[1])
-        return dataset if trajectory is None else add_trajectory(dataset, *trajectory)
-
-    def predicted(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-        """Returns, with a tolerance, what is predicted between the points, ``{quantity: array}``, and what to tell."""
-        with self._condition:
-            refinement = self._agenda.refinement
-            return ({}, {}) if refinement is None else (dict(refinement.predicted), dict(refinement.told))
-
-    def sketched(
-        self, request: Request, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]
-    ) -> tuple[dict[str, NDArray[np.float64]], Sketched | None]:
-        """Returns what ``arrays`` lacks and is drawn from some of the samples meanwhile, see ``Sketch.drawn``."""
-        with self._condition:
-            sketch = self._agenda.sketch if self._agenda.points.request is request else None
-        return ({}, None) if sketch is None else sketch.drawn(request, values, evaluated)
-
-    def trajectory(self) -> tuple[list[str], dict[str, NDArray[np.float64]], float] | None:
-        """Returns the labels of the checkpoints, what is known of them, and the share that the plane captures."""
-        with self._condition:
-            return self._agenda.trajectory()
+            agenda, request = self._agenda, self._agenda.points.request
+            values, evaluated = agenda.arrays()
+            n_done, n_points = agenda.counts()
+            refinement, center, trajectory = agenda.refinement, agenda.center(), agenda.trajectory()
+            carried = self._carried is not None and self._carried[0] == request.seed
+            return Snapshot(
+                request=request,
+                quantities=tuple(self.quantities),
+                values=frozen(values),
+                evaluated=read_only(evaluated),
+                predicted=frozen({} if refinement is None else refinement.predicted),
+                preview=None if agenda.sketch is None else agenda.sketch.means(),
+                trajectory=None if trajectory is None else trajectory._replace(values=frozen(trajectory.values)),
+                center=None if center is None else MappingProxyType(center),
+                attributes=MappingProxyType(
+                    {
+                        **self.recipe,
+                        **self._notes,
+                        "center_on_grid": int(request.has_center),
+                        **({} if request.seed is None else {"seed": request.seed}),
+                        **({} if refinement is None else refinement.told),
+                    }
+                ),
+                status=self._status,
+                error=self._error,
+                n_done=n_done,
+                n_points=n_points,
+                elapsed=agenda.seconds,
+                remaining=agenda.remaining(),
+                at_most=agenda.may_end_early(),
+                inherited=self._carried[1] if carried and self._carried else None,
+            )
 
     def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_], stage: int = 0) -> None:
         """Takes over points of the surface at hand that were evaluated earlier, see ``Points.restore``."""
@@ -235,25 +208,9 @@ class Session:
         with self._condition:
             self._carried = self._agenda.points.request.seed, dataset
 
-    def center(self) -> dict[str, float] | None:
-        """Returns the quantities at (0, 0), or None while they are not known."""
-        with self._condition:
-            return self._agenda.center()
-
-    def center_on_grid(self) -> bool:
-        """Says whether the center, (0, 0), is a point of the grid."""
-        with self._condition:
-            request = self._agenda.points.request
-        return bool((request.alpha == 0).any() and (request.beta == 0).any())
-
-    def shows(self, request: Request) -> bool:
-        """Says whether a request asks for the surface that is already being computed."""
-        with self._condition:
-            return self._agenda.points.request.same_as(request)
-
     def publish(self) -> None:
         """Announces the present state through ``on_update``."""
-        self._publisher.publish(lambda: self.on_update(self))
+        self._publisher.publish(lambda: self.on_update(self.snapshot()))
 
     def start(self) -> None:
         """Starts the engine thread.
@@ -333,11 +290,13 @@ class Session:
     def refine(self, task: Task) -> None:
         """Finds out where the surface needs more points; called without a lock, as it may take a while."""
         assert task.refinement is not None
-        request, values, evaluated = self.arrays()
-        if request is not task.request:
-            return
+        with self._condition:
+            values, evaluated = self._agenda.arrays()
+            values, evaluated = {name: array.copy() for name, array in values.items()}, evaluated.copy()
+            if self._agenda.points.request is not task.request:
+                return
         first = [name for name in self.quantities if name in self._agenda.points.values]
-        cells = task.refinement.next(request, {name: values[name] for name in first}, evaluated)
+        cells = task.refinement.next(task.request, {name: values[name] for name in first}, evaluated)
         with self._condition:
             self._agenda.extend(task, cells)
 

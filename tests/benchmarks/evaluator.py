@@ -252,9 +252,9 @@ def whole(model: nn.Module, loader: Loader, precision: str, seconds: float) -> t
     session = prepared.session
     session.start()
     time.sleep(max(seconds / 2 - (time.perf_counter() - began), 0.0))
-    half, n_half = time.perf_counter() - began, session.progress().n_done
+    half, n_half = time.perf_counter() - began, session.snapshot().n_done
     time.sleep(seconds / 2)
-    passed, n_done = time.perf_counter() - began, session.progress().n_done
+    passed, n_done = time.perf_counter() - began, session.snapshot().n_done
     session.close()
     pace = (passed - half) / max(n_done - n_half, 1)
     return passed + max(2601 - n_done, 0) * pace, n_done

@@ -22,6 +22,7 @@ from lljupyter.compute import prepare
 from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import inner, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.session.snapshot import dataset_of
 
 CROSS = nn.CrossEntropyLoss()
 NAMES = ["lambda_min", "lambda_max", "convexity", "hvps", "residual_min", "residual_max"]
@@ -52,31 +53,31 @@ def test_convexity_comes_after_the_loss_and_nothing_of_the_loss_changes():
     kinds: list[tuple[int, int]] = []
     prepared = prepare(network(), batches_of(8), quantities=["loss", "convexity"], resolution=3)
     prepared.session.on_update = lambda s: kinds.append(
-        (int(s.arrays()[2].sum()), int(np.isfinite(s.arrays()[1]["hvps"]).sum()))
+        (int(s.evaluated.sum()), int(np.isfinite(s.values["hvps"]).sum()))
     )
     prepared.session.run()
     assert kinds[-1] == (9, 9)
     assert all(curved == 0 or evaluated == 9 for evaluated, curved in kinds)
-    dataset = prepared.session.dataset()
+    dataset = dataset_of(prepared.session.snapshot())
     plain = loss_surface(network(), batches_of(8), quantities=["loss"], resolution=3, progress=False)
     np.testing.assert_array_equal(dataset.loss, plain.loss)
     np.testing.assert_allclose(dataset.lambda_max, map_of(resolution=3).lambda_max, rtol=1e-3)
-    assert prepared.session.progress().n_points == 18
+    assert prepared.session.snapshot().n_points == 18
 
 
 @pytest.mark.parametrize("quantities", [["convexity"], ["loss", "convexity"]], ids=["alone", "after the loss"])
 def test_a_stopped_map_goes_on_from_its_file(quantities, tmp_path):
     session = prepare(network(), batches_of(8), quantities=quantities, resolution=5).session
-    after_a_pass = session.progress().n_points - 25 + 9
-    session.on_update = lambda s: s.stop() if s.progress().n_done >= after_a_pass else None
+    after_a_pass = session.snapshot().n_points - 25 + 9
+    session.on_update = lambda snapshot: session.stop() if snapshot.n_done >= after_a_pass else None
     session.run()
-    known = np.isfinite(session.dataset().hvps.values)
+    known = np.isfinite(dataset_of(session.snapshot()).hvps.values)
     assert 9 <= known.sum() < 25
-    save(session.dataset(), tmp_path / "half.nc")
+    save(dataset_of(session.snapshot()), tmp_path / "half.nc")
     resumed = prepare(network(), batches_of(8), quantities=quantities, resume=tmp_path / "half.nc").session
-    before = session.dataset()
+    before = dataset_of(session.snapshot())
     resumed.run()
-    after = resumed.dataset()
+    after = dataset_of(resumed.snapshot())
     assert np.isfinite(after.hvps.values).all()
     np.testing.assert_array_equal(after.lambda_min.values[known], before.lambda_min.values[known])
     save(after, tmp_path / "whole.nc")
@@ -87,17 +88,17 @@ def test_a_pause_within_a_point_is_no_error():
     session = prepare(network(), batches_of(8), quantities=["convexity"], resolution=3).session
     stopped = []
 
-    def on_update(s):
+    def on_update(snapshot):
         if not stopped:
-            stopped.append(s.stop())
+            stopped.append(session.stop())
 
     session.on_update = on_update
     session.run()
-    assert session.progress().status == "stopped"
+    assert session.snapshot().status == "stopped"
     session.resume()
     session.run()
     session.wait()
-    assert session.progress().status == "done"
+    assert session.snapshot().status == "done"
 
 
 def test_max_samples_is_in_the_recipe():

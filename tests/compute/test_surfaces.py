@@ -17,6 +17,7 @@ from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import fingerprint, parameters_of
 from lljupyter.geometry.plane import random_plane
+from lljupyter.problem.problem import build_problem
 
 
 def surface_of(model=None, loader=None, **options):
@@ -197,7 +198,8 @@ def test_every_option_is_in_the_signature_and_explained_once(verb):
 
 
 def test_the_options_are_those_of_what_they_are_passed_on_to():
-    own = set(signature(Evaluator).parameters) - {"model", "loader", "batchnorm"}
+    users = {*signature(build_problem).parameters, *signature(Evaluator).parameters}
+    own = users - {"model", "loader", "batchnorm", "problem"}
     assert set(Measuring.__annotations__) == own
     assert set(Surface.__annotations__) == set(signature(prepare).parameters) - {"model", "loader"}
     assert signature(loss_line).parameters["norm"] == signature(prepare).parameters["norm"]

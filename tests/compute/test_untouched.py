@@ -13,6 +13,7 @@ from torch import nn
 
 from lljupyter import LandscapeWidget, loss_surface
 from lljupyter.compute import prepare
+from lljupyter.session.snapshot import dataset_of
 
 
 def loader():
@@ -25,9 +26,9 @@ def full(model):
 
 def stopped(model):
     session = prepare(model, loader(), resolution=51).session
-    session.on_update = lambda s: s.stop()
+    session.on_update = lambda snapshot: session.stop()
     session.run()
-    assert session.progress().status == "stopped"
+    assert session.snapshot().status == "stopped"
 
 
 def failed(model):
@@ -50,7 +51,7 @@ def refused(model):
 def paused_and_closed(model):
     session = prepare(model, loader(), resolution=51).session
     some = threading.Event()
-    session.on_update = lambda s: some.set()
+    session.on_update = lambda snapshot: some.set()
     session.start()
     assert some.wait(PATIENCE)
     session.pause()
@@ -92,18 +93,18 @@ def test_training_goes_on_and_the_surface_is_that_of_the_moment_it_was_asked_for
     model = trained_network()
     expected = loss_surface(model, loader(), resolution=7, progress=False)
     session = prepare(model, loader(), resolution=7).session
-    session.on_update = lambda s: s.stop() if s.progress().n_done < 20 else None
+    session.on_update = lambda snapshot: session.stop() if snapshot.n_done < 20 else None
     session.run()
-    assert 0 < session.progress().n_done < 49
+    assert 0 < session.snapshot().n_done < 49
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for _ in range(3):
         nn.functional.cross_entropy(model(samples(dtype=torch.float32)[0]), samples()[1]).backward()
         optimizer.step()
-    session.on_update = lambda s: None
+    session.on_update = lambda snapshot: None
     session.resume()
     session.run()
-    assert session.progress().status == "done"
-    np.testing.assert_array_equal(session.dataset().loss, expected.loss)
+    assert session.snapshot().status == "done"
+    np.testing.assert_array_equal(dataset_of(session.snapshot()).loss, expected.loss)
 
 
 def test_a_surface_does_not_change_the_training_that_follows():
@@ -130,7 +131,7 @@ def test_data_changed_afterwards_does_not_change_the_surface():
         inputs.zero_()
     session.run()
     expected = loss_surface(network(torch.float32), loader(), resolution=3, progress=False)
-    np.testing.assert_array_equal(session.dataset().loss, expected.loss)
+    np.testing.assert_array_equal(dataset_of(session.snapshot()).loss, expected.loss)
 
 
 def test_directions_changed_afterwards_do_not_change_the_surface():
@@ -145,4 +146,4 @@ def test_directions_changed_afterwards_do_not_change_the_surface():
         part.data.zero_()
     session.run()
     expected = loss_surface(model, loader(), directions=directions(), resolution=3, progress=False)
-    np.testing.assert_array_equal(session.dataset().loss, expected.loss)
+    np.testing.assert_array_equal(dataset_of(session.snapshot()).loss, expected.loss)

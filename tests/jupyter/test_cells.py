@@ -25,7 +25,7 @@ def run_cell(monkeypatch):
         sessions = [fake_session() for _ in range(n)]
         for session in sessions:
             cells.replace_previous(session)
-        return [lambda s=session: s.progress().status for session in sessions]
+        return [lambda s=session: s.snapshot().status for session in sessions]
 
     return run
 

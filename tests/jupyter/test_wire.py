@@ -9,11 +9,13 @@ import math
 import numpy as np
 import pytest
 import xarray
-from support.reference import TESTS, FakeEvaluator, fake_session, make_request
+from support.reference import RECIPE, TESTS, FakeEvaluator, fake_session, make_request
 from support.widgets import decoded
 
 from lljupyter.geometry.trajectory import ProjectedPath
+from lljupyter.jupyter import wire
 from lljupyter.jupyter.wire import pack
+from lljupyter.session.checkpoint_losses import TrajectoryLosses
 from lljupyter.surface.frame import VERSION, Meta, measured, pack_dataset
 
 GOLDEN = TESTS / "golden" / "wire.json"
@@ -50,9 +52,10 @@ class Run:
     def next(self):
         return None
 
-    def variables(self):
+    def known(self):
         at = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside}
-        return {**at, "loss": np.array([math.nan, 3.5, 0.0]), "learning_rate": np.array([0.1, 0.1, 0.01])}
+        losses = {"loss": np.array([math.nan, 3.5, 0.0]), "learning_rate": np.array([0.1, 0.1, 0.01])}
+        return TrajectoryLosses(self.labels, {**at, **losses}, self.path.captured)
 
 
 def half_done(**options):
@@ -60,16 +63,16 @@ def half_done(**options):
         lambda seed, a, b: math.nan if (a, b) == (2, -0.5) else a + 10 * b, quantities=("loss", "accuracy")
     )
     session = fake_session(evaluator, make_request(7, 5, 3, (-2, 2), (-0.5, 0.5)), **options)
-    session.on_update = lambda s: s.stop() if s.progress().n_done == 9 else None
+    session.on_update = lambda snapshot: session.stop() if snapshot.n_done == 9 else None
     session.run()
-    assert session.progress().n_done == 9
+    assert session.snapshot().n_done == 9
     return session
 
 
 def golden() -> dict:
-    session = half_done(overlay=Run())
-    session.recipe["marks"] = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
-    frame, meta = pack(session, 3)
+    marks = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
+    session = half_done(overlay=Run(), recipe={**RECIPE, "marks": marks})
+    frame, meta = pack(session.snapshot(), 3)
     meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
     several, meta_of_several = pack_dataset(seeds(), ["loss"])
     return {
@@ -93,7 +96,7 @@ def test_the_golden_frame_decodes_to_what_is_expected():
 
 
 def test_meta_has_the_fields_it_promises():
-    _, meta = pack(half_done(), 3)
+    _, meta = pack(half_done().snapshot(), 3)
     assert set(meta) == Meta.__required_keys__
     assert (meta["version"], meta["sequence"], meta["status"]) == (VERSION, 3, "stopped")
     assert meta["shape"] == (3, 5)
@@ -124,7 +127,7 @@ def test_several_seeds_follow_each_other():
 
 
 def test_before_the_first_point():
-    frame, meta = pack(fake_session(), 0)
+    frame, meta = pack(fake_session().snapshot(), 0)
     json.dumps(meta, allow_nan=False)
     assert (meta["center"], meta["remaining_s"], meta["n_done"]) == (None, None, 0)
     layers = decoded(meta, frame)
@@ -137,7 +140,7 @@ def test_values_that_do_not_fit_are_holes():
     values = {0.0: 1e300, 1.0: -math.inf, -1.0: math.nan}
     session = fake_session(FakeEvaluator(lambda seed, a, b: values[a]), make_request(0, 3, 3))
     session.run()
-    frame, meta = pack(session, 0)
+    frame, meta = pack(session.snapshot(), 0)
     json.dumps(meta, allow_nan=False)
     layers = decoded(meta, frame)
     assert layers["loss"][0].tolist()[1:] == [math.inf, -math.inf]
@@ -149,7 +152,7 @@ def test_values_that_do_not_fit_are_holes():
 def test_a_center_that_is_not_finite_is_null():
     session = fake_session(FakeEvaluator(lambda seed, a, b: math.inf))
     session.run()
-    _, meta = pack(session, 0)
+    _, meta = pack(session.snapshot(), 0)
     json.dumps(meta, allow_nan=False)
     assert meta["center"]["loss"] is None
 
@@ -160,7 +163,7 @@ def test_an_error_is_a_text():
 
     session = fake_session(FakeEvaluator(before=before))
     session.run()
-    _, meta = pack(session, 0)
+    _, meta = pack(session.snapshot(), 0)
     assert (meta["status"], meta["error"]) == ("error", "too far")
 
 
@@ -174,17 +177,35 @@ def test_an_error_is_a_text():
     ],
 )
 def test_the_subtitle_says_how_directions_were_made(recipe, how):
-    session = fake_session()
-    session.recipe = {"model": "Net", "loss_fn": "MSELoss", "n_samples": 5, **recipe}
-    assert pack(session, 0)[1]["subtitle"] == f"MSELoss on 5 samples, {how}"
+    session = fake_session(recipe={"model": "Net", "loss_fn": "MSELoss", "n_samples": 5, **recipe})
+    assert pack(session.snapshot(), 0)[1]["subtitle"] == f"MSELoss on 5 samples, {how}"
+
+
+@pytest.mark.parametrize("moment", ["make_frame", "subtitle", "marks_of"])
+def test_a_frame_never_mixes_two_requests(monkeypatch, moment):
+    """The request changes while a frame is packed, as it does when a slider is moved."""
+    session = half_done(overlay=Run())
+    other = make_request(8, 4, 4, (1, 3), (2, 5))  # another plane, without the center and the trajectory
+    expected = pack(session.snapshot(), 0)
+    whole = getattr(wire, moment)
+
+    def interrupted(*args):
+        session.request(other)
+        return whole(*args)
+
+    monkeypatch.setattr(wire, moment, interrupted)
+    assert pack(session.snapshot(), 0) == expected
+    meta = pack(session.snapshot(), 1)[1]
+    assert (meta["seed"], meta["shape"], meta["n_points"], meta["center_on_grid"]) == (8, (4, 4), 16, False)
+    assert "trajectory" not in meta
 
 
 def test_a_frame_is_a_copy():
     session = half_done()
-    frame, _ = pack(session, 0)
+    frame, _ = pack(session.snapshot(), 0)
     assert isinstance(frame, bytes)
     session.request(make_request(8))
-    assert frame == pack(half_done(), 0)[0]
+    assert frame == pack(half_done().snapshot(), 0)[0]
 
 
 if __name__ == "__main__":

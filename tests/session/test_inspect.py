@@ -58,8 +58,8 @@ def test_the_answer_is_in_the_trait_also_after_a_stop(make):
     answer = widget.probe_at(*POINT, timeout=PATIENCE)
     widget._engine.wait(PATIENCE)
     assert widget.probe == {"status": "done", **answer}
-    assert widget._engine.progress().status == "stopped"
-    assert widget._engine.progress().n_done >= n_done
+    assert widget._engine.snapshot().status == "stopped"
+    assert widget._engine.snapshot().n_done >= n_done
     widget._on_command({"type": "probe", "alpha": 0.5, "beta": 0}, [])
     assert widget._probed.get(timeout=PATIENCE)["alpha"] == 0.5
     widget._on_command({"type": "probe", "alpha": "far"}, [])
@@ -69,7 +69,7 @@ def test_a_pause_does_not_keep_a_probe_waiting_and_goes_on_afterwards(make):
     widget = make(resolution=51)
     widget.pause()
     assert widget.probe_at(*POINT, timeout=PATIENCE)["loss"] > 0
-    assert widget._engine.progress().status == "paused"
+    assert widget._engine.snapshot().status == "paused"
     widget.resume()
     assert widget.wait(PATIENCE).evaluated.all()
 
@@ -126,7 +126,7 @@ def test_a_model_without_second_derivatives_still_tells_its_loss():
     session.run()
     assert answers[0]["loss"] >= 0
     assert "differentiated twice" in answers[0]["error"]
-    assert session.progress().status == "done"
+    assert session.snapshot().status == "done"
 
 
 def test_convexity_colors_on_the_scale_of_the_paper_unless_another_one_is_given():

@@ -19,6 +19,7 @@ from lljupyter.session import throttle as publisher
 from lljupyter.session import worker
 from lljupyter.session.preview import DOUBLINGS, LARGEST_SHARE, SECONDS, Sketch, Subsets
 from lljupyter.session.session import Session
+from lljupyter.session.snapshot import dataset_of
 
 N, BATCH = 4800, 100
 SLOW, QUICK = 1e-3, 1e-6  # seconds a sample; the coarsest pass takes 43 s and 43 ms
@@ -85,7 +86,7 @@ def make(request=None, loader=None, model=None, **options):
 def live(session):
     """Runs a session as a widget does; returns everything that would be drawn, each with the Dataset of that moment."""
     seen = []
-    session.on_update = lambda s: seen.append((*pack(s, 0), s.dataset(), s.progress().n_done))
+    session.on_update = lambda s: seen.append((*pack(s, 0), dataset_of(s), s.n_done))
     session.start()
     session.wait(PATIENCE)
     return seen
@@ -98,12 +99,12 @@ def layers(frame, meta):
 
 def assert_as_without(session, others=None):
     """The result is that of a run in the calling thread, bit by bit."""
-    alone = make(session.arrays()[0], **(others or {}))[0]
+    alone = make(session.snapshot().request, **(others or {}))[0]
     alone.run()
-    assert session.progress().status == "done"
-    assert session.arrays()[2].all()
-    for name, values in alone.arrays()[1].items():
-        np.testing.assert_array_equal(session.arrays()[1][name], values)
+    assert session.snapshot().status == "done"
+    assert session.snapshot().evaluated.all()
+    for name, values in alone.snapshot().values.items():
+        np.testing.assert_array_equal(session.snapshot().values[name], values)
 
 
 def joined(parts):
@@ -179,7 +180,7 @@ def make_and_run():
 
 def test_a_blocking_run_does_not_pay_for_a_sketch():
     session = make_and_run()
-    assert "sketch" not in pack(session, 0)[1]
+    assert "sketch" not in pack(session.snapshot(), 0)[1]
     assert set(Slow.sizes) == {BATCH}
 
 
@@ -271,7 +272,7 @@ def test_commands_in_the_middle_of_a_sketch(command, n_before):
     def measure_part(points, tick, parts=None):
         if parts is not None:
             calls.append(points[0].tolist())
-            seeds.append(session.arrays()[0].seed)
+            seeds.append(session.snapshot().request.seed)
             if len(calls) == n_before:
                 if command == "pause":
                     session.pause()
@@ -285,8 +286,8 @@ def test_commands_in_the_middle_of_a_sketch(command, n_before):
     evaluator.plain.measure = measure_part
     seen = live(session)
     if command == "stop":
-        assert session.progress().status == "stopped"
-        assert session.progress().n_done == 0
+        assert session.snapshot().status == "stopped"
+        assert session.snapshot().n_done == 0
         n = len(calls)
         session.resume()
         session.wait(PATIENCE)
@@ -296,7 +297,7 @@ def test_commands_in_the_middle_of_a_sketch(command, n_before):
         # What is drawn of the new plane is what would be drawn of it alone.
         anew, alone = ([s[0] for s in found if shows_sketch_of(other, *s)] for found in (seen, live(make(other)[0])))
         assert anew[-1] == alone[-1]
-        assert session.shows(other)
+        assert session.snapshot().request.same_as(other)
     assert_as_without(session)
 
 
@@ -351,7 +352,7 @@ def test_the_page_says_so_until_the_coarsest_pass_is_complete():
     assert said
     assert said[0]["n_done"] == 0
     assert all(meta["n_done"] < 9 for meta in said)
-    alone = make_and_run().arrays()[1]["loss"]
+    alone = make_and_run().snapshot().values["loss"]
     np.testing.assert_array_equal(surface.loss, alone)
 
 
@@ -367,11 +368,12 @@ def test_the_time_of_a_sketch_counts(clock, monkeypatch):
     monkeypatch.setattr(Sketch, "measure", measure)
     session, _ = make()
     live(session)
-    sketched, in_all = sum(took), session.progress().elapsed
+    sketched, in_all = sum(took), session.snapshot().elapsed
     assert sketched > SECONDS
-    session.request(session.arrays()[0]._replace(seed=8))  # a surface of its own, where points are known to be slow
+    # A surface of its own, where points are known to be slow.
+    session.request(session.snapshot().request._replace(seed=8))
     session.wait(PATIENCE)
-    alone = make(session.arrays()[0])[0]
+    alone = make(session.snapshot().request)[0]
     alone.run()
-    assert in_all == pytest.approx(alone.progress().elapsed + sketched)
-    assert session.progress().elapsed <= alone.progress().elapsed + sum(took) - sketched
+    assert in_all == pytest.approx(alone.snapshot().elapsed + sketched)
+    assert session.snapshot().elapsed <= alone.snapshot().elapsed + sum(took) - sketched

@@ -10,6 +10,7 @@ from lljupyter.jupyter.wire import pack
 from lljupyter.session import surrogate
 from lljupyter.session.ledger import coarse_passes
 from lljupyter.session.refinement import Refinement
+from lljupyter.session.snapshot import dataset_of
 from lljupyter.session.surrogate import predict, relative_errors
 
 
@@ -27,7 +28,7 @@ def refined(function=bowl, tolerance=0.01, n=41):
     evaluator = FakeEvaluator(lambda seed, a, b: float(function(a, b)))
     session = fake_session(evaluator, make_request(0, n, n), tolerance=tolerance)
     session.run()
-    return session.dataset(), evaluator
+    return dataset_of(session.snapshot()), evaluator
 
 
 @pytest.mark.filterwarnings("error")
@@ -142,25 +143,24 @@ def test_another_surface_is_refined_anew_and_a_checkpoint_of_it_all_is_known():
     evaluator = FakeEvaluator(lambda seed, a, b: float(bowl(a, b)) * (1 + seed))
     session = fake_session(evaluator, make_request(0, 31, 31), tolerance=0.02)
     session.run()
-    n = session.progress().n_done
+    n = session.snapshot().n_done
     session.request(make_request(1, 31, 31))
-    assert session.predicted()[0] == {}
+    assert session.snapshot().predicted == {}
     session.run()
-    assert session.progress().status == "done"
-    assert 0.5 < session.progress().n_done / n < 2
+    assert session.snapshot().status == "done"
+    assert 0.5 < session.snapshot().n_done / n < 2
 
 
 def test_the_time_left_is_at_most_so_long_until_the_tolerance_is_met():
     told = []
 
-    def on_update(session):
-        progress = session.progress()
-        told.append((progress.status, progress.at_most, progress.remaining, pack(session, 0)[1].get("at_most")))
+    def on_update(snapshot):
+        told.append((snapshot.status, snapshot.at_most, snapshot.remaining, pack(snapshot, 0)[1].get("at_most")))
 
     evaluator = FakeEvaluator(lambda seed, a, b: float(bowl(a, b)))
     session = fake_session(evaluator, make_request(0, 31, 31), tolerance=0.02, on_update=on_update)
     session.run()
-    assert session.progress().n_done < 31 * 31
+    assert session.snapshot().n_done < 31 * 31
     assert told[0][:2] + told[0][3:] == ("running", True, True)
     assert told[-1] == ("done", False, 0.0, None)
     without = fake_session(evaluator, make_request(0, 5, 5), on_update=on_update)

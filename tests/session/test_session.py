@@ -22,12 +22,14 @@ from support.reference import (
 from support.sessions import Gate, assert_complete, loss_of, real_session
 
 from lljupyter.geometry.plane import random_plane
+from lljupyter.session.snapshot import dataset_of
 
 
 def test_progressive_equals_one_shot_bit_by_bit():
     session = real_session()
     session.run()
-    request, values, evaluated = session.arrays()
+    snapshot = session.snapshot()
+    request, values, evaluated = snapshot.request, snapshot.values, snapshot.evaluated
     evaluator = make_evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
     evaluator.set_plane(random_plane(evaluator.problem.center, 3))
     expected = evaluator.evaluate(grid_points(request.alpha, request.beta))
@@ -41,9 +43,9 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_by_bit():
     whole.run()
     stops = []
 
-    def stop_often(session):
-        done = session.progress().n_done
-        if session.progress().status == "running" and done >= len(stops) * 5 + 1:
+    def stop_often(snapshot):
+        done = snapshot.n_done
+        if snapshot.status == "running" and done >= len(stops) * 5 + 1:
             stops.append(done)
             session.stop()
 
@@ -51,12 +53,12 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_by_bit():
     session.start()
     for _ in range(100):
         session.wait(PATIENCE)
-        if session.progress().status == "done":
+        if session.snapshot().status == "done":
             break
         session.resume()
     assert len(stops) > 1
-    for name, values in whole.arrays()[1].items():
-        np.testing.assert_array_equal(session.arrays()[1][name], values)
+    for name, values in whole.snapshot().values.items():
+        np.testing.assert_array_equal(session.snapshot().values[name], values)
 
 
 def test_rows_are_beta_and_columns_are_alpha():
@@ -74,7 +76,7 @@ def test_stop_keeps_what_is_known_and_resume_measures_each_point_once():
     session.stop()
     gate.go.set()
     session.wait(PATIENCE)
-    assert session.progress().status == "stopped"
+    assert session.snapshot().status == "stopped"
     session.resume()
     session.wait(PATIENCE)
     assert_complete(session)
@@ -113,14 +115,14 @@ def test_pause_works_while_run_blocks_another_thread():
 
 def test_commands_that_make_no_sense_now_change_nothing():
     updates = []
-    session = fake_session(on_update=lambda s: updates.append(s.progress().status))
+    session = fake_session(on_update=lambda s: updates.append(s.status))
     session.resume()
     session.run()
     assert updates[-1] == "done"
     n = len(updates)
     for command in (session.pause, session.stop, session.resume):
         command()
-    assert session.progress().status == "done"
+    assert session.snapshot().status == "done"
     assert len(updates) == n
 
 
@@ -144,12 +146,12 @@ def test_an_earlier_seed_is_there_at_once():
     session.run()
     first = loss_of(session)
     session.request(make_request(1))
-    assert session.progress().n_done == 1  # the center belongs to every plane
+    assert session.snapshot().n_done == 1  # the center belongs to every plane
     session.run()
     n = len(evaluator.measured)
     assert n == 25 + 24
     session.request(make_request(0))
-    assert session.progress().n_done == 25
+    assert session.snapshot().n_done == 25
     session.run()
     assert len(evaluator.measured) == n
     np.testing.assert_array_equal(loss_of(session), first)
@@ -170,8 +172,8 @@ def test_values_that_are_not_finite_are_results_and_the_run_goes_on():
     values = {(1.0, 1.0): math.nan, (-1.0, 0.0): math.inf, (0.0, -1.0): -math.inf}
     session = fake_session(FakeEvaluator(lambda seed, a, b: values.get((a, b), 0.0)))
     session.run()
-    loss = session.dataset().loss
-    assert session.dataset().evaluated.all()
+    loss = dataset_of(session.snapshot()).loss
+    assert dataset_of(session.snapshot()).evaluated.all()
     assert math.isnan(loss.sel(alpha=1, beta=1))
     assert float(loss.sel(alpha=-1, beta=0)) == math.inf
     assert float(loss.sel(alpha=0, beta=-1)) == -math.inf
@@ -180,37 +182,33 @@ def test_values_that_are_not_finite_are_results_and_the_run_goes_on():
 
 def test_progress():
     session = fake_session()
-    before = session.progress()
+    before = session.snapshot()
     assert (before.status, before.n_done, before.n_points, before.remaining) == ("running", 0, 25, None)
     session.run()
-    after = session.progress()
+    after = session.snapshot()
     assert (after.status, after.n_done, after.remaining, after.error) == ("done", 25, 0, None)
 
 
 def test_the_center_is_known_after_the_first_point_and_said_to_be_off_the_grid():
     session = fake_session(request=make_request(0, 4, 5))
-    assert session.center_on_grid() is False
+    assert session.snapshot().request.has_center is False
     session.run()
-    assert session.center() is None
+    assert session.snapshot().center is None
     session.request(make_request(0, 5, 5))
-    assert session.center_on_grid() is True
+    assert session.snapshot().request.has_center is True
     session.run()
-    assert session.center() == {"loss": 0.0, "loss_stderr": 0.0}
+    assert session.snapshot().center == {"loss": 0.0, "loss_stderr": 0.0}
 
 
 def test_snapshots_are_copies():
     session = fake_session()
     session.run()
-    _, values, evaluated = session.arrays()
-    values["loss"][:], evaluated[:] = 7, False
-    session.dataset().loss[:] = 7
+    snapshot = session.snapshot()
+    for array in (snapshot.values["loss"], snapshot.evaluated):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 7
+    dataset_of(snapshot).loss[:] = 7
     assert_complete(session)
-
-
-def test_shows():
-    session = fake_session()
-    assert session.shows(make_request())
-    assert not session.shows(make_request(1))
 
 
 def test_commands_from_two_threads_at_once():
@@ -225,10 +223,10 @@ def test_commands_from_two_threads_at_once():
                 if command == "request":
                     session.request(make_request(choose.randrange(3), 5, 7, (-choose.randint(1, 2), 1)))
                 elif command == "read":
-                    request, values, evaluated = session.arrays()
-                    a, b = np.meshgrid(request.alpha, request.beta)
-                    expected = (1 + request.seed) * (a + 10 * b)
-                    np.testing.assert_array_equal(values["loss"][evaluated], expected[evaluated])
+                    snapshot = session.snapshot()
+                    a, b = np.meshgrid(snapshot.request.alpha, snapshot.request.beta)
+                    expected, known = (1 + snapshot.request.seed) * (a + 10 * b), snapshot.evaluated
+                    np.testing.assert_array_equal(snapshot.values["loss"][known], expected[known])
                 else:
                     getattr(session, command)()
         except BaseException as error:
@@ -244,7 +242,7 @@ def test_commands_from_two_threads_at_once():
     assert not errors
     session.request(make_request(5))
     session.wait(PATIENCE)
-    assert session.progress().status == "done"
+    assert session.snapshot().status == "done"
     assert_complete(session, seed=5)
 
 

@@ -17,6 +17,8 @@ from support.reference import (
 )
 from support.sessions import Gate, assert_complete, real_session
 
+from lljupyter.session.snapshot import dataset_of
+
 
 @pytest.mark.parametrize("state", ["new", "running", "paused", "stopped", "done", "error"])
 def test_close_ends_the_thread_in_every_state(state):
@@ -41,7 +43,7 @@ def test_close_ends_the_thread_in_every_state(state):
     session.close()
     session.close()
     assert session._thread is None or not session._thread.is_alive()
-    assert session.progress().status in ("stopped", "done", "error")
+    assert session.snapshot().status in ("stopped", "done", "error")
     with contextlib.suppress(ArithmeticError):
         session.wait(1)
 
@@ -55,7 +57,7 @@ def test_close_frees_the_model_and_the_data_and_keeps_the_surface(started):
     session.close()
     gc.collect()
     assert evaluator() is None
-    assert session.dataset().evaluated.all()
+    assert dataset_of(session.snapshot()).evaluated.all()
 
 
 def test_a_model_that_leaves_the_interpreter_does_not_leave_wait_hanging():
@@ -69,7 +71,8 @@ def test_a_model_that_leaves_the_interpreter_does_not_leave_wait_hanging():
 
 
 def test_close_from_the_engine_itself():
-    session = fake_session(on_update=lambda s: s.close())
+    session = fake_session()
+    session.on_update = lambda snapshot: session.close()
     session.start()
     session.wait(PATIENCE)
     session._thread.join(PATIENCE)
@@ -93,7 +96,7 @@ def test_nothing_hangs_after_close():
         session.request(make_request(7))
     session.resume()
     session.wait(2)
-    assert session.progress().status != "running"
+    assert session.snapshot().status != "running"
 
 
 def test_wait_says_how_far_it_is_when_the_time_is_over():
@@ -111,14 +114,15 @@ def test_wait_says_how_far_it_is_when_the_time_is_over():
 LEAVING = """
 import threading, torch
 from torch import nn
+from lljupyter.session.snapshot import dataset_of
 from lljupyter.compute import prepare
 model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 session = prepare(model, [(torch.randn(2000, 512), torch.randint(0, 10, (2000,)))], resolution=301).session
 busy = threading.Event()
-session.on_update = lambda s: busy.set()
+session.on_update = lambda snapshot: busy.set()
 session.start()
 assert busy.wait(60)
-print("leaving", session.progress().status)
+print("leaving", session.snapshot().status)
 """
 
 

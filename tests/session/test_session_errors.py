@@ -23,17 +23,17 @@ def test_an_error_reaches_every_wait_and_the_engine_can_go_on():
             raise ArithmeticError("too far")
 
     seen = []
-    session = fake_session(FakeEvaluator(before=before), on_update=lambda s: seen.append(s.progress().error))
+    session = fake_session(FakeEvaluator(before=before), on_update=lambda s: seen.append(s.error))
     session.start()
     for _ in range(2):
         with pytest.raises(ArithmeticError, match="too far"):
             session.wait(PATIENCE)
-    assert session.progress().status == "error"
+    assert session.snapshot().status == "error"
     broken[0] = False
     session.resume()
     session.wait(PATIENCE)
     assert_complete(session)
-    assert session.progress().error is None
+    assert session.snapshot().error is None
     assert any(isinstance(error, ArithmeticError) for error in seen)
 
 

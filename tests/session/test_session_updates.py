@@ -17,9 +17,7 @@ from support.sessions import Gate, assert_complete, loss_of
 
 def test_updates_grow_and_the_last_one_has_all_points():
     updates = []
-    session = fake_session(
-        request=make_request(0, 17, 17), on_update=lambda s: updates.append((s.progress().status, s.progress().n_done))
-    )
+    session = fake_session(request=make_request(0, 17, 17), on_update=lambda s: updates.append((s.status, s.n_done)))
     session.start()
     session.wait(PATIENCE)
     session.close()
@@ -32,10 +30,10 @@ def test_updates_grow_and_the_last_one_has_all_points():
 def test_a_slow_on_update_misses_nothing_of_the_end():
     entered, go, seen = threading.Event(), threading.Event(), []
 
-    def slow(session):
+    def slow(snapshot):
         entered.set()
         assert go.wait(PATIENCE)
-        seen.append((session.progress().status, session.progress().n_done))
+        seen.append((snapshot.status, snapshot.n_done))
 
     session = fake_session(on_update=slow)
     session.start()
@@ -49,7 +47,7 @@ def test_a_slow_on_update_misses_nothing_of_the_end():
 def test_updates_come_one_at_a_time():
     inside, overlaps = [], []
 
-    def on_update(session):
+    def on_update(snapshot):
         inside.append(1)
         overlaps.append(len(inside))
         loss_of(session)
@@ -57,7 +55,7 @@ def test_updates_come_one_at_a_time():
 
     session = fake_session(on_update=on_update, request=make_request(0, 33, 33))
     session.start()
-    while session.progress().status not in ("done", "stopped"):
+    while session.snapshot().status not in ("done", "stopped"):
         session.pause()
         session.resume()
     session.close()
@@ -69,13 +67,13 @@ def test_points_that_are_finished_after_a_stop_or_pause_are_announced(command):
     seen = []
     # The command comes when the last point of a chunk is being measured already.
     evaluator = FakeEvaluator(before=(gate := Gate()))
-    session = fake_session(evaluator, on_update=lambda s: seen.append(s.progress().n_done))
+    session = fake_session(evaluator, on_update=lambda s: seen.append(s.n_done))
     session.start()
     assert gate.reached.wait(PATIENCE)
     getattr(session, command)()
     gate.go.set()
     session.close()
-    assert seen[-1] == session.progress().n_done == 1
+    assert seen[-1] == session.snapshot().n_done == 1
 
 
 @pytest.mark.parametrize("when", ["first", "done", "always"])
@@ -83,8 +81,8 @@ def test_points_that_are_finished_after_a_stop_or_pause_are_announced(command):
 def test_an_on_update_that_raises_does_not_end_the_engine(when):
     calls = []
 
-    def on_update(session):
-        calls.append(session.progress().status)
+    def on_update(snapshot):
+        calls.append(snapshot.status)
         if {"first": len(calls) == 1, "done": calls[-1] == "done", "always": True}[when]:
             raise ZeroDivisionError("a bug in on_update")
 
@@ -100,9 +98,10 @@ def test_an_on_update_that_raises_does_not_end_the_engine(when):
 
 
 def test_on_update_may_give_commands():
-    session = fake_session(on_update=lambda s: s.stop() if s.progress().n_done else None)
+    session = fake_session()
+    session.on_update = lambda snapshot: session.stop() if snapshot.n_done else None
     session.start()
     session.wait(PATIENCE)
     session.close()
-    assert session.progress().status == "stopped"
-    assert session.progress().n_done >= 1
+    assert session.snapshot().status == "stopped"
+    assert session.snapshot().n_done >= 1

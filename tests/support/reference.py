@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lljupyter.geometry.grid import axis
-from lljupyter.session.ledger import Request
+from lljupyter.session.request import Request
 from lljupyter.session.session import Session
 
 TESTS = Path(__file__).parents[1]
@@ -154,12 +154,17 @@ def make_request(seed: int | None = 0, n_alpha: int = 5, n_beta: int = 5, alpha=
     return Request(seed, axis(alpha, n_alpha), axis(beta, n_beta))
 
 
-def fake_session(evaluator: FakeEvaluator | None = None, request: Request | None = None, **options: Any) -> Session:
+def fake_session(
+    evaluator: FakeEvaluator | None = None,
+    request: Request | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Session:
     """A session over a fake evaluator; its planes are the seeds themselves."""
     return Session(
         evaluator or FakeEvaluator(),  # type: ignore[arg-type]
         lambda seed: seed,  # type: ignore[arg-type, return-value]
         make_request() if request is None else request,
-        dict(RECIPE),
+        dict(RECIPE if recipe is None else recipe),
         **options,
     )

@@ -31,11 +31,12 @@ def real_session(request=None, **options) -> Session:
 
 
 def loss_of(session):
-    return session.arrays()[1]["loss"]
+    return session.snapshot().values["loss"]
 
 
 def assert_complete(session, seed=0):
-    request, values, evaluated = session.arrays()
+    snapshot = session.snapshot()
+    request, values, evaluated = snapshot.request, snapshot.values, snapshot.evaluated
     a, b = np.meshgrid(request.alpha, request.beta)
     assert request.seed == seed
     assert evaluated.all()

@@ -4,6 +4,7 @@ import numpy as np
 import xarray
 from support.reference import fake_session, make_request
 
+from lljupyter.session.snapshot import dataset_of
 from lljupyter.surface.dataset import surface_dataset
 
 ALPHA, BETA = np.linspace(-2, 2, 5), np.linspace(-1, 1, 3)
@@ -50,14 +51,14 @@ def test_a_surface_survives_netcdf_with_its_holes(tmp_path):
 
 def test_the_dataset_of_a_session_has_the_recipe():
     session = fake_session(request=make_request(2**53, 5, 4))
-    attributes = session.dataset().attrs
+    attributes = dataset_of(session.snapshot()).attrs
     assert attributes["seed"] == 2**53
     assert attributes["norm"] == "filter"
     assert attributes["center_on_grid"] == 0
-    assert "seed" not in fake_session(request=make_request(None)).dataset().attrs
+    assert "seed" not in dataset_of(fake_session(request=make_request(None)).snapshot()).attrs
 
 
 def test_what_is_not_known_yet_is_nan_and_not_evaluated():
-    surface = fake_session().dataset()
+    surface = dataset_of(fake_session().snapshot())
     assert np.isnan(surface.loss).all()
     assert not surface.evaluated.any()
