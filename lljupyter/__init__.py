@@ -12,16 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lljupyter import zoo
-    from lljupyter.compute import (
-        convexity_map,
-        gradient_direction,
-        hessian_directions,
-        interpolate,
-        loss_line,
-        loss_surface,
-        projected_curvatures,
-        projected_hessian,
-    )
+    from lljupyter.compute.convexity import convexity_map
+    from lljupyter.compute.gradient import gradient_direction
+    from lljupyter.compute.hessian_directions import hessian_directions
+    from lljupyter.compute.interpolation import interpolate
+    from lljupyter.compute.lines import loss_line
+    from lljupyter.compute.projected_curvatures import projected_curvatures
+    from lljupyter.compute.projected_hessian import projected_hessian
+    from lljupyter.compute.surfaces import loss_surface
     from lljupyter.geometry.direction_files import load_directions
     from lljupyter.geometry.directions import between, normalize_direction, random_direction
     from lljupyter.geometry.plane import Plane, plane_through
@@ -44,22 +42,22 @@ _HOMES = {
     "TrajectoryRecorder": "lljupyter.training.recorder",
     "between": "lljupyter.geometry.directions",
     "compare": "lljupyter.jupyter.comparison",
-    "convexity_map": "lljupyter.compute",
-    "gradient_direction": "lljupyter.compute",
-    "hessian_directions": "lljupyter.compute",
-    "interpolate": "lljupyter.compute",
+    "convexity_map": "lljupyter.compute.convexity",
+    "gradient_direction": "lljupyter.compute.gradient",
+    "hessian_directions": "lljupyter.compute.hessian_directions",
+    "interpolate": "lljupyter.compute.interpolation",
     "load": "lljupyter.surface.io.netcdf",
     "load_directions": "lljupyter.geometry.direction_files",
     "load_ipython_extension": "lljupyter.jupyter.extension",
-    "loss_line": "lljupyter.compute",
-    "loss_surface": "lljupyter.compute",
+    "loss_line": "lljupyter.compute.lines",
+    "loss_surface": "lljupyter.compute.surfaces",
     "nonconvex_share": "lljupyter.surface.metrics",
     "normalize_direction": "lljupyter.geometry.directions",
     "pca_directions": "lljupyter.geometry.trajectory",
     "plane_through": "lljupyter.geometry.plane",
     "project": "lljupyter.geometry.trajectory",
-    "projected_curvatures": "lljupyter.compute",
-    "projected_hessian": "lljupyter.compute",
+    "projected_curvatures": "lljupyter.compute.projected_curvatures",
+    "projected_hessian": "lljupyter.compute.projected_hessian",
     "random_direction": "lljupyter.geometry.directions",
     "save": "lljupyter.surface.io.netcdf",
     "sharpness": "lljupyter.surface.metrics",

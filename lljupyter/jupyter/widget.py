@@ -6,19 +6,21 @@ import math
 import os
 import queue
 import weakref
-from collections.abc import Iterable
-from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 from torch import nn
 
-from lljupyter.compute import check_seed, make_request, prepare
-from lljupyter.compute.options import check_names
+from lljupyter.compute.options import SurfaceOptions
+from lljupyter.compute.prepare import prepare
+from lljupyter.compute.prepare.grids import check_seed, make_request
+from lljupyter.compute.signatures import check_names
 from lljupyter.geometry.grid import axis, resolution_pair
 from lljupyter.jupyter.cells import replace_previous
+from lljupyter.jupyter.options import StyleOptions, WidgetOptions, widget_docstring, widget_signature
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.jupyter.wire import Command, pack
+from lljupyter.problem.loaders import Loader
 from lljupyter.session.session import Session
 from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.frame import finite
@@ -27,6 +29,7 @@ from lljupyter.surface.style import LOOK, check_choices, check_texts, checked_lo
 
 if TYPE_CHECKING:
     import xarray
+    from typing_extensions import Unpack
 
 CONTROLS = ("alpha", "beta", "seed", "resolution")
 
@@ -43,10 +46,7 @@ class LandscapeWidget(Landscape):
     Args:
         model: A trained module.
         loader: Yields ``(inputs, targets)`` batches.
-        **options: Those of ``loss_surface`` but for ``progress``, ``repeats`` and ``save_to``; ``title``, the heading;
-            and how it is drawn: ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``, ``levels``,
-            ``limits``, ``color_limits``, ``camera``, ``show_contours``, ``show_points``, ``show_marks``, ``show_path``,
-            ``show_drop_lines``, ``show_labels``, ``show_slices`` and ``show_panel``.
+        **options: See ``WidgetOptions``.
 
     Attributes:
         alpha: Range along delta, (low, high). Setting it, like moving the slider, computes the new plane, also after a
@@ -56,9 +56,8 @@ class LandscapeWidget(Landscape):
         resolution: (n_alpha, n_beta); a single number sets both.
         probe: What was found at the point that was looked at closely last, by a click on the picture, the key Enter or
             ``probe_at``; ``status`` is "computing" or "done".
-        view, scale, quantity, color, colormap, clip, levels, limits, color_limits, camera, show_contours, show_points,
-            show_marks, show_path, show_drop_lines, show_labels, show_slices, show_panel: How it is drawn, see
-            ``Landscape``. Setting one, moving a control and a linked ipywidgets control are the same.
+        view, scale and so on: How it is drawn; every option from ``title`` on is an attribute. Setting one, moving its
+            control and a linked ipywidgets control do the same.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
@@ -78,12 +77,12 @@ class LandscapeWidget(Landscape):
 
     _session: Session | None = None
 
-    def __init__(self, model: nn.Module, loader: Iterable[Any], **options: Any) -> None:
-        check_names(options, list(signature(LandscapeWidget).parameters), "LandscapeWidget")
-        shown: dict[str, Any] = {name: options.pop(name) for name in ("title", *LOOK) if name in options}
-        check_choices(shown)
-        check_texts(title=shown.get("title", ""))
-        prepared = prepare(model, loader, **options)
+    def __init__(self, model: nn.Module, loader: Loader, **options: Unpack[WidgetOptions]) -> None:
+        check_names(options, list(WidgetOptions.__annotations__), "LandscapeWidget")
+        style, surface_options = _split(options)
+        check_choices(style)
+        check_texts(title=style.get("title", ""))
+        prepared = prepare(model, loader, **surface_options)
         self._session, self._seeded, self._directions = prepared.session, prepared.seeded, prepared.directions
         if prepared.draws:
             raise ValueError(
@@ -93,16 +92,19 @@ class LandscapeWidget(Landscape):
             )
         self._sequence = 0
         names = self._session.names
-        shown.setdefault("quantity", names[0])
-        shown.update({name: checked_look(name, shown[name], names) for name in LOOK if name in shown})
+        if style.get("quantity") is None:
+            style["quantity"] = names[0]
+        style.update({name: checked_look(name, style[name], names) for name in LOOK if name in style})
         request = self._session.snapshot().request
-        given = {name: options[name] for name in CONTROLS[:2] if options.get(name) is not None}
-        controls: dict[str, Any] = {name: tuple(map(float, limits)) for name, limits in given.items()}
+        controls: dict[str, Any] = {}
+        for axis_name, limits in (("alpha", options.get("alpha")), ("beta", options.get("beta"))):
+            if limits is not None:
+                controls[axis_name] = tuple(map(float, limits))
         controls.update(prepared.ranges)
         controls["resolution"] = (len(request.alpha), len(request.beta))
         if self._seeded:
             controls["seed"] = request.seed
-        super().__init__(**controls, **shown)
+        super().__init__(**controls, **style)
         self.on_msg(LandscapeWidget._on_command)
         self.observe(self._on_control, CONTROLS)
         this = weakref.ref(self)
@@ -286,12 +288,12 @@ class LandscapeWidget(Landscape):
             self.log.debug("a frame could not be sent: %s", error)
 
 
-def _signature() -> Any:
-    """The options by name, for completion and help."""
-    own = [(name, LandscapeWidget.class_traits()[name].default_value) for name in ("title", *LOOK)]
-    shared = signature(prepare).parameters.values()
-    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in own]
-    return signature(prepare).replace(parameters=[*shared, *added], return_annotation=Parameter.empty)
+def _split(options: WidgetOptions) -> tuple[dict[str, Any], SurfaceOptions]:
+    """Return how the landscape is drawn, and the options of the surface."""
+    passed: dict[str, Any] = {**options}
+    style = {name: passed.pop(name) for name in StyleOptions.__annotations__ if name in passed}
+    return style, cast("SurfaceOptions", passed)
 
 
-LandscapeWidget.__signature__ = _signature()
+LandscapeWidget.__signature__ = widget_signature()
+LandscapeWidget.__doc__ = widget_docstring(LandscapeWidget.__doc__ or "")

@@ -33,7 +33,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from lljupyter import zoo
-from lljupyter.compute import prepare
+from lljupyter.compute.prepare import prepare
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.problem.problem import build_problem

@@ -18,7 +18,7 @@ from lljupyter import (
     projected_hessian,
     save,
 )
-from lljupyter.compute import prepare
+from lljupyter.compute.prepare import prepare
 from lljupyter.geometry.directions import between
 from lljupyter.geometry.parameters import inner, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane

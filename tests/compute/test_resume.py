@@ -105,10 +105,11 @@ import sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]}
 import torch, test_resume
 from support import tiny
-from lljupyter.compute import surfaces
+from lljupyter import loss_surface
+from lljupyter.compute import run
 torch.set_num_threads(1)
-surfaces.SAVE_SECONDS = 0.0
-surfaces.loss_surface(test_resume.Fleeting(60), tiny.loader(), resolution=7, save_to={path!r}, progress=False)
+run.SAVE_SECONDS = 0.0
+loss_surface(test_resume.Fleeting(60), tiny.loader(), resolution=7, save_to={path!r}, progress=False)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 3
     half = load(path)

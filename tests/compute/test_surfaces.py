@@ -11,8 +11,9 @@ from support.reference import batches_of, grid_points, linear, network, slow_mea
 from torch import nn
 
 from lljupyter import interpolate, loss_line, loss_surface
-from lljupyter.compute import check_seed, prepare
-from lljupyter.compute.options import Measuring, Surface
+from lljupyter.compute.options import DEFAULTS, EvaluationOptions, SurfaceOptions
+from lljupyter.compute.prepare import prepare
+from lljupyter.compute.prepare.grids import check_seed
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import fingerprint, parameters_of
@@ -194,14 +195,14 @@ def test_every_option_is_in_the_signature_and_explained_once(verb):
     assert {"loss_fn", "quantities", "device", "max_samples", "batchnorm", "progress"} < set(names)
     arguments = getdoc(verb).split("Args:\n")[1].split("\n\n")[0]
     assert sorted(re.findall(r"^    (\S+): .", arguments, re.MULTILINE)) == sorted(names)
-    assert "Surface``" not in arguments
+    assert "Options``" not in arguments
 
 
 def test_the_options_are_those_of_what_they_are_passed_on_to():
-    users = {*signature(build_problem).parameters, *signature(Evaluator).parameters}
-    own = users - {"model", "loader", "batchnorm", "problem"}
-    assert set(Measuring.__annotations__) == own
-    assert set(Surface.__annotations__) == set(signature(prepare).parameters) - {"model", "loader"}
+    users = set(signature(build_problem).parameters) | set(signature(Evaluator).parameters)
+    assert set(EvaluationOptions.__annotations__) == users - {"model", "loader", "problem", "batchnorm"}
+    assert set(SurfaceOptions.__annotations__) == set(signature(prepare).parameters) - {"model", "loader"}
+    assert set(SurfaceOptions.__annotations__) == set(DEFAULTS)
     assert signature(loss_line).parameters["norm"] == signature(prepare).parameters["norm"]
 
 

@@ -12,7 +12,7 @@ from support.untouched import everything, trained_network
 from torch import nn
 
 from lljupyter import LandscapeWidget, loss_surface
-from lljupyter.compute import prepare
+from lljupyter.compute.prepare import prepare
 from lljupyter.session.snapshot import dataset_of
 
 

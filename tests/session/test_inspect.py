@@ -6,7 +6,7 @@ import torch
 from support.reference import PATIENCE, batches_of, network
 
 from lljupyter import LandscapeWidget, loss_surface, projected_hessian
-from lljupyter.compute import prepare
+from lljupyter.compute.prepare import prepare
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
 from lljupyter.surface.draw.scaling import drawn

@@ -115,7 +115,7 @@ LEAVING = """
 import threading, torch
 from torch import nn
 from lljupyter.session.snapshot import dataset_of
-from lljupyter.compute import prepare
+from lljupyter.compute.prepare import prepare
 model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 session = prepare(model, [(torch.randn(2000, 512), torch.randint(0, 10, (2000,)))], resolution=301).session
 busy = threading.Event()

@@ -1,0 +1,36 @@
+"""The Hessian at a model, for the verbs that need no surface."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
+from lljupyter.problem.loaders import Loader
+from lljupyter.problem.problem import build_problem
+from lljupyter.problem.quantities import LossFunction
+
+
+def build_hessian(
+    model: nn.Module,
+    loader: Loader,
+    over: Hessians,
+    tol: float,
+    loss_fn: LossFunction | None,
+    device: torch.device | str | None,
+    max_samples: int | None,
+) -> CurvatureEvaluator:
+    """Check the options, copy the model, read the loader, and return what evaluates its Hessian.
+
+    Args:
+        model: A module; it is copied and not changed.
+        loader: See ``loss_surface``.
+        over: See ``convexity_map``.
+        tol: See ``convexity_map``.
+        loss_fn: See ``loss_surface``.
+        device: See ``loss_surface``.
+        max_samples: See ``loss_surface``.
+    """
+    check_curvature(over, tol)
+    problem = build_problem(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    return CurvatureEvaluator(problem, over=over, tol=tol)

@@ -1,0 +1,138 @@
+"""Takes over the points of an earlier surface, after evaluating one of them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.geometry.plane import Plane
+from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.session.session import Session
+
+if TYPE_CHECKING:
+    import xarray
+
+# Attributes that have to be the same: those of the whole result, and those of its eigenvalues.
+SAME = ("directions_fingerprint", "loss_fn", "n_samples", "batchnorm", "precision", "hessian_over", "hessian_n_samples")
+
+# How far a known point may be off when it is evaluated again: a loss in reduced precision, relative, and an accuracy.
+REDUCED, ACCURACY = 0.05, 0.01
+
+
+def restore_points(
+    dataset: xarray.Dataset, session: Session, evaluator: Evaluator | CurvatureEvaluator, plane: Plane
+) -> None:
+    """Give a session the points of an earlier surface.
+
+    Args:
+        dataset: The surface.
+        session: Where its points go.
+        evaluator: Evaluates the points of the session; left without a plane.
+        plane: The plane of the surface.
+
+    Raises:
+        ValueError: If it was computed in other directions, with another loss, other data, another treatment of
+            BatchNorm or another precision.
+        RuntimeError: If the model fails at the point.
+    """
+    _check_recipe(dataset.attrs, session.recipe)
+    missing = [
+        name
+        for name in session.names
+        if name not in dataset and not name.endswith("_stderr") and name not in session.further
+    ]
+    if missing:
+        raise ValueError(
+            f"expected a result with {missing[0]!r} to resume, got {list(dataset.data_vars)}; "
+            "pass the loaders and quantities that it was computed with"
+        )
+    surface = dataset.transpose("beta", "alpha", ...)
+    evaluated = surface["evaluated"].values
+    unknown = np.full(evaluated.shape, np.nan)  # the authors' files have no standard errors
+    values = {name: surface[name].values if name in surface else unknown for name in session.names}
+    first_stage = {name: values[name] for name in session.names if name not in session.further}
+    _check_values(surface, first_stage, evaluator, plane, reduced=_precision_option(dataset.attrs) == "auto")
+    session.restore(first_stage, evaluated)
+    session.carry(dataset)
+    # How those points were evaluated, until others are.
+    session.note({k: v for k, v in dataset.attrs.items() if k.startswith(("evaluation", "precision"))})
+    if session.further:
+        second_stage = {name: values[name] for name in session.further}
+        session.restore(second_stage, np.isfinite(second_stage["hvps"]), stage=1)
+
+
+def _check_recipe(earlier: Mapping[Any, Any], recipe: Mapping[str, Any]) -> None:
+    """Check that a result was computed as the session computes."""
+    # The attribute names the precision that was used; it is the option that has to be the same.
+    earlier, recipe = ({**attributes, "precision": _precision_option(attributes)} for attributes in (earlier, recipe))
+    for name in SAME:
+        before, now = earlier.get(name), recipe.get(name)
+        if before is not None and now is not None and before != now:
+            raise ValueError(
+                f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
+                "pass the loader, directions and options that it was computed with"
+            )
+
+
+def _precision_option(recipe: Mapping[Any, Any]) -> str:
+    """Return the option ``precision`` of a result: "auto" may have used the model's own, which may be bfloat16."""
+    reduced = recipe.get("precision") == "auto" or "precision_error" in recipe
+    return str(recipe.get("precision_option", "auto" if reduced else "float32"))
+
+
+def _check_values(
+    surface: xarray.Dataset,
+    known: Mapping[str, NDArray[np.float64]],
+    evaluator: Evaluator | CurvatureEvaluator,
+    plane: Plane,
+    reduced: bool,
+) -> None:
+    """Check that a known point has the same values now: no recipe tells one callable, or one data set, from another.
+
+    Raises:
+        ValueError: If it has not, as far as rounding allows.
+    """
+    curvature = evaluator if isinstance(evaluator, CurvatureEvaluator) else None
+    ends = "loss" if curvature is None else ("lambda_min", "lambda_max")
+    losses = [name for name in evaluator.quantities if name.endswith(ends)]
+    names = losses or list(evaluator.quantities)
+    usable = surface["evaluated"].values & np.all([np.isfinite(known[name]) for name in names], axis=0)
+    if not usable.any():
+        return
+    row, column = _half_way(surface, usable)
+    alpha, beta = float(surface["alpha"].values[column]), float(surface["beta"].values[row])
+    try:
+        evaluator.set_plane(plane)
+        values_now = evaluator.evaluate(np.array([[alpha, beta]]), lambda: None)
+    finally:
+        evaluator.leave_plane()
+    eps = max(torch.finfo(part.dtype).eps for part in plane.center.values())
+    # A few roundings, amplified by a deep network; eigenvalues are known to a fraction of the largest one.
+    relative = max(eps**0.5, REDUCED if reduced else 0.0, 4 * curvature.tol if curvature else 0.0)
+    before = {name: float(known[name][row, column]) for name in names}
+    largest = max(map(abs, before.values()))
+    for name, value in before.items():
+        now = float(values_now[name][0])
+        allowed = relative * (largest if curvature else abs(value)) + 32 * eps if losses else ACCURACY
+        if not abs(now - value) <= allowed:
+            raise ValueError(
+                f"expected a result of this model, data and loss to resume, got one with {name} = {value:.6g} at "
+                f"(alpha, beta) = ({alpha:g}, {beta:g}), where it is {now:.6g} now; "
+                "pass the loader, loss_fn and options that it was computed with, or compute it anew"
+            )
+
+
+def _half_way(surface: xarray.Dataset, usable: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return row and column of the usable point nearest to half way from the center to a corner.
+
+    Away from both axes it depends on both directions, and farther out rounding grows.
+    """
+    beta, alpha = np.meshgrid(surface["beta"].values, surface["alpha"].values, indexing="ij")
+    away = sum(np.abs(np.abs(axis) / max(np.abs(axis).max(), 1e-300) - 0.5) for axis in (alpha, beta))
+    row, column = np.unravel_index(int(np.argmin(np.where(usable, away, np.inf))), usable.shape)
+    return int(row), int(column)

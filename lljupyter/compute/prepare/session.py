@@ -1,0 +1,155 @@
+"""From options to a session, in four steps, for the verbs and the widget alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+
+from lljupyter import __version__
+from lljupyter.compute.options import SurfaceOptions
+from lljupyter.compute.prepare.checks import asks_for_convexity, checked_options, loss_quantities
+from lljupyter.compute.prepare.grids import lay_out
+from lljupyter.compute.prepare.restore import restore_points
+from lljupyter.compute.prepare.source import PlaneSource, fixed_plane, plane_source, random_plane_of
+from lljupyter.compute.signatures import takes
+from lljupyter.evaluate.evaluator import Evaluator
+from lljupyter.geometry.parameters import unwrapped
+from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.trajectory import project_trajectory
+from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.problem.loaders import Loader
+from lljupyter.problem.problem import Problem, build_problem
+from lljupyter.session.checkpoint_losses import Overlay
+from lljupyter.session.session import Session
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from lljupyter.compute.options import Directions, Range
+
+
+class Prepared(NamedTuple):
+    """A session that is ready to run.
+
+    Attributes:
+        session: Not started yet.
+        seeded: Whether the directions come from a seed, so that another seed can be asked for.
+        directions: ``(delta, eta)``, if they do not come from a seed.
+        draws: Whether the model draws random numbers, for which it borrows the global generators.
+        ranges: Ranges that were not asked for, by the name of the axis: fitted ones, and those of a resumed surface.
+    """
+
+    session: Session
+    seeded: bool
+    directions: Directions | None
+    draws: bool
+    ranges: dict[str, Range]
+
+
+@takes(SurfaceOptions)
+def prepare(model: nn.Module, loader: Loader, **options: Unpack[SurfaceOptions]) -> Prepared:
+    """Check everything that a surface is computed from, and build the session that computes it.
+
+    Args:
+        model: A trained module; it is copied and not changed.
+        loader: See ``loss_surface``.
+        **options: See ``SurfaceOptions``.
+    """
+    model = unwrapped(model)
+    chosen = checked_options(options)
+    source = plane_source(model, chosen)
+    problem = build_problem(
+        model,
+        loader,
+        loss_fn=chosen["loss_fn"],
+        quantities=loss_quantities(chosen["quantities"]),
+        device=chosen["device"],
+        max_samples=chosen["max_samples"],
+        batchnorm=chosen["batchnorm"],
+    )
+    return build_session(chosen, source, problem)
+
+
+def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem) -> Prepared:
+    """Put the problem, the plane, the grid and the recipe together.
+
+    Args:
+        chosen: All options.
+        source: What the plane is made from.
+        problem: The copy of the model, the data, and what is measured.
+    """
+    center, states = problem.center, problem.states
+    fixed, directions_recipe = fixed_plane(source, center, states)
+
+    # Random planes are drawn by the engine, so that the constructor of a widget does not wait for them.
+    def plane_for(seed: int | None) -> Plane:
+        if seed is not None:
+            return random_plane_of(source, center, states, seed)
+        assert fixed is not None
+        return fixed
+
+    marks = {} if fixed is None else dict(fixed.marks)
+    path = None if source.checkpoints is None else project_trajectory(source.checkpoints, plane_for(source.seed))
+    earlier = None if source.earlier is None else source.earlier.dataset
+    request, ranges = lay_out(chosen, source.seed, path, list(marks.values()), earlier)
+    evaluator = Evaluator(problem, precision=chosen["precision"], evaluation=chosen["evaluation"])
+    hessian = None
+    if asks_for_convexity(chosen["quantities"]):
+        hessian = CurvatureEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
+    only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
+    first = hessian if hessian is not None and only_convexity else evaluator
+    session = Session(
+        first,
+        plane_for,
+        request,
+        recipe_of(chosen, source, directions_recipe, marks, problem, hessian),
+        overlay=None if path is None or source.checkpoints is None else Overlay(source.checkpoints, path, first.names),
+        further=None if first is hessian else hessian,
+        tolerance=chosen["tolerance"],
+    )
+    if earlier is not None:
+        restore_points(earlier, session, first, plane_for(source.seed))
+    directions = None if fixed is None else (fixed.delta, fixed.eta)
+    return Prepared(session, source.seed is not None, directions, problem.draws, ranges)
+
+
+def recipe_of(
+    chosen: SurfaceOptions,
+    source: PlaneSource,
+    directions: Mapping[str, Any],
+    marks: Mapping[str, tuple[float, float]],
+    problem: Problem,
+    hessian: CurvatureEvaluator | None,
+) -> dict[str, Any]:
+    """Return how a surface is computed, as attributes of its Dataset.
+
+    Args:
+        chosen: All options.
+        source: What the plane is made from.
+        directions: How its directions were made, as attributes.
+        marks: The points that the plane names.
+        problem: The copy of the model, the data, and what is measured.
+        hessian: Evaluates the eigenvalues of the Hessian, or None.
+    """
+    recipe = {"model": problem.title, "model_fingerprint": problem.fingerprint, **directions}
+    if source.orthogonalize:
+        recipe["orthogonalized"] = 1
+    if marks:
+        recipe["marks"] = json.dumps(marks)
+    recipe["batchnorm"] = chosen["batchnorm"]
+    if hessian is not None:
+        recipe |= {"hessian_over": hessian.over, "hessian_tol": hessian.tol, "hessian_n_samples": hessian.n_samples}
+    if chosen["precision"] == "auto":
+        # The first is replaced by the precision that is used; the other stays, for ``resume``.
+        recipe |= {"precision": "auto", "precision_option": "auto"}
+    return recipe | {
+        "loss_fn": problem.loss_name,
+        "n_samples": problem.n_samples,
+        "device": str(problem.device),
+        "lljupyter_version": __version__,
+        "torch_version": str(torch.__version__),  # a subclass of str that netCDF refuses
+    }

@@ -1,0 +1,101 @@
+"""Runs a session in the calling thread, with a progress bar, and saves what it computes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tqdm.auto import tqdm
+
+from lljupyter.compute.prepare import Prepared
+from lljupyter.process.atomic import checked_path
+from lljupyter.session.snapshot import Snapshot, dataset_of
+from lljupyter.surface.io.netcdf import save
+
+if TYPE_CHECKING:
+    import xarray
+
+# A result with ``save_to`` is written to disk this often while it is computed.
+SAVE_SECONDS = 30.0
+
+
+def run_all(
+    prepared: Prepared,
+    repeats: int,
+    save_to: str | os.PathLike[str] | None,
+    progress: bool,
+    title: str,
+    cut: Callable[[xarray.Dataset], xarray.Dataset] = lambda surface: surface,
+) -> xarray.Dataset:
+    """Run a session in the calling thread, once for every seed, with a progress bar.
+
+    Args:
+        prepared: The session.
+        repeats: How many seeds.
+        save_to: Where the result is saved while it is computed, or None.
+        progress: Whether to show a progress bar.
+        title: Its heading.
+        cut: Returns the part of the surface that is saved and returned.
+
+    Raises:
+        TypeError: If ``save_to`` is no path.
+        ValueError: If ``repeats`` or ``save_to`` is out of range.
+        RuntimeError: If the model fails at a point; the message names it.
+    """
+    _check(prepared, repeats, save_to)
+    session, request = prepared.session, prepared.session.snapshot().request
+    n_points = request.alpha.size * request.beta.size
+    results: list[xarray.Dataset] = []
+    saved = time.monotonic()
+    with tqdm(total=n_points * repeats, unit="point", disable=not progress, desc=title) as bar:
+
+        def on_update(snapshot: Snapshot) -> None:
+            nonlocal saved
+            bar.update(len(results) * n_points + snapshot.n_done - bar.n)
+            if save_to is not None and time.monotonic() - saved > SAVE_SECONDS:
+                save(cut(dataset_of(snapshot)), save_to)
+                saved = time.monotonic()
+
+        session.on_update = on_update
+        try:
+            if save_to is not None:
+                save(cut(dataset_of(session.snapshot())), save_to, directions=prepared.directions)
+            for index in range(repeats):
+                if index:
+                    assert request.seed is not None
+                    session.request(request._replace(seed=request.seed + index))
+                session.run()
+                session.wait()
+                results.append(cut(dataset_of(session.snapshot())))
+            bar.total = bar.n if bar.n else bar.total  # with a tolerance, not every point is evaluated
+            bar.refresh()
+        finally:
+            if save_to is not None:
+                save(cut(dataset_of(session.snapshot())), save_to)
+    return results[0] if repeats == 1 else _stacked(results)
+
+
+def _check(prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | None) -> None:
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise ValueError(f"expected repeats as a whole number of at least 1, got {repeats!r}; 1 is one picture")
+    if repeats > 1 and (not prepared.seeded or save_to is not None):
+        raise ValueError(
+            f"expected repeats=1 with given directions or save_to, got {repeats}; repeats draws one plane after another"
+        )
+    if save_to is not None and checked_path(save_to).suffix != ".nc":
+        raise ValueError(
+            f"expected save_to as a path that ends in .nc, which resume can go on with, got {save_to}; "
+            "save(result, path) writes other formats"
+        )
+
+
+def _stacked(results: list[xarray.Dataset]) -> xarray.Dataset:
+    """Return results of several seeds on a dimension ``seed``."""
+    import xarray
+
+    seeds = [result.attrs.pop("seed") for result in results]
+    coordinate = xarray.Variable("seed", seeds, {"long_name": "seed of the directions"})
+    stacked: xarray.Dataset = xarray.concat(results, "seed", combine_attrs="override").assign_coords(seed=coordinate)
+    return stacked

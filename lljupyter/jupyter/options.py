@@ -1,0 +1,114 @@
+"""The options of the widget: those of a surface, and how it is drawn. Loads neither torch nor the widget stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any, Literal, TypedDict
+
+from lljupyter.compute.options import DEFAULTS, TABLES, SurfaceOptions
+from lljupyter.compute.signatures import complete_docstring, complete_signature, explanations
+
+
+class StyleOptions(TypedDict, total=False):
+    """How a landscape is drawn.
+
+    Attributes:
+        title: The heading; "" for the name of the model.
+        view: "surface" or "contour".
+        scale: "linear" or "log".
+        quantity: The quantity that is drawn, as height; None for the first one.
+        color: The quantity that colors the picture; None for the height itself.
+        colormap: "viridis", "cividis", "magma" or "gray".
+        clip: Values above are not drawn; None for all.
+        levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6) or numbers.
+        limits: Ends of the height scale, (low, high); None takes them from the values.
+        color_limits: Ends of the scale of a quantity that only colors, (low, high); None takes them from the values,
+            and for convexity (0, 0.5) as in the paper's figure.
+        camera: Position of the camera, some of azimuth, elevation (radians), zoom and pan; {} for the usual view.
+        show_contours: Whether lines of equal height are drawn.
+        show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
+        show_marks: Whether the center, the lowest point and the models that the plane goes through are marked.
+        show_path: Whether the training trajectory is drawn, at its real heights.
+        show_drop_lines: Whether a line drops from every checkpoint to the surface.
+        show_labels: Whether checkpoints and marked models have their names beside them.
+        show_slices: Whether a contour map has the two curves through the pointer beside it.
+        show_panel: Whether the panel of controls is open.
+    """
+
+    title: str
+    view: Literal["surface", "contour"]
+    scale: Literal["linear", "log"]
+    quantity: str | None
+    color: str | None
+    colormap: Literal["viridis", "cividis", "magma", "gray"]
+    clip: float | None
+    levels: Literal["auto", "paper"] | Sequence[float]
+    limits: tuple[float, float] | None
+    color_limits: tuple[float, float] | None
+    camera: Mapping[str, Any]
+    show_contours: bool
+    show_points: bool
+    show_marks: bool
+    show_path: bool
+    show_drop_lines: bool
+    show_labels: bool
+    show_slices: bool
+    show_panel: bool
+
+
+class ResultOptions(StyleOptions, total=False):
+    """How a result is drawn.
+
+    Attributes:
+        seed: Which of several surfaces is shown; None for the first one.
+    """
+
+    seed: int | None
+
+
+class WidgetOptions(SurfaceOptions, StyleOptions, total=False):
+    """All options of ``LandscapeWidget``: those of a surface, and how it is drawn."""
+
+
+STYLE_DEFAULTS: StyleOptions = {
+    "title": "",
+    "view": "surface",
+    "scale": "linear",
+    "quantity": None,
+    "color": None,
+    "colormap": "viridis",
+    "clip": None,
+    "levels": "auto",
+    "limits": None,
+    "color_limits": None,
+    "camera": {},
+    "show_contours": True,
+    "show_points": False,
+    "show_marks": True,
+    "show_path": True,
+    "show_drop_lines": True,
+    "show_labels": True,
+    "show_slices": True,
+    "show_panel": True,
+}
+
+STYLE_TABLES = (StyleOptions, ResultOptions)
+RESULT_DEFAULTS: ResultOptions = {**STYLE_DEFAULTS, "seed": None}
+WIDGET_DEFAULTS: WidgetOptions = {**DEFAULTS, **STYLE_DEFAULTS}
+
+
+def widget_signature() -> Signature:
+    """Return the signature of ``LandscapeWidget`` with every option and its default."""
+    kinds = {
+        "model": Parameter.POSITIONAL_OR_KEYWORD,
+        "loader": Parameter.POSITIONAL_OR_KEYWORD,
+        "options": Parameter.VAR_KEYWORD,
+    }
+    own = Signature([Parameter(name, kind) for name, kind in kinds.items()])
+    return complete_signature(own, WidgetOptions, WIDGET_DEFAULTS)
+
+
+def widget_docstring(docstring: str) -> str:
+    """Return a docstring with the explanation of every option in the place of its line ``**options: ...``."""
+    return complete_docstring(docstring, WidgetOptions, explanations((*TABLES, StyleOptions)))
