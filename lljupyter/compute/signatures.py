@@ -51,13 +51,15 @@ def complete_signature(own: Signature, options: type, defaults: Mapping[str, Any
         options: The table.
         defaults: ``{name: default}`` of all its options.
     """
-    named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    written = [p.replace(annotation=_written(p.annotation)) for p in own.parameters.values()]
+    named = [p for p in written if p.kind is not Parameter.VAR_KEYWORD]
     positional = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_written(annotation))
         for name, annotation in options.__annotations__.items()
     ]
-    return own.replace(parameters=[*positional, *shared, *named[len(positional) :]])
+    parameters = [*positional, *shared, *named[len(positional) :]]
+    return own.replace(parameters=parameters, return_annotation=_written(own.return_annotation))
 
 
 def complete_docstring(docstring: str, options: type, about: Mapping[str, str]) -> str:
@@ -91,6 +93,16 @@ def check_names(names: Iterable[str], known: Sequence[str], verb: str) -> None:
         raise TypeError(f"expected options among {list(known)}, got {unknown[0]!r}; help({verb}) explains them")
 
 
+class _Text(str):
+    """An annotation that ``help`` shows as it is written, without quotes around it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _written(annotation: Any) -> Any:
-    """Return an annotation as it is written in the table, where it is a text that is not evaluated."""
-    return getattr(annotation, "__forward_arg__", annotation)
+    """Return an annotation that is a text, which is not evaluated, as ``help`` is to show it."""
+    text = getattr(annotation, "__forward_arg__", annotation)
+    return _Text(text) if isinstance(text, str) else annotation

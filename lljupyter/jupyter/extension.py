@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lljupyter.jupyter.options import widget_docstring, widget_signature
+
+if TYPE_CHECKING:
+    from torch import nn
+    from typing_extensions import Unpack
+
+    from lljupyter.jupyter.options import WidgetOptions
+    from lljupyter.jupyter.widget import LandscapeWidget as Widget
+    from lljupyter.problem.loaders import Loader
 
 MAGICS = {"line": "landscape", "cell": "record_trajectory"}
 
 
-def LandscapeWidget(model: Any, loader: Any, **options: Any) -> Any:
-    """Shows the loss landscape of a model while it is computed: ``LandscapeWidget(model, loader)``.
+def LandscapeWidget(model: nn.Module, loader: Loader, **options: Unpack[WidgetOptions]) -> Widget:
+    """Show the loss landscape of a model while it is computed: ``LandscapeWidget(model, loader)``.
 
-    This is ``lljupyter.LandscapeWidget``, imported when it is first called. ``help(lljupyter.LandscapeWidget)`` and
-    ``help(lljupyter.loss_surface)`` explain the options: what is computed (``loss_fn``, ``directions``, ``norm``,
-    ``seed``, ``resolution``, ``alpha``, ``beta``, ``device``, ``max_samples``) and how it is drawn (``view``,
-    ``scale``, ``colormap``).
+    This is ``lljupyter.LandscapeWidget``, imported when it is first called; ``help(lljupyter.LandscapeWidget)`` also
+    explains its methods.
+
+    Args:
+        model: A trained module.
+        loader: Yields ``(inputs, targets)`` batches.
+        **options: See ``WidgetOptions``.
+
+    Returns:
+        The widget, which the notebook shows if it is the last value of a cell.
     """
     from lljupyter.jupyter.widget import LandscapeWidget
 
     return LandscapeWidget(model, loader, **options)
 
 
-def load_ipython_extension(ip: Any) -> None:
-    """Puts ``LandscapeWidget`` into the namespace of the notebook, and ``%landscape`` and ``%%record_trajectory``.
+LandscapeWidget.__signature__ = widget_signature()  # type: ignore[attr-defined]
+LandscapeWidget.__doc__ = widget_docstring(LandscapeWidget.__doc__ or "")
 
-    A name that is taken stays what it is.
+
+def load_ipython_extension(ip: Any) -> None:
+    """Add ``LandscapeWidget`` to the namespace of the notebook, and ``%landscape`` and ``%%record_trajectory``.
+
+    A name that is already used keeps its value.
     """
     from lljupyter.jupyter.magics import OPTIONS, LandscapeMagics, complete
 
@@ -38,7 +58,7 @@ def load_ipython_extension(ip: Any) -> None:
 
 
 def unload_ipython_extension(ip: Any) -> None:
-    """Takes all of it out again, as far as it is still what was put there."""
+    """Remove again what ``load_ipython_extension`` added, unless it was replaced since."""
     from lljupyter.jupyter.magics import OPTIONS, LandscapeMagics
 
     if ip.user_ns.get("LandscapeWidget") is LandscapeWidget:

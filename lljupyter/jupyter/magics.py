@@ -11,11 +11,24 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from lljupyter.compute.options import TABLES
+from lljupyter.compute.signatures import explanations
+from lljupyter.jupyter.options import WIDGET_DEFAULTS, StyleOptions
+from lljupyter.surface.style import CHOICES
+
 OPTIONS = {
     "%landscape": ("--seed", "--range", "--resolution", "--view", "--scale", "--device", "--max-samples"),
     "%%record_trajectory": ("--every", "--model", "--folder", "--resume"),
 }
-VALUES = {"--view": ("surface", "contour"), "--scale": ("linear", "log"), "--device": ("cpu", "cuda", "mps")}
+VALUES = {"--view": CHOICES["view"], "--scale": CHOICES["scale"], "--device": ("cpu", "cuda", "mps")}
+ABOUT = explanations((*TABLES, StyleOptions))
+
+
+def _option(name: str, **how: Any) -> Any:
+    """Return an option of ``%landscape`` with the default and the explanation of the widget's option."""
+    flag = f"--{name.replace('_', '-')}"
+    about = " ".join(ABOUT[name].split()).replace("%", "%%")
+    return argument(flag, default=WIDGET_DEFAULTS[name], help=about, **how)  # type: ignore[literal-required]
 
 
 @magics_class
@@ -26,18 +39,18 @@ class LandscapeMagics(Magics):
     @magic_arguments()
     @argument("model", help="a trained torch.nn.Module: a name or an expression, in quotes where it has spaces")
     @argument("loader", help="yields (inputs, targets) batches: a name or an expression")
-    @argument("--seed", type=int, default=0, help="seed of the random directions")
+    @_option("seed", type=int)
     @argument("--range", type=float, default=1.0, help="alpha and beta go from -RANGE to RANGE")
-    @argument("--resolution", type=int, default=51, help="points along both axes")
-    @argument("--view", choices=VALUES["--view"], default="surface", help="what is shown at first")
-    @argument("--scale", choices=VALUES["--scale"], default="linear", help="of the height")
-    @argument("--device", default=None, help="where to evaluate; that of the model if it is left out")
-    @argument("--max-samples", type=int, default=None, help="use only the first samples of the loader")
+    @_option("resolution", type=int)
+    @_option("view", choices=VALUES["--view"])
+    @_option("scale", choices=VALUES["--scale"])
+    @_option("device")
+    @_option("max_samples", type=int)
     @line_magic
     def landscape(self, line: str) -> Any:
-        """Shows the loss landscape of a model while it is computed.
+        """Show the loss landscape of a model while it is computed.
 
-        The same as LandscapeWidget(model, loader, ...), which has more options and which it returns:
+        The same as LandscapeWidget(model, loader, ...), which has more options; the magic returns the widget:
 
             w = %landscape model loader --seed 3 --range 0.5 --resolution 51
         """
@@ -56,26 +69,26 @@ class LandscapeMagics(Magics):
 
     @no_var_expand
     @magic_arguments()
-    @argument("name", help="a new variable, which holds the folder of the checkpoints afterwards")
+    @argument("name", help="a new variable, which then holds the folder of the checkpoints")
     @argument("--every", type=int, default=1, help="optimizer steps between checkpoints")
     @argument("--model", default=None, help="the model, where the optimizer's parameters belong to several")
-    @argument("--folder", default=None, help="where to write; a folder of that name if it is left out")
-    @argument("--resume", action="store_true", help="go on after the checkpoints that the folder has")
+    @argument("--folder", default=None, help="where to write; by default a folder of that name")
+    @argument("--resume", action="store_true", help="continue after the checkpoints in the folder")
     @cell_magic
     def record_trajectory(self, line: str, cell: str) -> Any:
-        """Records the training run in this cell, for LandscapeWidget(model, loader, trajectory=name).
+        """Record the training run in this cell, for LandscapeWidget(model, loader, trajectory=name).
 
-        The model is that whose parameters the first optimizer to make a step has. Running the cell again replaces the
-        checkpoints. lljupyter.TrajectoryRecorder does the same outside of notebooks.
+        The model is the one whose parameters the first optimizer to make a step has. Running the cell again replaces
+        the checkpoints. lljupyter.TrajectoryRecorder does the same outside of notebooks.
 
             %%record_trajectory run --every 10
             train(model, optimizer)
         """
         options = parse_argstring(self.record_trajectory, line)
-        name, known = options.name, self.shell.user_ns.get(options.name)
-        if not name.isidentifier() or (known is not None and not isinstance(known, Path)):
+        name, current = options.name, self.shell.user_ns.get(options.name)
+        if not name.isidentifier() or (current is not None and not isinstance(current, Path)):
             raise UsageError(
-                f"expected a new name for the run, got {name!r}{' is taken' * (known is not None)}; try run"
+                f"expected a new name for the run, got {name!r}{' is taken' * (current is not None)}; try run"
             )
         if options.every < 1:
             raise UsageError(f"expected --every of at least 1, got {options.every}; try --every 10")
@@ -91,7 +104,7 @@ class LandscapeMagics(Magics):
         return value
 
     def _value(self, what: str, expression: str) -> Any:
-        """The value of an argument in the namespace of the notebook."""
+        """Return the value of an argument in the namespace of the notebook."""
         if len(expression) > 1 and expression[0] == expression[-1] and expression[0] in "\"'":
             expression = expression[1:-1]
         try:
@@ -103,7 +116,7 @@ class LandscapeMagics(Magics):
             ) from error
 
     def _run(self, cell: str) -> Any:
-        """Runs a cell here, so that what it raises is raised, and returns the value of its last expression."""
+        """Run a cell, raise what it raises, and return the value of its last expression."""
         shell = self.shell
         source = shell.transform_cell(cell)
         name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
@@ -120,7 +133,7 @@ class LandscapeMagics(Magics):
 
 
 class _Recording:
-    """Starts a recorder before the first step that any optimizer makes, and ends it.
+    """Start a recorder before the first step that any optimizer makes, and end it with the block.
 
     Args:
         names: The namespace in which the model is looked for.
@@ -155,7 +168,7 @@ class _Recording:
         self.recorder = recorder
 
     def _owner(self, optimizer: Any) -> Any:
-        """The smallest module of the notebook that has all parameters of the optimizer."""
+        """Return the smallest module of the notebook that has all parameters of the optimizer."""
         from torch import nn
 
         trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
@@ -170,20 +183,20 @@ class _Recording:
 
 
 def complete(shell: Any, event: Any) -> list[str]:
-    """Completes options, their values and names of the notebook: models first, where torch is there to tell."""
+    """Complete options, their values, and names of the notebook: models first, if torch is loaded."""
     magic, *words = event.line.split()
     before = words[:-1] if event.symbol and words else words
     if event.symbol.startswith("-"):
-        found = list(OPTIONS[magic])
+        candidates = list(OPTIONS[magic])
     elif before and before[-1] in VALUES:
-        found = list(VALUES[before[-1]])
+        candidates = list(VALUES[before[-1]])
     elif magic == "%landscape":
         names = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
         torch = sys.modules.get("torch")
         wants_model = not [word for word in before if not word.startswith("-")]
         models = [name for name, value in names.items() if torch and isinstance(value, torch.nn.Module)]
         loaders = [name for name, value in names.items() if name not in models and hasattr(value, "__iter__")]
-        found = models if wants_model and models else loaders
+        candidates = models if wants_model and models else loaders
     else:
-        found = []
-    return [text for text in found if text.startswith(event.symbol)]
+        candidates = []
+    return [text for text in candidates if text.startswith(event.symbol)]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from lljupyter.compute.signatures import check_names
+from lljupyter.jupyter.options import RESULT_DEFAULTS, ResultOptions
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
@@ -13,16 +15,17 @@ from lljupyter.surface.style import LOOK, check_texts, checked_look
 
 if TYPE_CHECKING:
     import xarray
+    from typing_extensions import Unpack
 
 
 class ResultWidget(Landscape):
-    """Shows a surface that was computed before, such as ``loss_surface`` returns.
+    """Show a surface that was computed before, such as ``loss_surface`` returns.
 
     Args:
         dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced; one of
-            the dimensions may be missing, for a line. With a dimension ``seed``, too, lines are drawn as their mean
-            and range, and surfaces one at a time.
-        **look: How it is drawn, see ``Landscape``; and ``seed``.
+            the dimensions may be missing, for a line. With an additional dimension ``seed``, lines are drawn together,
+            and surfaces one at a time.
+        **options: See ``ResultOptions``.
 
     Attributes:
         seed: Which of several surfaces is shown; None where there is one.
@@ -34,24 +37,27 @@ class ResultWidget(Landscape):
 
     seed = traitlets.Any(None).tag(sync=True)
 
-    def __init__(self, dataset: xarray.Dataset, **look: Any) -> None:
-        if unknown := [name for name in look if not self.has_trait(name)]:
-            raise TypeError(f"expected how it is drawn, such as view or colormap, got {unknown[0]!r}")
-        check_texts(title=look.get("title", ""))
+    def __init__(self, dataset: xarray.Dataset, **options: Unpack[ResultOptions]) -> None:
+        check_names(options, list(RESULT_DEFAULTS), "show")
+        style: dict[str, Any] = {**options}
+        check_texts(title=style.get("title", ""))
         self._dataset, self._names = on_grid(dataset, seeds=True)
         self._seeds = [int(s) for s in self._dataset["seed"].values] if "seed" in self._dataset.dims else [None]
-        look.setdefault("quantity", self._names[0])
-        look.update({name: checked_look(name, look[name], self._names) for name in LOOK if name in look})
+        if style.get("quantity") is None:
+            style["quantity"] = self._names[0]
+        if style.get("seed", 0) is None:
+            del style["seed"]
+        style.update({name: checked_look(name, style[name], self._names) for name in LOOK if name in style})
         frame, meta = pack_dataset(self._dataset, self._names)
-        super().__init__(frame=frame, meta=dict(meta), **look)
+        super().__init__(frame=frame, meta=dict(meta), **style)
 
     def quantities(self) -> list[str]:
-        """Returns the names of what can be drawn."""
+        """Return the names of what can be drawn."""
         return self._names
 
     @property
     def surface(self) -> xarray.Dataset:
-        """The Dataset that is shown, a copy."""
+        """A copy of the Dataset that is shown."""
         copy: xarray.Dataset = self._dataset.copy(deep=True)
         return copy
 

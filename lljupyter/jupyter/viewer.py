@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from lljupyter.compute.signatures import complete_docstring, explanations
 from lljupyter.jupyter.export import Shared
+from lljupyter.jupyter.options import StyleOptions
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.draw.html import Picture
 from lljupyter.surface.style import CHOICES, LOOK, checked_look
@@ -27,26 +29,7 @@ class Landscape(Shared, anywidget.AnyWidget):
     """The viewer in ``static/widget.js`` and how it draws; the base of live widgets and of loaded results.
 
     Attributes:
-        title: The heading; "" for the name of the model.
-        view: "surface" or "contour".
-        scale: "linear" or "log".
-        quantity: The quantity that is drawn, as height.
-        color: The quantity that colors the picture; None for the height itself.
-        colormap: "viridis", "cividis", "magma" or "gray".
-        clip: Values above are not drawn; None for all.
-        levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6) or numbers.
-        limits: Ends of the height scale, (low, high); None takes them from the values.
-        color_limits: Ends of the scale of a quantity that only colors, (low, high); None takes them from the values,
-            and for convexity (0, 0.5) as in the paper's figure.
-        camera: Where the surface is looked at from, some of azimuth, elevation (radians), zoom and pan; {} as usual.
-        show_contours: Whether lines of equal height are drawn.
-        show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
-        show_marks: Whether the center, the lowest point and the models that the plane goes through are marked.
-        show_path: Whether the training trajectory is drawn, at its real heights.
-        show_drop_lines: Whether a line drops from every checkpoint to the surface.
-        show_labels: Whether checkpoints and marked models have their names beside them.
-        show_slices: Whether a contour map has the two curves through the pointer beside it.
-        show_panel: Whether the panel of controls is open.
+        **options: See ``StyleOptions``.
     """
 
     # As a text: given a path, anywidget keeps every widget alive for the sake of reloading the file.
@@ -138,3 +121,6 @@ class Landscape(Shared, anywidget.AnyWidget):
         """
         if self.comm is not None and hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
+
+
+Landscape.__doc__ = complete_docstring(Landscape.__doc__ or "", StyleOptions, explanations((StyleOptions,)))
