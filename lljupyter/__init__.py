@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from lljupyter.jupyter.show import show
     from lljupyter.jupyter.widget import LandscapeWidget
     from lljupyter.surface.draw.html import to_html
+    from lljupyter.surface.draw.interactive import to_plotly
     from lljupyter.surface.draw.matplotlib import to_matplotlib
-    from lljupyter.surface.draw.plotly import to_plotly
     from lljupyter.surface.io.netcdf import load, save
     from lljupyter.surface.metrics import nonconvex_share, sharpness
     from lljupyter.training.recorder import TrajectoryRecorder
@@ -64,7 +64,7 @@ _HOMES = {
     "show": "lljupyter.jupyter.show",
     "to_html": "lljupyter.surface.draw.html",
     "to_matplotlib": "lljupyter.surface.draw.matplotlib",
-    "to_plotly": "lljupyter.surface.draw.plotly",
+    "to_plotly": "lljupyter.surface.draw.interactive",
     "unload_ipython_extension": "lljupyter.jupyter.extension",
     "zoo": "lljupyter.zoo",
 }

@@ -79,15 +79,16 @@ class Landscape(Shared, anywidget.AnyWidget):
         return [Picture(dataset, quantities, self.title, {name: getattr(self, name) for name in LOOK}, seed)]
 
     def to_plotly(self, *, title: str = "") -> go.Figure:
-        """Draws what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
+        """Draw what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
 
         Args:
             title: A line above; "" for the heading of the widget.
 
         Raises:
+            ImportError: If plotly is not installed.
             ValueError: If there is nothing to draw yet.
         """
-        from lljupyter.surface.draw.plotly import to_plotly
+        from lljupyter.surface.draw.interactive import to_plotly
 
         (picture,) = self._pictures()
         return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.look)
