@@ -11,7 +11,10 @@ from support.problems import make_evaluator
 from support.reference import batches_of, grid_points, network
 from torch import nn
 
+from lljupyter.geometry.parameters import hash_tensors
 from lljupyter.geometry.plane import random_plane
+from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.problem.batches import tensors_of
 
 POINTS = grid_points([-1, 0, 1], [-0.5, 0.5])
 
@@ -97,3 +100,28 @@ def test_the_plain_path_keeps_four_copies_of_the_parameters_and_the_data():
     gc.collect()
     kept = bytes_of_tensors() - before
     assert size < kept <= 4 * size + sum(x.nbytes + y.nbytes for x, y in data) + 1000
+
+
+def test_nothing_writes_into_a_problem():
+    evaluator = make_evaluator(network(torch.float32), batches_of(8, dtype=torch.float32))
+    problem = evaluator.problem
+    fields = dict(vars(problem))
+    before = hash_tensors([*problem.model.state_dict().items(), *numbered(problem.all_batches)])
+    plane = random_plane(problem.center, 0)
+    evaluator.set_plane(plane)
+    values = evaluator.evaluate(POINTS)
+    while evaluator.is_ready(1e9, True):
+        evaluator.tune(POINTS, values, lambda: None)
+    evaluator.evaluate_states({name: theta + 1 for name, theta in problem.center.items()})
+    evaluator.plain.gradient()
+    curvature = CurvatureEvaluator(problem)
+    curvature.set_plane(plane)
+    curvature.evaluate(POINTS[:1])
+    assert hash_tensors([*problem.model.state_dict().items(), *numbered(problem.all_batches)]) == before
+    assert {name: id(value) for name, value in vars(problem).items()} == {n: id(v) for n, v in fields.items()}
+    assert not problem.model.training
+    assert not any(parameter.requires_grad for parameter in problem.model.parameters())
+
+
+def numbered(batches):
+    return [(str(i), tensor) for i, batch in enumerate(batches) for tensor in tensors_of((batch.inputs, batch.targets))]

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.process.memory import keep_freed_memory
 
 POINTS = grid_points([-1, 0, 0.3, 1], [-0.5, 0, 0.7])
 WEIGHT = torch.tensor([1.0, 5.0, 0.5, 2.0], dtype=torch.float64)
@@ -332,3 +333,9 @@ def test_the_gradient_is_that_of_the_mean_loss(loss_fn):
         torch.testing.assert_close(gradient[name], parameter.grad, rtol=1e-4, atol=1e-7)
     set_plane(plain, random_plane(plain.problem.center, 0))
     assert np.isfinite(plain.evaluate(POINTS)["loss"]).all()
+
+
+def test_freed_memory_is_kept_for_every_model():
+    keep_freed_memory.cache_clear()
+    plain_of(network(), batches_of(8))
+    assert keep_freed_memory.cache_info().currsize == 1
