@@ -168,9 +168,7 @@ def test_a_file_of_another_version_is_refused(tmp_path, monkeypatch):
 def test_what_cannot_be_pickled_is_named(tmp_path):
     problem = make_problem(network(), batches_of(8))
     problem.model.file = (tmp_path / "open").open("w")
-    with pytest.raises(
-        TypeError, match=r"expected a model, loss and data that can be pickled, got Pickling.* files"
-    ):
+    with pytest.raises(TypeError, match=r"expected a model, loss and data that can be pickled, got Pickling.* files"):
         save_problem(problem, tmp_path)
     problem.model.file.close()
 
