@@ -18,6 +18,7 @@ from lljupyter.geometry.filters import (
     without_fixed,
 )
 from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
+from lljupyter.geometry.select import Selection, selected
 
 Norm = Literal["filter", "layer", "weight", "dfilter", "dlayer"]
 Ignore = Literal["biasbn"]
@@ -81,9 +82,10 @@ def normalize_direction(
 
     Args:
         direction: ``{name: tensor}``, not changed.
-        parameters: The model itself, or ``{name: tensor}`` with the same names and shapes; not changed. Only a model
-            has layers, which say where the outputs are: with a dict, filters are slices along axis 0 unless ``filters``
-            says otherwise, which is wrong for transposed convolutions, embeddings and the ``Conv1D`` of transformers.
+        parameters: The model itself, of which the direction may have a part, or ``{name: tensor}`` with the names and
+            shapes of the direction; not changed. Only a model has layers, which say where the outputs are: with a dict,
+            filters are slices along axis 0 unless ``filters`` says otherwise, which is wrong for transposed
+            convolutions, embeddings and the ``Conv1D`` of transformers.
         norm: ``"filter"`` (the paper's), ``"layer"`` (the same with one norm per tensor), ``"weight"``
             (``d * theta``), ``"dfilter"`` and ``"dlayer"`` (unit filters, unit tensors), or None for none.
         ignore: ``"biasbn"`` does not move tensors with at most one axis (biases, BatchNorm); None moves them
@@ -106,7 +108,9 @@ def normalize_direction(
         check_filters(filters)
         if filters == "output" and isinstance(parameters, nn.Module):
             axes = filter_axes(parameters)
-    center = parameters_of(parameters) if isinstance(parameters, nn.Module) else parameters
+    center = parameters
+    if isinstance(center, nn.Module):
+        center = {name: theta for name, theta in parameters_of(center).items() if name in direction}
     check_direction(direction, center)
     normalized = {}
     for name, theta in center.items():
@@ -121,20 +125,23 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def between(model_a: nn.Module, model_b: nn.Module, over: Over = "parameters") -> dict[str, Tensor]:
-    """Returns the direction ``theta_b - theta_a`` from one model to another: a is at alpha = 0, b at alpha = 1.
+def between(
+    model_a: nn.Module, model_b: nn.Module, over: Over = "parameters", parameters: Selection | None = None
+) -> dict[str, Tensor]:
+    """Return the direction ``theta_b - theta_a`` from one model to another: a is at alpha = 0, b at alpha = 1.
 
     Args:
         model_a: The model that is to be the center. Not changed.
         model_b: A model with the same names and shapes. Not changed.
         over: "parameters", or "states" for the floating-point buffers as well: with these the running statistics
             of BatchNorm move with the weights, which ``batchnorm="interpolate"`` needs.
+        parameters: What moves, see ``selected``; the rest of ``model_b`` is not used. None for all parameters.
 
     Returns:
         ``{name: tensor}`` with the dtypes and devices of ``model_a``; used as it is, not normalized.
 
     Raises:
-        ValueError: If ``over`` is unknown or the models do not fit each other.
+        ValueError: If ``over`` is unknown, the models do not fit each other, or ``parameters`` are chosen from states.
 
     Source:
         Li et al. 2018, section 3; parameters and states are the authors' "weights" and "states".
@@ -148,6 +155,13 @@ def between(model_a: nn.Module, model_b: nn.Module, over: Over = "parameters") -
                 "load a state dict into a copy of the model: copy.deepcopy(model).load_state_dict(states)"
             )
     a, b = (parameters_of(m) if over == "parameters" else states_of(m) for m in (model_a, model_b))
+    if parameters is not None:
+        if over == "states":
+            raise ValueError(
+                "expected over='parameters' when parameters are chosen, got 'states'; running statistics belong to all "
+                "of the weights, so leave out over or parameters"
+            )
+        a, b = ({name: theta[name] for name in selected(model_a, parameters) if name in theta} for theta in (a, b))
     unlike = sorted(name for name in {*a, *b} if name not in a or name not in b or a[name].shape != b[name].shape)
     if unlike:
         shapes = [tuple(m[unlike[0]].shape) if unlike[0] in m else "none" for m in (a, b)]

@@ -59,7 +59,7 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
             raise ValueError(
                 f"expected parameters with values, got {name!r} on the meta device; load the weights first"
             )
-    moving = {name: parameter.detach() for name, parameter in found.items() if _is_number(parameter)}
+    moving = {name: parameter.detach() for name, parameter in found.items() if is_number(parameter)}
     if not moving:
         raise ValueError(
             f"expected a model with floating-point parameters, got {type(model).__name__} with "
@@ -68,7 +68,8 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     return moving
 
 
-def _is_number(tensor: Tensor) -> bool:
+def is_number(tensor: Tensor) -> bool:
+    """Return True if a tensor holds real or complex numbers, which can be changed by a little."""
     return tensor.is_floating_point() or tensor.is_complex()
 
 

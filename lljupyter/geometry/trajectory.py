@@ -14,6 +14,7 @@ from lljupyter.geometry.checkpoints import Checkpoint, Trajectory, differences, 
 from lljupyter.geometry.directions import Ignore, check_norm
 from lljupyter.geometry.parameters import Parameters, parameters_of
 from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.select import Selection, selected
 
 Floats = NDArray[np.float64]
 
@@ -70,8 +71,9 @@ def pca_directions(
     *,
     ignore: Ignore | None = "biasbn",
     final_row: bool = False,
+    parameters: Selection | None = None,
 ) -> PrincipalDirections:
-    """Finds the two directions along which a training run varies most, by principal component analysis.
+    """Find the two directions along which a training run varies most, by principal component analysis.
 
     The rows of ``M = [theta_0 - theta_n; ...; theta_{n-1} - theta_n]`` are mean-centered; delta and eta are the
     first two right singular vectors. They are computed through the n x n matrix of inner products, reading the
@@ -83,6 +85,8 @@ def pca_directions(
         ignore: "biasbn" leaves out tensors with at most one axis (biases, BatchNorm); None takes all.
         final_row: Whether theta_n itself is a row (of zeros, before centering). The paper leaves it out, as the
             formula says; the authors' code has it in.
+        parameters: Which parameters of the model concern the directions, see ``selected``; None for all. Of a dict,
+            pass the part itself.
 
     Returns:
         Unit directions with the dtypes and devices of ``center``, so signed that the first checkpoint has
@@ -101,7 +105,14 @@ def pca_directions(
             f"expected center as a model or a dict of its parameters, got {type(center).__name__}; "
             "call it as (trajectory, model)"
         )
-    theta = parameters_of(center) if isinstance(center, nn.Module) else dict(center)
+    theta = dict(center) if isinstance(center, Mapping) else parameters_of(center)
+    if parameters is not None:
+        if not isinstance(center, nn.Module):
+            raise TypeError(
+                f"expected center as a model to choose parameters from, got {type(center).__name__}; pass the model, "
+                "or a dict of the parameters that are chosen"
+            )
+        theta = {name: theta[name] for name in selected(center, parameters)}
     checkpoints = open_checkpoints(trajectory)
     moving = {name: part for name, part in theta.items() if ignore is None or part.dim() > 1}
     gram = torch.zeros(len(checkpoints), len(checkpoints), dtype=torch.float64)

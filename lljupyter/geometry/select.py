@@ -1,0 +1,166 @@
+"""What moves: the parameters of a model that a direction concerns, and those among them that stay all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+from lljupyter.geometry.parameters import Parameters, is_number, parameters_of, unwrapped
+
+Selection = str | Collection[str] | Callable[[str, nn.Parameter], bool] | nn.Module
+
+HINT = (
+    "pass a pattern of names such as 'layer4.*', a list of names, 'trainable', 'lora', a function "
+    "(name, parameter) -> bool, or a module of the model"
+)
+
+
+def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
+    """Return the names of the parameters that are to move.
+
+    Args:
+        model: The model. Not changed.
+        parameters: A pattern of names in which ``*`` stands for anything, such as ``"*.weight"``, or the name of a
+            parameter or module; a list of these; ``"trainable"`` for those that require a gradient; ``"lora"`` for
+            those of low-rank adapters; a function ``(name, parameter) -> bool``; a module of the model; None for all.
+
+    Returns:
+        Names as in ``parameters_of``, in its order. A tied parameter has several names and is chosen by any of them.
+
+    Raises:
+        TypeError: If ``parameters`` is of another kind.
+        ValueError: If nothing is chosen, or a name in a list matches nothing.
+
+    Example:
+        >>> selected(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "1.*")
+        ('1.weight', '1.bias')
+    """
+    model = unwrapped(model)
+    all_names = tuple(parameters_of(model))
+    if parameters is None:
+        return all_names
+    chosen = _chosen(model, parameters)
+    names = tuple(name for name in all_names if id(model.get_parameter(name)) in chosen)
+    if chosen and not names:
+        kinds = sorted({str(parameter.dtype) for parameter in model.parameters() if id(parameter) in chosen})
+        raise ValueError(
+            f"expected floating-point parameters to move, got only {', '.join(kinds)} ones for "
+            f"parameters={_shown(parameters)}; choose others, or pass the model before quantization"
+        )
+    if not names:
+        raise ValueError(_nothing(parameters, model))
+    return names
+
+
+def _chosen(model: nn.Module, parameters: Selection) -> set[int]:
+    """Return the identities of the parameters that are chosen."""
+    named = list(model.named_parameters(remove_duplicate=False))
+    if isinstance(parameters, nn.Module):
+        inner = unwrapped(parameters)
+        names = [name for name, _ in model.named_modules()]
+        if not any(module is inner for module in model.modules()):
+            raise ValueError(
+                f"expected parameters as a module of the model, got a {type(parameters).__name__} that is not part of "
+                f"it; pass one such as model.get_submodule({names[-1]!r}), or its name"
+            )
+        return {id(parameter) for parameter in inner.parameters()}
+    if isinstance(parameters, str):
+        if parameters == "trainable":
+            return {id(parameter) for _, parameter in named if parameter.requires_grad}
+        pattern = "*lora_*" if parameters == "lora" else parameters
+        return {id(parameter) for name, parameter in named if _matches(name, pattern)}
+    if callable(parameters):
+        return {id(parameter) for name, parameter in named if _holds(parameters, name, parameter)}
+    if not isinstance(parameters, Collection) or isinstance(parameters, (Mapping, bytes)):
+        raise TypeError(f"expected parameters as a choice of what moves, got {type(parameters).__name__}; {HINT}")
+    chosen: set[int] = set()
+    for pattern in parameters:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"expected a list of parameter names, got one with a {type(pattern).__name__}; use the names of "
+                "model.named_parameters()"
+            )
+        found = {id(parameter) for name, parameter in named if _matches(name, pattern)}
+        if not found:
+            raise ValueError(_nothing(pattern, model))
+        chosen |= found
+    return chosen
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return True if a pattern is that of a parameter or of a module that holds it."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+
+
+def _holds(predicate: Callable[[str, nn.Parameter], bool], name: str, parameter: nn.Parameter) -> bool:
+    try:
+        return bool(predicate(name, parameter))
+    except Exception as error:
+        raise ValueError(
+            "expected a function (name, parameter) -> bool to choose what moves, got one that raises "
+            f"{type(error).__name__}: {error} for {name!r}; try lambda name, parameter: 'head' in name"
+        ) from error
+
+
+def _nothing(parameters: Selection, model: nn.Module) -> str:
+    """Return the message for a choice of nothing."""
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    if parameters == "trainable":
+        reason, advice = "every parameter has requires_grad=False", "call requires_grad_() on what is to move"
+    elif parameters == "lora":
+        reason, advice = "no name has 'lora_' in it", f"the model has {_listed(names)}"
+    elif isinstance(parameters, str):
+        known = [*names, *(name for name, _ in model.named_modules())]
+        close = get_close_matches(parameters.strip("*."), known, n=3, cutoff=0.4)
+        advice = f"the closest names are {_listed(close)}" if close else f"the model has {_listed(names)}"
+        reason = "no name matches"
+    else:
+        reason, advice = "nothing", f"the model has {_listed(names)}"
+    return f"expected parameters that move, got none for parameters={_shown(parameters)}: {reason}; {advice}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(map(repr, shown[:4])) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+
+
+def _shown(parameters: Selection) -> str:
+    if isinstance(parameters, nn.Module):
+        return f"a {type(parameters).__name__}"
+    text = "a function" if callable(parameters) else repr(parameters)
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def cannot_move(theta: Parameters | nn.Module, direction: Parameters) -> dict[str, str]:
+    """Return what stays where it is although it was chosen to move, with the reasons.
+
+    A direction that is scaled to its parameters is zero where these are, as in the ``lora_B`` of fresh adapters and in
+    heads that begin with zeros: nothing in the picture depends on them. Tensors with at most one axis are left out,
+    which ``ignore="biasbn"`` keeps where they are on purpose, and so are directions that are zero by themselves.
+
+    Args:
+        theta: ``{name: tensor}``, what is to move, or the model, which also gives its quantized layers. Not changed.
+        direction: ``{name: tensor}``, along which it moves; names that are missing do not move. Not changed.
+
+    Returns:
+        ``{name: reason}``, empty when everything moves. For a quantized layer the name is that of the layer.
+    """
+    reasons = {}
+    if isinstance(theta, nn.Module):
+        model = unwrapped(theta)
+        theta = dict(model.named_parameters())
+        quantized = (name for name, module in model.named_modules() if hasattr(module, "_packed_params"))
+        reasons = {name: "is quantized" for name in quantized if not name.endswith("_packed_params")}
+    for name, part in theta.items():
+        if not is_number(part):
+            reasons[name] = f"holds {str(part.dtype).removeprefix('torch.')} values, which can't move by a little"
+        elif part.dim() > 1 and part.numel() and _is_zero(part) and name in direction and _is_zero(direction[name]):
+            reasons[name] = "is all zero, and so is a direction that is scaled to it"
+    return reasons
+
+
+def _is_zero(tensor: Tensor) -> bool:
+    return not bool(tensor.any())
