@@ -74,6 +74,7 @@ def test_the_other_tiny_surfaces(norm, ignore):
     compare(path, tiny.network(), tiny.digits(), 3, 4, seed=123, norm=norm, ignore=ignore)
 
 
+@pytest.mark.slow
 def test_every_fifth_point_of_the_resnet_surface():
     path = SHARED / "reference" / "resnet20_filter_biasbn.h5"
     if not path.exists():
@@ -85,6 +86,7 @@ def test_every_fifth_point_of_the_resnet_surface():
     compare(path, model, loader, 3, 5, directions=load_directions(path, model))
 
 
+@pytest.mark.slow
 def test_some_points_of_the_deeper_resnet_surface():
     path = SHARED / "reference" / "resnet56_filter_biasbn.h5"
     if not path.exists():

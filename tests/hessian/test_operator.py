@@ -102,6 +102,7 @@ def test_the_authors_map_is_met_to_two_percent_where_it_is_accurate():
     assert values["hvps"].sum() < 0.5 * 44 * 25
 
 
+@pytest.mark.slow
 def test_two_points_of_the_resnet():
     path = SHARED / "reference" / "resnet20_hessian.json"
     if not path.exists():

@@ -39,22 +39,27 @@ def png(pixels: np.ndarray) -> str:
 def test_small_pictures_stay_and_large_ones_shrink(script):
     small = png(np.zeros((5, 5, 4), np.uint8))
     assert script.small(f"{small[:40]}\n{small[40:]}\n") == small
-    fine = np.random.default_rng(0).integers(0, 255, (150, 1500, 4), dtype=np.uint8)
+    fine = np.random.default_rng(0).integers(0, 255, (20, 1500, 4), dtype=np.uint8)
     fine[:, :500, 3] = 0  # transparent
     fine[:, 500:, 3] = 255
-    content = base64.b64decode(script.small(png(fine)))
-    assert len(content) <= script.LARGEST
+    largest = 18_000
+    assert len(base64.b64decode(png(fine))) > largest
+    content = base64.b64decode(script.small(png(fine), largest))
+    assert len(content) <= largest
     image = Image.open(io.BytesIO(content)).convert("RGB")
-    assert image.size in {(1500, 150), (1300, 130), (1150, 115), (1000, 100)}
+    assert image.size in {(1300, 17), (1150, 15), (1000, 13)}
     assert min(image.getpixel((5, 5))) > 240
 
 
-def test_pictures_that_stay_too_large_are_refused(script):
-    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), dtype=np.uint8)
-    with pytest.raises(
-        ValueError, match=r"expected a picture of at most 120000 bytes, got \d+ after scaling; draw less"
-    ):
-        script.small(png(noise))
+@pytest.mark.parametrize("width", [90, 1500])
+def test_pictures_that_stay_too_large_are_refused(script, width):
+    noise = np.random.default_rng(0).integers(0, 255, (20, width, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"expected a picture of at most 1000 bytes, got \d+ after scaling; draw less"):
+        script.small(png(noise), 1000)
+
+
+def test_pictures_stay_below_what_is_allowed_in_a_notebook(script):
+    assert script.LARGEST < 125_000
 
 
 def test_a_notebook_is_run_and_stored_without_widgets(script, tmp_path):

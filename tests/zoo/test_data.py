@@ -191,6 +191,7 @@ def test_wrong_numbers_are_refused(archive, call, message):
         call(archive[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "loss", "accuracy"), [(20, 0.8788, 0.8103), (56, 0.9423, 0.8320)])
 def test_published_weights_score_the_published_figures(depth, loss, accuracy):
     weights, images = (
