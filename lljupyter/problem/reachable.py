@@ -90,7 +90,7 @@ def _inside(value: Any) -> Iterator[Place] | None:
     if isinstance(value, nn.Module):
         return _of_module(value)
     if isinstance(value, types.FunctionType):
-        return _of_function(value) if _is_own(value.__module__) else iter(())
+        return _of_function(value) if is_own(value.__module__) else iter(())
     if isinstance(value, types.MethodType):
         return iter([Place("", None, None, value.__self__), Place("", None, None, value.__func__)])
     if isinstance(value, functools.partial):
@@ -124,7 +124,7 @@ def _of_module(module: nn.Module) -> Iterator[Place]:
 
 
 def _of_object(value: Any) -> Iterator[Place]:
-    if not _is_own(type(value).__module__):
+    if not is_own(type(value).__module__):
         return
     for key, part in list(vars(value).items()):
         yield Place(f".{key}", vars(value), key, part)
@@ -133,7 +133,7 @@ def _of_object(value: Any) -> Iterator[Place]:
 
 def _methods(kind: type) -> Iterator[Place]:
     for base in kind.__mro__:
-        if not _is_own(base.__module__) or _is_installed(base.__module__):
+        if not is_own(base.__module__) or is_installed(base.__module__):
             continue
         for key, part in vars(base).items():
             part = part.__func__ if isinstance(part, (staticmethod, classmethod)) else part
@@ -155,7 +155,7 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         yield Place(f" {key}", function.__kwdefaults__, key, default)
     for key, part in list(vars(function).items()):
         yield Place(f".{key}", vars(function), key, part)
-    if _is_installed(function.__module__):
+    if is_installed(function.__module__):
         return
     names = names_in(function.__code__)
     for name in names & function.__globals__.keys():
@@ -172,12 +172,13 @@ def names_in(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*(names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
-def _is_own(module: str | None) -> bool:
+def is_own(module: str | None) -> bool:
+    """Return True for code that is not of Python, torch, NumPy or this package."""
     return (module or "").partition(".")[0] not in LIBRARIES
 
 
 @functools.lru_cache(maxsize=1000)
-def _is_installed(module: str | None) -> bool:
+def is_installed(module: str | None) -> bool:
     """Return True for what a package manager installed: its classes are many, and keep no generators of the user."""
     found = getattr(sys.modules.get((module or "").partition(".")[0]), "__file__", None) or ""
     return "site-packages" in found or "dist-packages" in found
