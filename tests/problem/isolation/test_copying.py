@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.problem.copying import copied_together, shared_memory
+from lljupyter.problem.isolation.copying import copied_together, shared_memory
 
 CPU = torch.device("cpu")
 X = torch.linspace(-1, 1, 12).reshape(4, 3)

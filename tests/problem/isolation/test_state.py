@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lljupyter.problem.state import state_of
+from lljupyter.problem.isolation.state import state_of
 
 COUNTED = {"calls": 0}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lljupyter.problem.reachable import HOOKS, LONGEST, MODULES_OWN, is_installed, is_own, names_in
+from lljupyter.problem.isolation.reachable import HOOKS, LONGEST, MODULES_OWN, is_installed, is_own, names_in
 
 Twins = Mapping[int, Any]  # {id of an original: its copy}, the memo of ``copy.deepcopy``
 COMPILED = "_torchdynamo_orig_callable"  # where torch.compile keeps what it was given

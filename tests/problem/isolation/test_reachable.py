@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from lljupyter.problem.reachable import generators_of
+from lljupyter.problem.isolation.reachable import generators_of
 
 RNG = np.random.default_rng(3)
 TOOLS = {"rngs": [random.Random(3)]}

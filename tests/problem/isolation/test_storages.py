@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.problem.storages import StorageWatch
+from lljupyter.problem.isolation.storages import StorageWatch
 
 X = torch.ones(2, 3)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from lljupyter.problem.reachable import LONGEST, Place, places
+from lljupyter.problem.isolation.reachable import LONGEST, Place, places
 from lljupyter.process.randomness import GENERATORS
 
 # Larger tensors and arrays are not watched: they are data.

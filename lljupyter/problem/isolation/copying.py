@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lljupyter.problem.rebinding import rebind_attributes, rebound
+from lljupyter.problem.isolation.rebinding import rebind_attributes, rebound
 
 T = TypeVar("T")
 
