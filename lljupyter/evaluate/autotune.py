@@ -64,8 +64,7 @@ def candidates(problem: Problem, plain: Plain, precision: Precision) -> Iterator
         return
     if cores > 1 and threading.current_thread() is not threading.main_thread():
         yield Candidate("plain", partial(Plain, problem, 1), small=True)
-    for grouped in (False, True):
-        yield Candidate("stacked", partial(Stacked, problem, grouped=grouped))
+    yield Candidate("stacked", partial(Stacked, problem))
     single = {tensor.dtype for tensor in problem.states.values()} == {torch.float32}
     reduced = [torch.bfloat16] if precision == "auto" and single and has_bfloat16(problem.device) else []
     for dtype in (None, *reduced):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lljupyter.evaluate.fast.cross_entropy import score_sums
-from lljupyter.evaluate.fast.grouped import available, convolved, packed_weight
 from lljupyter.evaluate.fast.linear_chain import INPUTS, chain_of
 from lljupyter.evaluate.fast.thread_pool import Workers
 from lljupyter.evaluate.strategy import Moving, Tick, Values
@@ -26,9 +25,8 @@ from lljupyter.problem.problem import Problem
 # The widest intermediate result of all points that a core computes at once fills about this much memory.
 STACK_BYTES = 4 << 20
 MAX_GROUP = 63
-# Samples are taken in slices of this many; with grouped layers in multiples, as vector instructions like them. Where
-# samples come last, results of so many would all fall on the same few places in the cache.
-SLICE, MULTIPLE = 256, 32
+# Samples are taken in slices of at most this many.
+SLICE = 256
 # A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
 TERMS_BYTES = 256 << 20
 # TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
@@ -63,21 +61,19 @@ class Stacked:
 
     Args:
         problem: What is evaluated.
-        grouped: Whether hidden layers are convolutions of oneDNN with one group of channels a point, in place of
-            matrix products. In memory samples come first then, else last.
 
     Raises:
-        ValueError: If the model is no chain of linear layers and elementwise functions, the loss is known as the
-            mean over a batch only, or there is nothing that could be grouped.
+        ValueError: If the model is no chain of linear layers and elementwise functions, or the loss is known as the
+            mean over a batch only.
         Exception: Of whatever kind, if the model can't be traced.
     """
 
-    reduced = False
+    label, reduced = "stacked", False
 
-    def __init__(self, problem: Problem, *, grouped: bool = False) -> None:
+    def __init__(self, problem: Problem) -> None:
         self._problem = problem
         example, device = problem.example(), problem.device
-        dtype = problem.dtype()
+        problem.dtype()  # raises if there are several
         if problem.draws or not problem.resident:
             raise ValueError("the model draws random numbers, or the data are not on the device")
         if not isinstance(example, Tensor) or not problem.per_sample:
@@ -85,11 +81,6 @@ class Stacked:
         model, _ = problem.working_copy()  # tracing leaves its marks
         self._steps, self._result = chain_of(model, example)
         self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
-        hidden = [s.result for s in self._steps if s.kind == "linear" and INPUTS not in s.sources][:-1]
-        if grouped and not (hidden and device.type == "cpu" and dtype == torch.float32 and available()):
-            raise ValueError("there are no layers between the first and the last, or no oneDNN for them")
-        self._grouped = hidden if grouped else []
-        self.label = "stacked, grouped" if grouped else "stacked"
         self._plain = problem.classifies_plainly
         self._names = {id(tensor): name for name, tensor in model.named_parameters()}
         with plain_evaluation(device):
@@ -97,7 +88,7 @@ class Stacked:
         self._slices = [
             self._slice(prefix, batch, n_classes)
             for prefix, batches in problem.batches.items()
-            for batch in resized(batches, SLICE, MULTIPLE if grouped else 1)
+            for batch in resized(batches, SLICE)
         ]
         self._workers = Workers(torch.get_num_threads() if device.type == "cpu" else 1)
         width = max(layer.out_features for layer in self._layers.values())
@@ -188,8 +179,7 @@ class Stacked:
     def _keep_terms(self, layer: str, weight: Tensor, bias: Tensor | None = None) -> None:
         for part in self._slices:
             terms = weight @ part.inputs
-            terms = terms if bias is None else terms.add_(bias[:, :, None])
-            part.terms[layer] = terms.permute(2, 0, 1).contiguous() if self._grouped else terms
+            part.terms[layer] = terms if bias is None else terms.add_(bias[:, :, None])
 
     def _measured(self, group: Tensor, tick: Tick) -> dict[str, Any]:
         """Returns what is measured at a group of points, shape (k, 2), by quantity.
@@ -209,19 +199,16 @@ class Stacked:
         return found
 
     def _weights(self, group: Tensor, row: Tensor) -> tuple[Tensor, ...]:
-        """Returns alpha and beta after a one, (k, 3), all weights and biases that move, and those packed."""
+        """Returns alpha and beta after a one, (k, 3), and all weights and biases that move."""
         theta, delta, eta = row.unbind()
         k = group.shape[0]
         at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
         where = torch.cat([torch.ones_like(group[:, :1]), group], dim=1)
-        n, weights = max(part.n for part in self._slices), []
-        for layer, pieces in self._pieces.items():
-            weight, *bias = (
-                at[:, start : start + shape.numel()].view(k, *shape, *[1] * (2 - len(shape))) for start, shape in pieces
-            )
-            if layer in self._grouped:
-                weight, bias = packed_weight(weight, n), [shift.flatten().contiguous() for shift in bias]
-            weights += [weight, *bias]
+        weights = [
+            at[:, start : start + shape.numel()].view(k, *shape, *[1] * (2 - len(shape)))
+            for pieces in self._pieces.values()
+            for start, shape in pieces
+        ]
         return where, *weights
 
     def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
@@ -236,19 +223,16 @@ class Stacked:
             elif step.kind != "linear":
                 out = step.what(*(known[source] for source in step.sources), **step.options)
             elif step.result not in self._pieces:
-                out = _combined(where, next(affine), step.options["relu"], bool(self._grouped))
+                out = _combined(where, next(affine), step.options["relu"])
             else:
                 weight, *bias = (next(weights) for _ in self._pieces[step.result])
                 source = known[step.sources[0]]
-                if step.result in self._grouped:
-                    out = convolved(source, weight, bias[0] if bias else None, step.options["relu"])
+                if source.dim() == 2:
+                    out = (weight.flatten(0, 1) @ source).view(k, -1, n)
+                    out = out.add_(bias[0]) if bias else out
                 else:
-                    if source.dim() == 2:
-                        out = (weight.flatten(0, 1) @ source).view(k, -1, n)
-                        out = out.add_(bias[0]) if bias else out
-                    else:
-                        out = torch.baddbmm(bias[0], weight, source) if bias else weight.bmm(source)
-                    out = out.relu_() if step.options["relu"] else out
+                    out = torch.baddbmm(bias[0], weight, source) if bias else weight.bmm(source)
+                out = out.relu_() if step.options["relu"] else out
             known[step.result] = out
         return known[self._result]
 
@@ -308,9 +292,8 @@ class Stacked:
         return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
 
 
-def _combined(where: Tensor, terms: Tensor, relu: bool, grouped: bool) -> Tensor:
-    """Returns ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), or (n, 3, features)."""
-    k = where.shape[0]
-    out = torch.bmm(where.expand(terms.shape[0], k, 3), terms) if grouped else where @ terms.flatten(1)
+def _combined(where: Tensor, terms: Tensor, relu: bool) -> Tensor:
+    """Return ``theta + alpha * delta + beta * eta`` of terms of shape (3, features, n), shape (k, features, n)."""
+    out = where @ terms.flatten(1)
     out = out.relu_() if relu else out
-    return out.permute(1, 2, 0) if grouped else out.view(k, *terms.shape[1:])
+    return out.view(where.shape[0], *terms.shape[1:])

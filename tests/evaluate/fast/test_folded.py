@@ -179,7 +179,6 @@ def mean_loss(outputs, targets):
         (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
         (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
         (lambda p: Folded(p, sideways=True), multilayer, {}, "no convolution over images"),
-        (lambda p: Stacked(p, grouped=True), multilayer, {}, "no layers between"),
         (Graphs, network, {"loss_fn": mean_loss}, "no plain cross-entropy"),
     ],
 )

@@ -11,14 +11,12 @@ from torch import nn
 from torch.nn import functional
 
 from lljupyter.evaluate.fast.cross_entropy import score_sums
-from lljupyter.evaluate.fast.grouped import convolved, packed_weight
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.geometry.plane import random_plane
 from lljupyter.problem.batches import Batch, resized
 from lljupyter.process.threads import using_threads
 
 POINTS = grid_points([-1, 0, 0.3], [-0.5, 0.7])
-GROUPED = pytest.mark.parametrize("grouped", [False, True], ids=["products", "convolutions"])
 THREADS = pytest.mark.parametrize("threads", [1, 2])
 
 
@@ -35,11 +33,11 @@ def data(n_classes, n=300):
     return list(zip(x.split(64), y.split(64), strict=True))
 
 
-def compare(model, loader, grouped, threads):
+def compare(model, loader, threads):
     """Holds a stack of three points at a time to the loop in float64, and to the plain path."""
     evaluator, directions = on_plane(model, loader)
     with using_threads(threads):
-        path = Stacked(evaluator.problem, grouped=grouped)
+        path = Stacked(evaluator.problem)
     path._each = 3
     values, plain = measured(path, evaluator, POINTS), evaluator.evaluate(POINTS)
     exact = [{name: part.double() for name, part in d.items()} for d in directions]
@@ -51,26 +49,23 @@ def compare(model, loader, grouped, threads):
 
 
 @THREADS
-@GROUPED
 @pytest.mark.parametrize("n_classes", [2, 7, 16, 33])
-def test_any_number_of_classes(n_classes, grouped, threads):
-    compare(layers(n_classes), data(n_classes), grouped, threads)
+def test_any_number_of_classes(n_classes, threads):
+    compare(layers(n_classes), data(n_classes), threads)
 
 
 @THREADS
-@GROUPED
-def test_scores_of_thousands(grouped, threads):
-    compare(layers(10, 3000), data(10), grouped, threads)
+def test_scores_of_thousands(threads):
+    compare(layers(10, 3000), data(10), threads)
 
 
 @THREADS
-@GROUPED
-def test_classes_with_weights_and_targets_left_out(grouped, threads):
+def test_classes_with_weights_and_targets_left_out(threads):
     loss = nn.CrossEntropyLoss(torch.linspace(0.5, 2, 10), ignore_index=3)
     model, loader = layers(10), data(10)
     evaluator, directions = on_plane(model, loader, loss_fn=loss)
     with using_threads(threads):
-        path = Stacked(evaluator.problem, grouped=grouped)
+        path = Stacked(evaluator.problem)
     path._each = 3
     values = measured(path, evaluator, POINTS)
     exact = [{name: part.double() for name, part in d.items()} for d in directions]
@@ -82,8 +77,7 @@ def test_classes_with_weights_and_targets_left_out(grouped, threads):
 
 
 @THREADS
-@GROUPED
-def test_ties_at_one_point_of_several(grouped, threads):
+def test_ties_at_one_point_of_several(threads):
     model = layers(5)
     with torch.no_grad():
         model[4].weight.zero_()  # at the center all scores are those of the bias
@@ -92,7 +86,7 @@ def test_ties_at_one_point_of_several(grouped, threads):
     evaluator.moving = {name: parts for name, parts in evaluator.moving.items() if name != "4.bias"}
     evaluator.plain.set_plane(evaluator.moving)
     with using_threads(threads):
-        path = Stacked(evaluator.problem, grouped=grouped)
+        path = Stacked(evaluator.problem)
     path._each = 3
     points = np.array([[0.3, 0.7], [0.0, 0.0], [-1.0, 0.2], [0.0, 0.0]])
     values, plain = measured(path, evaluator, points), evaluator.evaluate(points)
@@ -114,16 +108,6 @@ def test_sums_of_scores_equal_those_of_torch(margin):
     torch.testing.assert_close(total, expected.sum(1), rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(norm, expected.square().sum(1).sqrt(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close((balance + either) / 2, right.double())
-
-
-@pytest.mark.parametrize("first", [True, False], ids=["samples first", "samples last"])
-def test_a_convolution_equals_products_wherever_the_samples_lie_in_memory(first):
-    generator = torch.Generator().manual_seed(0)
-    weight, bias = torch.randn(5, 10, 7, generator=generator), torch.randn(5, 10, generator=generator)
-    source = torch.randn(13, 5, 7, generator=generator).permute(1, 2, 0)
-    source = source if first else source.contiguous()
-    found = convolved(source, packed_weight(weight, 13), bias.flatten(), True)
-    torch.testing.assert_close(found, (weight @ source + bias[:, :, None]).relu())
 
 
 @pytest.mark.parametrize(
@@ -184,12 +168,11 @@ class Deep(nn.Module):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("grouped", [False, True], ids=["products", "convolutions"])
-def test_hidden_layers_of_many_points_equal_the_slow_loop(grouped, threads):
+def test_hidden_layers_of_many_points_equal_the_slow_loop(threads):
     loader = {"train": batches_of(8, dtype=torch.float32), "test": batches_of(5, 9, dtype=torch.float32)}
     evaluator, directions = on_plane(settled(Deep()).float(), loader, ignore=None)
     with using_threads(threads):
-        path = Stacked(evaluator.problem, grouped=grouped)
+        path = Stacked(evaluator.problem)
         path._each = 2
         values = measured(path, evaluator, np.concatenate([POINTS, POINTS]))
     double = [{name: part.double() for name, part in d.items()} for d in directions]
