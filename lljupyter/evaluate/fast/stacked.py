@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +27,6 @@ MAX_GROUP = 63
 SLICE = 256
 # A layer of the inputs is affine in alpha and beta; its three terms are kept while they take less than this.
 TERMS_BYTES = 256 << 20
-# TorchScript runs many small operations without the lock of the interpreter, which two threads else wait for at each.
-SCRIPTS = sys.version_info < (3, 14)
-_jit: Any = torch.jit
 
 
 class Slice(NamedTuple):
@@ -101,7 +96,6 @@ class Stacked:
         # Where weight and bias of a layer are in the row of all: (start, shape).
         self._pieces: dict[str, list[tuple[int, torch.Size]]] = {}
         self._row = torch.zeros(3, 0)
-        self._scripts: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def halve_batches(self) -> bool:
         """Takes half as many points at once."""
@@ -111,7 +105,6 @@ class Stacked:
 
     def set_plane(self, moving: Moving) -> None:
         """Stacks theta, delta and eta of all layers; computes the three terms of those of the inputs."""
-        self._scripts = {}
         self._pieces, rows, start = {}, [torch.zeros(3, 0)], 0
         with plain_evaluation(self._problem.device):
             for part in self._slices:
@@ -187,7 +180,7 @@ class Stacked:
         Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights
         of every slice.
         """
-        where, *weights = self._fast(self._weights, (len(group),), group, self._row)
+        where, *weights = self._weights(group, self._row)
         tensors = [(where, part.inputs, *weights, *part.terms.values()) for part in self._slices]
         if self._plain:
             return self._scored(tensors, tick)
@@ -241,13 +234,9 @@ class Stacked:
         rows, found = [], {}
         for part, these in zip(self._slices, tensors, strict=True):
             tick()
-            kinds = self._problem.kinds[part.prefix]
-
-            def sums(places: Tensor, hidden: Tensor, *others: Tensor, kinds: Sequence[str] = kinds) -> Tensor:
-                return score_sums(kinds, self._outputs(*others), places, hidden)
-
             with torch.inference_mode():  # spares what only gradients need at every operation
-                rows.append(self._fast(sums, (len(these[0]), part.n, *kinds), part.places, part.hidden, *these))
+                scores = self._outputs(*these)
+                rows.append(score_sums(self._problem.kinds[part.prefix], scores, part.places, part.hidden))
         for prefix, kinds in self._problem.kinds.items():
             which = [i for i, part in enumerate(self._slices) if part.prefix == prefix]
             table = torch.stack([rows[i] for i in which], dim=1).cpu().numpy()
@@ -263,24 +252,6 @@ class Stacked:
                         right[j, undecided] = (outputs.argmax(1) == part.targets).sum(1).cpu().numpy()
                 found[f"{prefix}accuracy"] = np.stack([right.sum(0)] * 2)
         return found
-
-    def _fast(self, function: Callable[..., Any], key: tuple[Any, ...], *tensors: Tensor) -> Any:
-        """Calls a function of tensors, as a script where that is faster.
-
-        Args:
-            function: Whatever else it depends on stays as it is until the next plane.
-            key: The number of points, and whatever else tells it from others and the shapes of the tensors.
-            tensors: Its arguments.
-        """
-        if self._workers.n == 1 or not SCRIPTS or key[0] < self._each:
-            return function(*tensors)
-        with self._lock:
-            if key not in self._scripts:
-                # To put the filters back afterwards would undo what other threads do to them meanwhile.
-                warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-                self._scripts[key] = _jit.trace(function, tensors, check_trace=False, strict=False)
-            script = self._scripts[key]
-        return script(*tensors)
 
     def _measure(self, part: Slice, tensors: tuple[Tensor, ...]) -> dict[str, tuple[Tensor, Tensor]]:
         outputs, kinds = self._outputs(*tensors), self._problem.kinds[part.prefix]
