@@ -50,10 +50,9 @@ class EvaluationOptions(TypedDict, total=False):
         evaluation: How points are evaluated; all ways give the same values up to rounding. "fastest" times those that
             fit the model during the first seconds and uses the fastest; the attribute ``evaluation`` names it. "plain"
             runs the model as it is; "folded" runs it as a graph, with BatchNorm folded into the convolutions, in
-            batches of a better size; "stacked" computes many points at once, for models of linear layers;
-            "graphs" replays a folded point as one CUDA graph. If the requested way does not fit the model, "plain" is
-            used. The attribute ``evaluation_seconds`` records the time per point of every way tried, or why it was
-            rejected.
+            batches of a better size; "stacked" computes many points at once, for models of linear layers. If the
+            requested way does not fit the model, "plain" is used. The attribute ``evaluation_seconds`` records the
+            time per point of every way tried, or why it was rejected.
     """
 
     loss_fn: LossFunction | None

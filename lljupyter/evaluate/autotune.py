@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lljupyter.evaluate.fast.cuda_graph import Graphs
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.evaluate.plain import Plain
@@ -71,8 +70,6 @@ def candidates(problem: Problem, plain: Plain, precision: Precision) -> Iterator
         for n_workers, sideways in dict.fromkeys(((cores, False), (1, False), (cores, True))):
             build = partial(Folded, problem, dtype=dtype, n_workers=n_workers, sideways=sideways)
             yield Candidate("folded", build, dtype is not None)
-        if problem.device.type == "cuda":
-            yield Candidate("graphs", partial(Graphs, problem, dtype=dtype), dtype is not None)
 
 
 class Autotuner:

@@ -22,7 +22,7 @@ BatchesByLoader = Mapping[str, Sequence[Batch]]  # by the prefix of the loader's
 # What moves on a plane: {name: (theta, delta, eta)}. What is missing stays where it is at the center.
 Moving = Mapping[str, tuple[Tensor, Tensor, Tensor]]
 Tick = Callable[[], None]
-Evaluation = Literal["fastest", "plain", "folded", "stacked", "graphs"]
+Evaluation = Literal["fastest", "plain", "folded", "stacked"]
 
 
 class Strategy(Protocol):
@@ -115,6 +115,11 @@ def check_evaluation(evaluation: str) -> None:
     Raises:
         ValueError: If it is none of the known values.
     """
+    if evaluation == "graphs":
+        raise ValueError(
+            f"expected evaluation as one of {list(get_args(Evaluation))}, got 'graphs': points are no longer replayed "
+            "as CUDA graphs; pass evaluation='folded' for the same arithmetic, or 'fastest'"
+        )
     if evaluation not in get_args(Evaluation):
         raise ValueError(
             f"expected evaluation as one of {list(get_args(Evaluation))}, got {evaluation!r}; "

@@ -173,6 +173,7 @@ def test_a_forced_way_that_does_not_fit_is_told_and_the_plain_one_taken():
     ("options", "message"),
     [
         ({"evaluation": "quick"}, "expected evaluation as one of .*'fastest' chooses by timing"),
+        ({"evaluation": "graphs"}, "got 'graphs': points are no longer replayed as CUDA graphs; pass .*'folded'"),
         (
             {"precision": "double"},
             r"expected precision as one of \['float32', 'auto'\], got 'double'; ",

@@ -40,7 +40,7 @@ def test_surface_on_the_gpu_equals_that_on_the_cpu(monkeypatch, budget):
     np.testing.assert_array_equal(on_gpu.accuracy, on_cpu.accuracy)
 
 
-@pytest.mark.parametrize("evaluation", ["folded", "stacked", "graphs"])
+@pytest.mark.parametrize("evaluation", ["folded", "stacked"])
 def test_every_way_on_the_gpu_equals_the_plain_one(evaluation):
     model = network() if evaluation != "stacked" else nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).double()
     plain = loss_surface(model.cuda(), batches(), resolution=5, evaluation="plain", progress=False)

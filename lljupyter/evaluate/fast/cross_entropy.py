@@ -8,16 +8,13 @@ import torch
 from torch import Tensor
 
 
-def measure_scores(
-    kinds: Sequence[str], scores: Tensor, targets: Tensor, waiting: bool = True
-) -> dict[str, tuple[Tensor, Tensor]]:
+def measure_scores(kinds: Sequence[str], scores: Tensor, targets: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     """Measures cross-entropy and accuracy where there is nothing special about them, at k points at once.
 
     Args:
         kinds: Some of "loss" and "accuracy".
         scores: Shape (k, classes, n): sums over classes are fast when the samples come last.
         targets: Shape (n,), indices of classes.
-        waiting: Whether the host may wait for the device.
 
     Returns:
         By kind: totals of shape (k, n), and weights that broadcast to it.
@@ -31,7 +28,7 @@ def measure_scores(
         measured["loss"] = (scores - top[:, None]).exp_().sum(1).log_().add_(top - found), ones
     if "accuracy" in kinds:
         # argmax is slow on a processor; as there, the first of several largest counts, and NaN is larger than all.
-        if not waiting or bool(top.isnan().any()):
+        if bool(top.isnan().any()):
             right = scores.argmax(1) == indices
         else:
             before = torch.arange(scores.shape[1], device=scores.device)[:, None] < indices

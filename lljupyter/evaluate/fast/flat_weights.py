@@ -93,14 +93,6 @@ class Flat:
         if self._cast is not self._live:
             self._cast.copy_(self._live)
 
-    def move_to(self, point: Tensor) -> None:
-        """Moves to a point that is on the device, (alpha, beta)."""
-        theta, delta, eta = self._rows
-        torch.mul(delta, point[0], out=self._live)
-        self._live.addcmul_(eta, point[1]).add_(theta)
-        if self._cast is not self._live:
-            self._cast.copy_(self._live)
-
     def fill(self, trace: Trace) -> None:
         """Hands the moved weights to the traced model."""
         for i, convolution in enumerate(trace.convolutions):

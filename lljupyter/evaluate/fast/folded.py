@@ -51,12 +51,6 @@ class Program:
         self._flat.move(alpha, beta)
         self._flat.fill(self.trace)
 
-    def move_to(self, point: Tensor) -> None:
-        """Sets the weights to those of a point that is on the device, (alpha, beta)."""
-        assert self._flat is not None
-        self._flat.move_to(point)
-        self._flat.fill(self.trace)
-
 
 class Folded:
     """Evaluates points one by one with the traced model, as many at a time as there are workers.
@@ -148,7 +142,7 @@ class Folded:
         found: dict[str, Measured] = {name: [] for name in problem.quantities}
         with plain_evaluation(problem.device):
             program.move(alpha, beta)
-            for prefix, batch, outputs in self.outputs(program, check):
+            for prefix, batch, outputs in self._outputs(program, check):
                 # Sums over classes are vectorized when the samples come last.
                 plainly = problem.classifies_plainly and outputs.dim() == 2
                 scores = outputs.T.contiguous()[None] if plainly else None
@@ -162,12 +156,7 @@ class Folded:
                         found[prefix + kind].append(measured[kind])
         return found
 
-    @property
-    def program(self) -> Program:
-        """The traced model, the first of them where there are several."""
-        return self._programs[0]
-
-    def outputs(self, program: Program, check: Tick = lambda: None) -> Iterator[tuple[str, Batch, Any]]:
+    def _outputs(self, program: Program, check: Tick) -> Iterator[tuple[str, Batch, Any]]:
         """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
         forward = program.graph.forward  # called as a module, it prints a traceback where it can't be run
         for prefix, batches in self._batches.items():

@@ -13,7 +13,6 @@ from support.strategies import POINTS, measured, multilayer, on_plane, settled
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.evaluate.fast.cuda_graph import Graphs
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.geometry.plane import Plane
@@ -179,27 +178,12 @@ def mean_loss(outputs, targets):
         (Stacked, multilayer, {"loss_fn": mean_loss}, "mean over a batch"),
         (Folded, network, {"batchnorm": "recalibrate"}, "recomputed"),
         (lambda p: Folded(p, sideways=True), multilayer, {}, "no convolution over images"),
-        (Graphs, network, {"loss_fn": mean_loss}, "no plain cross-entropy"),
     ],
 )
 def test_what_does_not_fit_a_path_is_refused(build, model, options, message):
     evaluator = make_evaluator(settled(model()), batches_of(8), **options)
     with pytest.raises(Exception, match=message):
         build(evaluator.problem)
-
-
-@pytest.mark.parametrize("ignore", ["biasbn", None])
-def test_the_steps_of_a_graph_equal_the_slow_loop(monkeypatch, ignore):
-    monkeypatch.setattr("lljupyter.evaluate.fast.cuda_graph.GROUP", 4)
-    model, loader = settled(network()), {"train": batches_of(8), "test": batches_of(5, 9)}
-    evaluator, directions = on_plane(model, loader, ignore)
-    values = measured(Graphs(evaluator.problem, capture=False), evaluator)
-    plain = evaluator.evaluate(POINTS)
-    assert list(values) == list(plain)
-    for name, part in plain.items():
-        np.testing.assert_allclose(values[name], part, rtol=1e-9)
-    expected = slow_mean(model, loader["test"], directions, POINTS, nn.CrossEntropyLoss())
-    np.testing.assert_allclose(values["test_loss"], expected, rtol=1e-11)
 
 
 def test_a_loss_that_is_known_for_batches_keeps_the_batches_of_the_loader():
