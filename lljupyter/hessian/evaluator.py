@@ -157,8 +157,8 @@ class CurvatureEvaluator:
             self._near.append((alpha, beta, ends.vector_min, ends.vector_max))
         return ends
 
-    def probe(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Returns all that is told of one point of the plane.
+    def inspect(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Returns all that is known of one point of the plane.
 
         Returns:
             ``gradient_norm``, over the parameters of the Hessian; what ``evaluate`` measures; and where nothing else

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
 
 from IPython import get_ipython
 
-if TYPE_CHECKING:
-    from lljupyter.session.session import Session
+from lljupyter.session.session import Session
 
 # The sessions of a cell's last run: {cell id: (id of that run, sessions)}.
 _last_run: dict[str, tuple[str, weakref.WeakSet[Session]]] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import queue
 import weakref
+from concurrent import futures
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -113,12 +113,7 @@ class LandscapeWidget(Landscape):
             if (widget := this()) is not None:
                 widget._show(snapshot)
 
-        def on_probe(answer: dict[str, Any]) -> None:
-            if (widget := this()) is not None:
-                widget._tell(answer)
-
-        self._probed: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._session.on_update, self._session.on_probe = on_update, on_probe
+        self._session.on_update = on_update
         replace_previous(self._session)
         self._session.start()
 
@@ -175,16 +170,20 @@ class LandscapeWidget(Landscape):
             TypeError: If a coordinate is no number.
             ValueError: If one is not finite, or the widget is closed.
             TimeoutError: If it takes longer.
+            RuntimeError: If the widget is closed, or another point is asked for, before this one is known.
         """
-        while not self._probed.empty():
-            self._probed.get()
-        self._ask(alpha, beta)
+        answer = self._inspect(alpha, beta)
         try:
-            return self._probed.get(timeout=timeout)
-        except queue.Empty:
+            found = answer.result(timeout)
+        except futures.TimeoutError:
             raise TimeoutError(f"expected the point within {timeout:g} s, got no answer; wait longer") from None
+        except futures.CancelledError:
+            reason = "a closed widget; make a new one" if self._engine.closed else "another point; ask for it again"
+            raise RuntimeError(f"expected an answer for ({alpha:g}, {beta:g}), got {reason}") from None
+        self._show_answer(found)  # the engine does so as well, but maybe a moment later
+        return found
 
-    def _ask(self, alpha: Any, beta: Any) -> None:
+    def _inspect(self, alpha: Any, beta: Any) -> futures.Future[dict[str, Any]]:
         if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (alpha, beta)):
             raise TypeError(f"expected a point as two numbers, got ({alpha!r}, {beta!r}); try probe_at(0, 0)")
         if not (math.isfinite(alpha) and math.isfinite(beta)):
@@ -192,11 +191,18 @@ class LandscapeWidget(Landscape):
         if self._engine.closed:
             raise ValueError("expected an open widget to look at a point, got a closed one; make a new widget")
         self.probe = {"status": "computing", "alpha": float(alpha), "beta": float(beta)}
-        self._engine.probe(float(alpha), float(beta))
+        answer, this = self._engine.inspect(float(alpha), float(beta)), weakref.ref(self)
 
-    def _tell(self, answer: dict[str, Any]) -> None:
-        self._probed.put(answer)
-        if not self.probe:
+        def on_answer(answer: futures.Future[dict[str, Any]]) -> None:
+            widget = this()
+            if widget is not None and not answer.cancelled() and answer.exception() is None:
+                widget._show_answer(answer.result())
+
+        answer.add_done_callback(on_answer)
+        return answer
+
+    def _show_answer(self, answer: dict[str, Any]) -> None:
+        if any(self.probe.get(name) != answer[name] for name in ("alpha", "beta")):
             return  # it is not asked for any more
         numbers = {name: finite(value) if isinstance(value, float) else value for name, value in answer.items()}
         try:
@@ -272,7 +278,7 @@ class LandscapeWidget(Landscape):
             self.stop()
         elif command == "probe":
             try:
-                self._ask(content.get("alpha"), content.get("beta"))
+                self._inspect(content.get("alpha"), content.get("beta"))
             except (TypeError, ValueError) as error:
                 self.log.debug("a point from the browser was refused: %s", error)
         elif command == "pull":

@@ -74,7 +74,10 @@ def moved(tree: Any, device: torch.device) -> Any:
 
 def sizes_along(tree: Any, axis: int) -> set[int]:
     """Return the sizes of all tensors along an axis; 0 stands for those that have no such axis."""
-    return {t.shape[axis] if t.dim() > axis and t.layout == torch.strided and not t.is_nested else 0 for t in tensors_of(tree)}
+    return {
+        t.shape[axis] if t.dim() > axis and t.layout == torch.strided and not t.is_nested else 0
+        for t in tensors_of(tree)
+    }
 
 
 def rows_of(tree: Any, rows: Tensor, axis: int, n: int) -> Any:

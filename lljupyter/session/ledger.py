@@ -1,50 +1,70 @@
-"""The points of a surface: which are known, which are left, in which order."""
+"""The points of a surface: which are known, which are claimed, which are left, in which order."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import coarse_to_fine
+from lljupyter.session.engine import Floats
 from lljupyter.session.request import Cell, Request
+from lljupyter.session.tasks import EvaluatePoints
 
-# With a tolerance, the grid is measured coarse to fine until this share of it is known, and so many points; from there
+# With a tolerance, the grid is evaluated coarse to fine until this share of it is known, and so many points; from there
 # on it is refined.
 COARSE_SHARE, COARSE_POINTS = 1 / 40, 49
 
 
 def coarse_passes(passes: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Returns the first passes over a grid, those that are measured before it is refined."""
+    """Returns the first passes over a grid, those that are evaluated before it is refined."""
     total = sum(len(cells) for cells in passes)
     known = np.cumsum([len(cells) for cells in passes])
     enough = known >= max(COARSE_SHARE * total, COARSE_POINTS)
     return passes[: int(np.argmax(enough)) + 1] if enough.any() else passes
 
 
-class Points:
-    """All points that were evaluated, of every plane, and the surface at hand. Not thread-safe.
+class _Pass:
+    """The cells of one pass: ``waiting`` to be claimed, in order, and ``open`` until their values are known."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.waiting = deque(cells)
+        self.open = set(cells)
+
+
+class Ledger:
+    """All points that were evaluated, of every plane, and what is left of the present surface. Not thread-safe.
+
+    Any number of tasks may be claimed at a time; they never overlap. They may be completed in any order. A claim that
+    is completed or released is over: completing or releasing it again changes nothing.
 
     Args:
         names: The values of a point, in this order everywhere.
         request: The first surface.
+        stage: Which evaluator its tasks need.
         coarse_only: Whether only the first passes are laid out, and ``extend`` adds to them.
 
     Attributes:
-        request: The surface at hand.
+        request: The present surface.
         values: ``{name: array}`` of it, each of shape (n_beta, n_alpha), NaN where not evaluated.
         evaluated: Shape (n_beta, n_alpha), bool.
     """
 
-    def __init__(self, names: Sequence[str], request: Request, coarse_only: bool = False) -> None:
+    def __init__(self, names: Sequence[str], request: Request, stage: int = 0, coarse_only: bool = False) -> None:
         self.names = list(names)
-        self._coarse_only = coarse_only
+        self._stage, self._coarse_only = stage, coarse_only
         self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
+        self._claims: dict[EvaluatePoints, _Pass] = {}
         self.begin(request)
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]] | None = None) -> None:
-        """Turns to another surface, in the passes of ``coarse_to_fine``; points that are known are taken over."""
+        """Turns to another surface, in the passes of ``coarse_to_fine``; known points are taken over.
+
+        Claims of the former surface may still be completed: their values are kept for later.
+        """
         shape = (len(request.beta), len(request.alpha))
         self.request = request
         self.values = {name: np.full(shape, np.nan) for name in self.names}
@@ -53,7 +73,7 @@ class Points:
         if (center := self.center()) is not None:
             known[0.0, 0.0] = center
         alpha, beta = request.alpha.tolist(), request.beta.tolist()
-        self._passes: list[list[Cell]] = []
+        self._passes: list[_Pass] = []
         passes = passes or coarse_to_fine(request.alpha, request.beta)
         if self._coarse_only:
             passes = coarse_passes(passes)
@@ -65,16 +85,73 @@ class Points:
                 if values is None:
                     left.append((row, column))
                 else:
-                    self._store(row, column, values)
-            if left:
-                self._passes.append(left)
+                    self._store((row, column), values)
+            self.extend(left)
+
+    def claim(self, n: int) -> EvaluatePoints | None:
+        """Returns the next cells of one pass, at most ``n``, or None if all are known or claimed."""
+        for part in self._passes:
+            if part.waiting:
+                cells = tuple(part.waiting.popleft() for _ in range(min(n, len(part.waiting))))
+                task = EvaluatePoints(self.request, cells, self._stage)
+                self._claims[task] = part
+                return task
+        return None
+
+    def complete(self, task: EvaluatePoints, values: Mapping[str, Floats]) -> bool:
+        """Keeps the values of a claim, also if the surface has changed since.
+
+        Args:
+            task: The claim.
+            values: ``{name: array}``, each of shape (k,), in the order of its cells.
+
+        Returns:
+            Whether this completed a pass.
+        """
+        part = self._claims.pop(task, None)
+        if part is None:
+            return False
+        table = np.stack([values[name] for name in self.names], axis=1).tolist()
+        known = self._known[task.request.seed]
+        for (alpha, beta), row in zip(task.request.points(task.cells).tolist(), table, strict=True):
+            known[alpha, beta] = row
+        if part not in self._passes:
+            return False
+        for cell, row in zip(task.cells, table, strict=True):
+            self._store(cell, row)
+        part.open.difference_update(task.cells)
+        if not part.open:
+            self._passes.remove(part)
+        return not part.open
+
+    def release(self, task: EvaluatePoints) -> None:
+        """Gives a claim back: its cells are claimed again before the others of their pass."""
+        part = self._claims.pop(task, None)
+        if part is not None:
+            part.waiting.extendleft(reversed(task.cells))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no cell is left, not even a claimed one."""
+        return not self._passes
+
+    def extend(self, cells: Sequence[Cell]) -> None:
+        """Adds a pass."""
+        if cells:
+            self._passes.append(_Pass(cells))
+
+    def requeue(self, cells: Sequence[Cell]) -> None:
+        """Adds a pass of known cells before all others; their values stay until they are evaluated again."""
+        still_open = set(chain.from_iterable(part.open for part in self._passes))
+        if again := [cell for cell in dict.fromkeys(cells) if cell not in still_open]:
+            self._passes.insert(0, _Pass(again))
 
     def center(self) -> list[float] | None:
         """Returns the values at (0, 0), which belongs to every plane, or None while they are not known."""
         return next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
 
-    def restore(self, values: Mapping[str, NDArray[np.float64]], evaluated: NDArray[np.bool_]) -> None:
-        """Takes over points of the surface at hand that were evaluated earlier.
+    def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]) -> None:
+        """Takes over points of the present surface that were evaluated earlier.
 
         Args:
             values: ``{name: array}``, each of shape (n_beta, n_alpha).
@@ -87,52 +164,14 @@ class Points:
         self.begin(self.request)
 
     def coarse_is_done(self) -> bool:
-        """Says whether the first, coarsest pass is complete."""
+        """Return True if the first, coarsest pass is complete."""
         return not self.coarse_left()
 
     def coarse_left(self) -> list[Cell]:
         """Returns the cells of the first, coarsest pass that are not evaluated yet, center first."""
         return [(row, column) for row, column in self._coarsest.tolist() if not self.evaluated[row, column]]
 
-    def next(self, n: int) -> list[Cell]:
-        """Returns the next cells of the pass at hand, at most ``n``; none when the surface is complete."""
-        return self._passes[0][:n] if self._passes else []
-
-    def take(self, request: Request, cells: list[Cell], table: list[list[float]]) -> bool:
-        """Keeps the values of the cells that ``next`` returned last.
-
-        Args:
-            request: The surface that they belong to; if it is not at hand any more, the points are kept for later.
-            cells: Their rows and columns.
-            table: Their values, in the order of ``names``.
-
-        Returns:
-            Whether this completed a pass.
-        """
-        known = self._known[request.seed]
-        for (row, column), values in zip(cells, table, strict=True):
-            known[float(request.alpha[column]), float(request.beta[row])] = values
-            if request is self.request:
-                self._store(row, column, values)
-        if request is not self.request:
-            return False
-        del self._passes[0][: len(cells)]
-        if not self._passes[0]:
-            del self._passes[0]
-            return True
-        return False
-
-    def extend(self, cells: Sequence[Cell]) -> None:
-        """Adds a pass."""
-        if cells:
-            self._passes.append(list(cells))
-
-    def again(self, cells: Sequence[Cell]) -> None:
-        """Puts cells that are known before all others that ``next`` returns."""
-        if cells:
-            self._passes.insert(0, list(cells))
-
-    def _store(self, row: int, column: int, values: list[float]) -> None:
+    def _store(self, cell: Cell, values: list[float]) -> None:
         for name, value in zip(self.names, values, strict=True):
-            self.values[name][row, column] = value
-        self.evaluated[row, column] = True
+            self.values[name][cell] = value
+        self.evaluated[cell] = True

@@ -1,213 +1,246 @@
-"""What is measured in which order, and all that is known already."""
+"""What to do next: the order in which tasks are claimed, and what becomes of their results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.geometry.checkpoints import Checkpoint
-from lljupyter.session.checkpoint_losses import Overlay, TrajectoryLosses
-from lljupyter.session.ledger import Points
-from lljupyter.session.preview import Sketch, Subsets
-from lljupyter.session.refinement import Refinement
-from lljupyter.session.request import Cell, Request
+from lljupyter.session.engine import Floats, Values
+from lljupyter.session.ledger import Ledger
+from lljupyter.session.request import Request
+from lljupyter.session.sources.checkpoint_losses import CheckpointLosses, TrajectoryLosses
+from lljupyter.session.sources.preview import Preview, PreviewMeans, Samples
+from lljupyter.session.sources.refinement import Refinement
+from lljupyter.session.sources.rounds import Round
+from lljupyter.session.sources.tuning import Tuning
+from lljupyter.session.tasks import (
+    EvaluateCheckpoint,
+    EvaluatePoints,
+    EvaluatePreview,
+    PointValues,
+    PreviewValues,
+    Refine,
+    Task,
+    TryStrategy,
+    Tuned,
+)
 
-Floats = NDArray[np.float64]
-
-
-class Task(NamedTuple):
-    """What to measure next: some points of the surface, or a checkpoint.
-
-    Attributes:
-        request: The surface.
-        cells: Rows and columns of the points.
-        checkpoint: Its index and the checkpoint, when it is one.
-        probe: (alpha, beta) of a point that is looked at closely.
-        stage: 0 for the surface, 1 for what is measured once that is complete.
-        refinement: What says where the surface needs more points, when that is to be found out.
-        sketch: What measures points on some of the samples, when that is to be done.
-    """
-
-    request: Request
-    cells: Sequence[Cell] = ()
-    checkpoint: tuple[int, Checkpoint] | None = None
-    stage: int = 0
-    refinement: Refinement | None = None
-    probe: tuple[float, float] | None = None
-    sketch: Sketch | None = None
+# What a result adds to the picture: the end of a pass or a preview of one, something, or nothing.
+News = Literal["pass", "some"] | None
 
 
-class Agenda:
-    """The points of the surface, coarse to fine, and after the coarsest pass the checkpoints. Not thread-safe.
+class Claim(NamedTuple):
+    """What to do with a claimed task: ``keep(task, result)`` or ``release(task)``."""
 
-    Where further values are asked for, the same points come again for these, once the surface is complete.
+    keep: Callable[[Any, Any], News]
+    release: Callable[[Any], None]
+
+
+class Schedule:
+    """The points of a surface coarse to fine, its checkpoints after the coarsest pass, and more. Not thread-safe.
+
+    Any number of tasks may be claimed at a time. In order: a faster strategy is tried after each chunk of points; the
+    checkpoints once the coarsest pass is complete; a preview of that pass before it begins; the points; with a
+    tolerance, more points where they are needed; and once all of that is complete, the second stage, point by point.
 
     Args:
         names: The values of a point or a checkpoint, in this order everywhere.
+        quantities: Those of them that are predicted with a tolerance; the first one decides where to refine.
         request: The first surface.
-        overlay: The checkpoints, or None.
+        checkpoint_losses: The checkpoints, or None.
         further: The values of the second stage; none leaves it out.
-        tolerance: See ``Refinement``; None measures every point.
+        tolerance: See ``Refinement``; None evaluates every point.
+        tunes: Whether there are strategies to choose from.
 
     Attributes:
-        points: The points.
-        overlay: As given.
-        refinement: Says where the surface at hand needs more points, with a tolerance.
-        subsets: What the coarsest pass is sketched from where it takes long; None, as at first, leaves that out.
-        sketch: Of the surface at hand, once it was begun.
-        seconds: How long what was measured of the surface at hand took, its sketch included.
+        points: The points of the first stage.
+        refinement: Decides where the present surface needs more points, with a tolerance.
+        preview_samples: What the coarsest pass is previewed from if it takes long; None leaves that out.
+        attributes: The strategy in use and the reasons for it.
     """
 
     def __init__(
         self,
         names: Sequence[str],
+        quantities: Sequence[str],
         request: Request,
-        overlay: Overlay | None,
+        checkpoint_losses: CheckpointLosses | None = None,
         further: Sequence[str] = (),
         tolerance: float | None = None,
+        tunes: bool = False,
     ) -> None:
-        self.points = Points(names, request, coarse_only=tolerance is not None)
-        self._stages = [self.points, *([Points(further, request)] if further else [])]
-        self.overlay = overlay
+        self.points = Ledger(names, request, coarse_only=tolerance is not None)
+        self._stages = [self.points, *([Ledger(further, request, stage=1)] if further else [])]
+        self._quantities = list(quantities)
+        self._checkpoint_losses, self._projected = checkpoint_losses, request.seed
         self._tolerance = tolerance
         self.refinement = None if tolerance is None else Refinement(tolerance)
-        self._projected = request.seed
-        self._pace: list[tuple[float, int]] = [(0.0, 0)] * len(self._stages)  # seconds, points
+        self._tuning = Tuning() if tunes else None
+        self.preview_samples: Samples | None = None
+        self._preview: Preview | None = None
+        self._preview_seconds = 0.0
+        self._paces = [(0.0, 0)] * len(self._stages)  # seconds, points
         self._usual_pace: float | None = None
-        self._sketching = 0.0
-        self.subsets: Subsets | None = None
-        self.sketch: Sketch | None = None
+        self.attributes: dict[str, Any] = {}
+        self._claims: dict[Task, Claim] = {}
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
-        """Turns to another surface, see ``Points.begin``."""
-        self._usual_pace = self.pace() or self._usual_pace
-        self.sketch, self._sketching = None, 0.0
-        for points in self._stages:
-            points.begin(request, [cells.copy() for cells in passes])
-        self._pace = [(0.0, 0)] * len(self._stages)
+        """Turns to another surface, see ``Ledger.begin``."""
+        self._usual_pace = self._pace(0) or self._usual_pace
+        self._preview, self._preview_seconds = None, 0.0
+        for ledger in self._stages:
+            ledger.begin(request, [cells.copy() for cells in passes])
+        self._paces = [(0.0, 0)] * len(self._stages)
         self.refinement = None if self._tolerance is None else Refinement(self._tolerance)
 
     @property
-    def seconds(self) -> float:
-        """How long what was measured of the surface at hand took."""
-        return self._sketching + sum(seconds for seconds, _ in self._pace)
+    def is_idle(self) -> bool:
+        """Whether no task is claimed."""
+        return not self._claims
 
-    def pace(self, stage: int = 0) -> float | None:
-        """Returns the seconds that a point takes, or None while that is not known."""
-        seconds, n_measured = self._pace[stage]
-        return seconds / n_measured if n_measured else None
+    def claim(self, chunk: Callable[[float | None], int]) -> Task | None:
+        """Returns what to do next, or None if nothing is left that is not claimed already.
 
-    def left(self, stage: int = 0) -> float | None:
-        """Returns the seconds that are left of a stage, or None while that is not known.
-
-        With a tolerance it is not known which points will be needed: it is what all would take, until it is met.
+        Args:
+            chunk: Returns how many points to evaluate in one task, from the seconds per point.
         """
-        if stage == 0 and self.refinement is not None and self.refinement.done:
-            return 0.0
-        evaluated, pace = self._stages[stage].evaluated, self.pace(stage)
-        n_left = evaluated.size - int(evaluated.sum())
-        if pace is None:
-            return None if n_left or stage == 0 else 0.0
-        return pace * n_left
+        for task, claim in self._tasks(chunk):
+            if task is not None:
+                self._claims[task] = claim
+                return task
+        return None
+
+    def complete(self, task: Task, result: Any) -> News:
+        """Keeps the result of a claimed task; that of a claim that is over changes nothing."""
+        claim = self._claims.pop(task, None)
+        return None if claim is None else claim.keep(task, result)
+
+    def release(self, task: Task) -> None:
+        """Gives a claim back, so that the task is claimed again; one that is over is left alone."""
+        claim = self._claims.pop(task, None)
+        if claim is not None:
+            claim.release(task)
+
+    def _tasks(self, chunk: Callable[[float | None], int]) -> Iterator[tuple[Task | None, Claim]]:
+        points, request, coarse = self.points, self.points.request, self.points.coarse_is_done()
+        if (tuning := self._tuning) is not None:
+            yield tuning.claim(request, self._time_left(0), coarse), Claim(self._keep_tuned, tuning.release)
+        if (losses := self._checkpoint_losses) is not None and coarse:
+            yield losses.claim(request), Claim(self._keep_checkpoint, losses.release)
+        if self.preview_samples is not None:
+            preview = self._preview or Preview(self.preview_samples, points.coarse_left(), self._usual_pace)
+            self._preview = preview
+            yield preview.claim(request), Claim(partial(self._keep_preview, preview), preview.release)
+        yield points.claim(chunk(self._pace(0))), Claim(self._keep_points, points.release)
+        if not points.is_complete:
+            return
+        if (refinement := self.refinement) is not None and not refinement.done:
+            values = {name: points.values[name] for name in self._quantities}
+            task = refinement.claim(request, values, points.evaluated)
+            yield task, Claim(partial(self._keep_round, refinement), refinement.release)
+            return
+        for ledger in self._stages[1:]:
+            yield ledger.claim(1), Claim(self._keep_points, ledger.release)
+
+    def _keep_points(self, task: EvaluatePoints, result: PointValues) -> News:
+        if task.request is self.points.request:
+            seconds, n_evaluated = self._paces[task.stage]
+            self._paces[task.stage] = seconds + result.seconds, n_evaluated + len(task.cells)
+            if self._tuning is not None and result.strategy is not None:
+                self._tuning.record(task, result.values, result.strategy)
+                self.attributes = dict(result.strategy.attributes)
+        return "pass" if self._stages[task.stage].complete(task, result.values) else "some"
+
+    def _keep_checkpoint(self, task: EvaluateCheckpoint, values: Values) -> News:
+        assert self._checkpoint_losses is not None
+        self._checkpoint_losses.complete(task, values)
+        return "some"
+
+    def _keep_preview(self, preview: Preview, task: EvaluatePreview, result: PreviewValues | None) -> News:
+        if result is not None and task.request is self.points.request:
+            self._preview_seconds += result.seconds
+        return "pass" if preview.complete(task, result) else "some"
+
+    def _keep_round(self, refinement: Refinement, task: Refine, result: Round) -> News:
+        cells = refinement.complete(task, result)
+        if task.request is self.points.request:
+            self.points.extend(cells)
+        return None
+
+    def _keep_tuned(self, task: TryStrategy, result: Tuned) -> News:
+        assert self._tuning is not None
+        again = self._tuning.complete(task, result)
+        self.attributes = dict(result.strategy.attributes)
+        if task.request is self.points.request:
+            self.points.requeue(again)
+        return None
+
+    # How far it is, and what is known.
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of computing spent on the present surface, its preview included."""
+        return self._preview_seconds + sum(seconds for seconds, _ in self._paces)
 
     def remaining(self) -> float | None:
-        """Returns the seconds that are left, or None while that is not known."""
-        left = [self.left(stage) for stage in range(len(self._stages))]
+        """Returns the seconds left of all stages, or None while that is not known."""
+        left = [self._time_left(stage) for stage in range(len(self._stages))]
         known = [seconds for seconds in left if seconds is not None]
         return sum(known) if len(known) == len(left) else None
 
     def may_end_early(self) -> bool:
-        """Says whether a tolerance may leave out points of the surface that are not measured yet."""
+        """Return True if a tolerance may leave out points that are not evaluated yet."""
         return self.refinement is not None and not self.refinement.done
 
-    def next(self, chunk: Callable[[float | None], int]) -> Task | None:
-        """Returns what to measure next, or None when nothing is left.
-
-        Args:
-            chunk: Returns how many points to take at once, from the seconds that one takes.
-        """
-        request = self.points.request
-        if self.overlay is not None and self.points.coarse_is_done() and (index := self.overlay.next()) is not None:
-            return Task(request, checkpoint=(index, self.overlay.checkpoints[index]))
-        if self.subsets is not None:
-            self.sketch = self.sketch or Sketch(self.subsets, self.points.coarse_left(), self._usual_pace)
-            if not self.sketch.done:
-                return Task(request, sketch=self.sketch)
-        cells = self.points.next(chunk(self.pace()))
-        if cells:
-            return Task(request, cells=cells)
-        if self.refinement is not None and not self.refinement.done:
-            return Task(request, refinement=self.refinement)
-        for stage, points in enumerate(self._stages[1:], 1):
-            if cells := points.next(1):
-                return Task(request, cells=cells, stage=stage)
-        return None
-
-    def extend(self, task: Task, cells: Sequence[Cell]) -> None:
-        """Adds points that a refinement asks for."""
-        if task.request is self.points.request:
-            self.points.extend(cells)
-
-    def take(self, task: Task, table: list[list[float]], seconds: float) -> bool:
-        """Keeps what was measured.
-
-        Args:
-            task: What ``next`` returned last; if its surface is not at hand any more, it is kept for later.
-            table: The values of each cell, or of the checkpoint, in the order of ``names``; a sketch has its own.
-            seconds: How long it took.
-
-        Returns:
-            Whether this completed a pass over the surface, or a sketch of one.
-        """
-        if task.sketch is not None:
-            if self.points.request is task.request:
-                self._sketching += seconds
-            return task.sketch.take(seconds)
-        if task.checkpoint is not None:
-            assert self.overlay is not None
-            self.overlay.take(task.checkpoint[0], table[0])
-            return False
-        if self.points.request is task.request:
-            before, n_measured = self._pace[task.stage]
-            self._pace[task.stage] = before + seconds, n_measured + len(task.cells)
-        return self._stages[task.stage].take(task.request, list(task.cells), table)
-
-    def again(self, task: Task) -> None:
-        """Has the points of a task measured once more, before all others."""
-        if task.request is self.points.request:
-            self.points.again(task.cells)
-
     def counts(self) -> tuple[int, int]:
-        """Returns how many points of the surface are known, and how many it has; in two stages, of both together."""
+        """Returns how many points are known, and how many there are, of all stages together."""
         return (
-            sum(int(points.evaluated.sum()) for points in self._stages),
-            sum(points.evaluated.size for points in self._stages),
+            sum(int(ledger.evaluated.sum()) for ledger in self._stages),
+            sum(ledger.evaluated.size for ledger in self._stages),
         )
 
-    def arrays(self) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-        """Returns what is known of the surface, ``{name: array}`` and ``evaluated``; not copies."""
-        values = {name: array for points in self._stages for name, array in points.values.items()}
-        return values, self.points.evaluated
+    def values(self) -> dict[str, Floats]:
+        """Returns what is known of the surface, ``{name: array}``; not copies."""
+        return {name: array for ledger in self._stages for name, array in ledger.values.items()}
+
+    def center(self) -> dict[str, float] | None:
+        """Returns the values at (0, 0), or None while they are not known."""
+        values: dict[str, float] = {}
+        for ledger in self._stages:
+            row = ledger.center()
+            values |= {} if row is None else dict(zip(ledger.names, row, strict=True))
+        return values or None
+
+    def preview(self) -> PreviewMeans | None:
+        """Returns the preview of the present surface, or None."""
+        return None if self._preview is None else self._preview.means()
 
     def trajectory(self) -> TrajectoryLosses | None:
         """Returns what is known of the checkpoints; None without any, or on another plane than theirs."""
-        if self.overlay is None or self.points.request.seed != self._projected:
+        if self._checkpoint_losses is None or self.points.request.seed != self._projected:
             return None
-        return self.overlay.known()
+        return self._checkpoint_losses.known()
 
-    def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_], stage: int = 0) -> None:
-        """Takes over points that were evaluated earlier, see ``Points.restore``."""
-        request = self.points.request
-        self._stages[stage].restore(values, evaluated)
-        assert self.points.request is request
+    def restore(self, stages: Sequence[tuple[Mapping[str, Floats], NDArray[np.bool_]]]) -> None:
+        """Takes over points that were evaluated earlier, values and ``evaluated`` of each stage."""
+        for ledger, (values, evaluated) in zip(self._stages, stages, strict=True):
+            ledger.restore(values, evaluated)
 
-    def center(self) -> dict[str, float] | None:
-        """Returns the quantities at (0, 0), or None while they are not known."""
-        found: dict[str, float] = {}
-        for points in self._stages:
-            values = points.center()
-            found |= {} if values is None else dict(zip(points.names, values, strict=True))
-        return found or None
+    def _pace(self, stage: int) -> float | None:
+        """Returns the seconds per point, or None while they are not known."""
+        seconds, n_evaluated = self._paces[stage]
+        return seconds / n_evaluated if n_evaluated else None
+
+    def _time_left(self, stage: int) -> float | None:
+        """Returns the seconds left of a stage; with a tolerance those of all points, until it is met."""
+        if stage == 0 and self.refinement is not None and self.refinement.done:
+            return 0.0
+        evaluated, pace = self._stages[stage].evaluated, self._pace(stage)
+        n_left = evaluated.size - int(evaluated.sum())
+        if pace is None:
+            return None if n_left or stage == 0 else 0.0
+        return pace * n_left

@@ -1,4 +1,4 @@
-"""Ends all engines before the interpreter goes away: a thread that is inside torch then aborts the process."""
+"""Closes all sessions before the interpreter exits: a thread that is inside torch then aborts the process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Closable(Protocol):
-    """What has an engine thread."""
+    """A session, or anything else with an engine thread."""
 
     def close(self, timeout: float = ...) -> None:
         """Ends the thread, and waits for it at most ``timeout`` seconds."""
@@ -17,8 +17,8 @@ class Closable(Protocol):
 running: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
-def closed_at_exit(session: Closable) -> None:
-    """Has a session closed when the interpreter leaves, unless it is gone by then."""
+def close_at_exit(session: Closable) -> None:
+    """Closes a session when the interpreter exits, unless it is gone by then."""
     running.add(session)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.session.checkpoint_losses import TrajectoryLosses
-from lljupyter.session.preview import PreviewMeans
 from lljupyter.session.request import Request
+from lljupyter.session.sources.checkpoint_losses import TrajectoryLosses
+from lljupyter.session.sources.preview import PreviewMeans
 from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_precision_of, with_trajectory_of
 from lljupyter.surface.frame import Status
 
@@ -58,7 +58,7 @@ class Snapshot:
     center: Mapping[str, float] | None
     attributes: Mapping[str, Any]
     status: Status
-    error: Exception | None
+    error: BaseException | None
     n_done: int
     n_points: int
     elapsed: float

@@ -40,8 +40,8 @@ class Trajectory(TypedDict):
     labels: list[str]
 
 
-class Sketched(TypedDict):
-    """What is said of points that were measured on some of the samples only, and are drawn until all were used.
+class PreviewNote(TypedDict):
+    """Describes a preview: points that were evaluated on some of the samples, drawn until all samples were used.
 
     ``n`` of ``n_samples`` were used; ``stderr`` holds the median of the points' standard errors by quantity.
     """
@@ -83,15 +83,15 @@ class Meta(_Always, total=False):
 
     ``trajectory`` is there when the surface has one, ``marks`` when its plane names points, ``at_most`` when it may
     take less than ``remaining_s``, because a tolerance may be met before. With ``seeds`` the frame holds the surfaces
-    of all these seeds, one after the other, each of them with all layers. ``sketch`` is there while points of the
-    coarsest pass are drawn from some of the samples.
+    of all these seeds, one after the other, each of them with all layers. ``sketch`` is there while a preview of
+    the coarsest pass is drawn.
     """
 
     trajectory: Trajectory
     seeds: list[int]
     marks: dict[str, tuple[float, float]]
     at_most: bool
-    sketch: Sketched
+    sketch: PreviewNote
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:

@@ -15,7 +15,7 @@ from support.widgets import decoded
 from lljupyter.geometry.trajectory import ProjectedPath
 from lljupyter.jupyter import wire
 from lljupyter.jupyter.wire import pack
-from lljupyter.session.checkpoint_losses import TrajectoryLosses
+from lljupyter.session.sources.checkpoint_losses import TrajectoryLosses
 from lljupyter.surface.frame import VERSION, Meta, measured, pack_dataset
 
 GOLDEN = TESTS / "golden" / "wire.json"
@@ -44,13 +44,16 @@ def seeds():
 
 
 class Run:
-    """Stands in for an Overlay: three checkpoints, of which the first one was not measured yet."""
+    """Stands in for ``CheckpointLosses``: three checkpoints, of which the first one is not evaluated yet."""
 
     labels = ("epoch 0", "epoch 1", "epoch 2")
     path = ProjectedPath(np.array([-1.5, -1.0, 0.0]), np.array([0.25, 0.5, 0.0]), np.array([0.75, 0.5, 0.0]), 0.875)
 
-    def next(self):
+    def claim(self, request):
         return None
+
+    def release(self, task):
+        raise AssertionError
 
     def known(self):
         at = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside}
@@ -71,7 +74,7 @@ def half_done(**options):
 
 def golden() -> dict:
     marks = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
-    session = half_done(overlay=Run(), recipe={**RECIPE, "marks": marks})
+    session = half_done(checkpoint_losses=Run(), recipe={**RECIPE, "marks": marks})
     frame, meta = pack(session.snapshot(), 3)
     meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
     several, meta_of_several = pack_dataset(seeds(), ["loss"])
@@ -184,7 +187,7 @@ def test_the_subtitle_says_how_directions_were_made(recipe, how):
 @pytest.mark.parametrize("moment", ["make_frame", "subtitle", "marks_of"])
 def test_a_frame_never_mixes_two_requests(monkeypatch, moment):
     """The request changes while a frame is packed, as it does when a slider is moved."""
-    session = half_done(overlay=Run())
+    session = half_done(checkpoint_losses=Run())
     other = make_request(8, 4, 4, (1, 3), (2, 5))  # another plane, without the center and the trajectory
     expected = pack(session.snapshot(), 0)
     whole = getattr(wire, moment)

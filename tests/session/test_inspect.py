@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -60,8 +62,11 @@ def test_the_answer_is_in_the_trait_also_after_a_stop(make):
     assert widget.probe == {"status": "done", **answer}
     assert widget._engine.snapshot().status == "stopped"
     assert widget._engine.snapshot().n_done >= n_done
+    answered = threading.Event()
+    widget.observe(lambda change: answered.set() if change.new.get("status") == "done" else None, "probe")
     widget._on_command({"type": "probe", "alpha": 0.5, "beta": 0}, [])
-    assert widget._probed.get(timeout=PATIENCE)["alpha"] == 0.5
+    assert answered.wait(PATIENCE)
+    assert widget.probe["alpha"] == 0.5
     widget._on_command({"type": "probe", "alpha": "far"}, [])
 
 
@@ -90,7 +95,7 @@ def test_a_point_of_another_plane_is_not_shown_any_more(make):
     assert widget.probe["status"] == "done"  # along the same directions it is the same point
     widget.seed = 4
     assert widget.probe == {}
-    widget._tell(found)  # an answer that comes late
+    widget._show_answer(found)  # an answer that comes late
     assert widget.probe == {}
     assert widget.probe_at(*POINT, timeout=PATIENCE)["loss"] != found["loss"]
     assert widget.probe["status"] == "done"
@@ -120,12 +125,10 @@ def test_a_model_without_second_derivatives_still_tells_its_loss():
     session = prepare(
         Attention(), [(torch.eye(3), torch.zeros(3, 2))], loss_fn=torch.nn.MSELoss(), resolution=3
     ).session
-    answers = []
-    session.on_probe = answers.append
-    session.probe(0.0, 0.0)
+    answer = session.inspect(0.0, 0.0)
     session.run()
-    assert answers[0]["loss"] >= 0
-    assert "differentiated twice" in answers[0]["error"]
+    assert answer.result(0)["loss"] >= 0
+    assert "differentiated twice" in answer.result(0)["error"]
     assert session.snapshot().status == "done"
 
 

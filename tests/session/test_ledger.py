@@ -1,108 +1,215 @@
+"""Points are claimed without overlap, completed in any order, and claimed again when a claim is lost."""
+
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.reference import make_request
 
 from lljupyter.geometry.grid import coarse_to_fine
-from lljupyter.session.ledger import Points
+from lljupyter.session.ledger import Ledger, coarse_passes
 
 NAMES = ["loss", "loss_stderr"]
 
 
-def value(seed, a, b):
-    return [a + 10 * b + 100 * seed, 0.5]
+def values_of(task):
+    alpha, beta = task.request.points(task.cells).T
+    return {"loss": alpha + 10 * beta + 100 * task.request.seed, "loss_stderr": np.full(len(alpha), 0.5)}
 
 
-def begin(points, request):
-    points.begin(request, coarse_to_fine(request.alpha, request.beta))
+def begin(ledger, request):
+    ledger.begin(request, coarse_to_fine(request.alpha, request.beta))
 
 
-def advance(points, request, n):
-    cells = points.next(n)
-    table = [value(request.seed, request.alpha[column], request.beta[row]) for row, column in cells]
-    return cells, points.take(request, cells, table)
+def advance(ledger, n):
+    task = ledger.claim(n)
+    return task, ledger.complete(task, values_of(task))
 
 
-def finish(points, request):
-    n = 0
-    while points.next(7):
-        n += len(advance(points, request, 7)[0])
-    return n
+def finish(ledger, n=7):
+    n_points = 0
+    while (task := ledger.claim(n)) is not None:
+        ledger.complete(task, values_of(task))
+        n_points += len(task.cells)
+    return n_points
+
+
+def assert_whole(ledger):
+    a, b = np.meshgrid(ledger.request.alpha, ledger.request.beta)
+    assert ledger.is_complete
+    assert ledger.evaluated.all()
+    np.testing.assert_array_equal(ledger.values["loss"], a + 10 * b + 100 * ledger.request.seed)
 
 
 def test_every_point_comes_once_and_lands_in_its_cell():
-    request = make_request(0, 5, 3)
-    points = Points(NAMES, request)
-    assert finish(points, request) == 15
-    a, b = np.meshgrid(request.alpha, request.beta)
-    np.testing.assert_array_equal(points.values["loss"], a + 10 * b)
-    assert points.evaluated.all()
-    assert points.values["loss"].shape == (3, 5)
+    ledger = Ledger(NAMES, make_request(0, 5, 3))
+    assert finish(ledger) == 15
+    assert_whole(ledger)
+    assert ledger.values["loss"].shape == (3, 5)
 
 
 def test_passes_end_one_after_the_other_and_a_chunk_stays_within_one():
-    request = make_request(0, 9, 9)
-    points = Points(NAMES, request)
+    ledger = Ledger(NAMES, make_request(0, 9, 9))
     sizes = []
-    while points.next(1000):
-        cells, ended = advance(points, request, 1000)
-        assert ended
-        sizes.append(len(cells))
+    while (task := ledger.claim(1000)) is not None:
+        assert ledger.complete(task, values_of(task))
+        sizes.append(len(task.cells))
     assert sizes == [9, 16, 56]
 
 
 def test_a_chunk_in_the_middle_of_a_pass_does_not_end_it():
-    request = make_request(0)
-    points = Points(NAMES, request)
-    assert advance(points, request, 4)[1] is False
-    assert points.evaluated.sum() == 4
-    assert advance(points, request, 5)[1] is True
+    ledger = Ledger(NAMES, make_request(0))
+    assert advance(ledger, 4)[1] is False
+    assert ledger.evaluated.sum() == 4
+    assert advance(ledger, 5)[1] is True
 
 
 def test_points_that_coincide_are_taken_over():
-    narrow, wide = make_request(0, 5, 5), make_request(0, 9, 9, (-2, 2), (-2, 2))
-    points = Points(NAMES, narrow)
-    finish(points, narrow)
-    begin(points, wide)
-    assert points.evaluated.sum() == 25
-    assert points.evaluated[2:7, 2:7].all()
-    assert finish(points, wide) == 81 - 25
-    a, b = np.meshgrid(wide.alpha, wide.beta)
-    np.testing.assert_array_equal(points.values["loss"], a + 10 * b)
+    ledger = Ledger(NAMES, make_request(0, 5, 5))
+    finish(ledger)
+    begin(ledger, make_request(0, 9, 9, (-2, 2), (-2, 2)))
+    assert ledger.evaluated.sum() == 25
+    assert ledger.evaluated[2:7, 2:7].all()
+    assert finish(ledger) == 81 - 25
+    assert_whole(ledger)
 
 
 def test_a_plane_of_before_is_complete_at_once_and_another_shares_only_the_center():
     one, other = make_request(1), make_request(2)
-    points = Points(NAMES, one)
-    finish(points, one)
-    begin(points, other)
-    assert points.evaluated.sum() == 1
-    assert points.evaluated[2, 2]
-    begin(points, one)
-    assert points.evaluated.all()
-    assert points.next(10) == []
+    ledger = Ledger(NAMES, one)
+    finish(ledger)
+    begin(ledger, other)
+    assert ledger.evaluated.sum() == 1
+    assert ledger.evaluated[2, 2]
+    begin(ledger, one)
+    assert ledger.evaluated.all()
+    assert ledger.claim(10) is None
 
 
-def test_the_center_is_known_on_any_plane_once_it_was_measured():
-    request = make_request(3)
-    points = Points(NAMES, request)
-    assert points.center() is None
-    advance(points, request, 1)
-    assert points.center() == [300.0, 0.5]
-    begin(points, make_request(4, alpha=(1, 2)))
-    assert points.center() == [300.0, 0.5]
-    assert not points.evaluated.any()
+def test_the_center_is_known_on_any_plane_once_it_was_evaluated():
+    ledger = Ledger(NAMES, make_request(3))
+    assert ledger.center() is None
+    advance(ledger, 1)
+    assert ledger.center() == [300.0, 0.5]
+    begin(ledger, make_request(4, alpha=(1, 2)))
+    assert ledger.center() == [300.0, 0.5]
+    assert not ledger.evaluated.any()
 
 
-def test_points_of_a_surface_that_is_not_at_hand_any_more_are_kept_for_later():
+def test_points_of_a_former_surface_are_kept_for_later():
     one, other = make_request(1), make_request(2)
-    points = Points(NAMES, one)
-    cells = points.next(9)
-    begin(points, other)
-    assert points.take(one, cells, [value(1, one.alpha[c], one.beta[r]) for r, c in cells]) is False
-    assert not points.evaluated.any()
-    begin(points, one)
-    assert points.evaluated.sum() == 9
+    ledger = Ledger(NAMES, one)
+    task = ledger.claim(9)
+    begin(ledger, other)
+    assert ledger.complete(task, values_of(task)) is False
+    assert not ledger.evaluated.any()
+    begin(ledger, one)
+    assert ledger.evaluated.sum() == 9
+
+
+def test_claims_do_not_overlap_and_go_on_to_the_next_pass():
+    ledger = Ledger(NAMES, make_request(0, 5, 5))
+    tasks = []
+    while (task := ledger.claim(4)) is not None:
+        tasks.append(task)
+    cells = [cell for task in tasks for cell in task.cells]
+    assert sorted(cells) == [(row, column) for row in range(5) for column in range(5)]
+    assert not ledger.is_complete
+    assert not ledger.evaluated.any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32))
+def test_completed_in_any_order_equals_one_at_a_time(n_alpha, n_beta, n_in_flight, seed):
+    random = Random(seed)
+    request = make_request(3, n_alpha, n_beta)
+    alone, together = Ledger(NAMES, request), Ledger(NAMES, request)
+    finish(alone)
+    in_flight, over = [], []
+    while not together.is_complete:
+        if len(in_flight) < n_in_flight and (task := together.claim(random.randint(1, 7))) is not None:
+            assert not {cell for other in in_flight for cell in other.cells} & set(task.cells)
+            in_flight.append(task)
+            continue
+        task = in_flight.pop(random.randrange(len(in_flight)))
+        if random.random() < 0.3:
+            together.release(task)
+        else:
+            together.complete(task, values_of(task))
+            if over:
+                late = random.choice(over)
+                together.complete(late, values_of(late))
+                together.release(late)
+        over.append(task)
+    assert together.claim(1) is None
+    assert_whole(together)
+    for name in NAMES:
+        np.testing.assert_array_equal(together.values[name], alone.values[name])
+
+
+def test_a_lost_claim_is_claimed_again_before_the_rest_of_its_pass():
+    ledger = Ledger(NAMES, make_request(0, 9, 9))
+    first, second = ledger.claim(4), ledger.claim(3)
+    ledger.release(first)
+    again = ledger.claim(4)
+    assert again.cells == first.cells
+    assert again is not first
+    ledger.complete(second, values_of(second))
+    ledger.complete(again, values_of(again))
+    finish(ledger)
+    assert_whole(ledger)
+
+
+@pytest.mark.parametrize("end", ["complete", "release"])
+def test_a_claim_that_is_over_changes_nothing(end):
+    ledger = Ledger(NAMES, make_request(0, 5, 5))
+    task = ledger.claim(9)
+    if end == "complete":
+        assert ledger.complete(task, values_of(task)) is True
+    else:
+        ledger.release(task)
+    known = ledger.evaluated.sum()
+    wrong = {name: column + 1 for name, column in values_of(task).items()}
+    assert ledger.complete(task, wrong) is False
+    ledger.release(task)
+    assert ledger.evaluated.sum() == known
+    assert finish(ledger) == 25 - known  # no cell is claimed twice
+    assert_whole(ledger)
+
+
+def test_cells_that_are_requeued_come_first_and_stay_known_meanwhile():
+    ledger = Ledger(NAMES, make_request(0, 5, 5))
+    first, second = (advance(ledger, 4)[0] for _ in range(2))
+    ledger.requeue([*second.cells, *first.cells, *second.cells])
+    ledger.requeue(first.cells)  # nothing is queued twice
+    assert ledger.evaluated.sum() == 8
+    task = ledger.claim(100)
+    assert task.cells == (*second.cells, *first.cells)
+    ledger.complete(task, {name: column + 1 for name, column in values_of(task).items()})
+    assert ledger.values["loss"][first.cells[0]] == values_of(first)["loss"][0] + 1
+    assert finish(ledger) == 25 - 8
+
+
+def test_restored_points_are_known():
+    request = make_request(0, 5, 5)
+    ledger, whole = Ledger(NAMES, request), Ledger(NAMES, request)
+    finish(whole)
+    evaluated = np.arange(25).reshape(5, 5) % 3 == 0
+    ledger.restore(whole.values, evaluated)
+    np.testing.assert_array_equal(ledger.evaluated, evaluated)
+    assert finish(ledger) == 25 - evaluated.sum()
+    assert_whole(ledger)
+
+
+def test_coarse_passes_hold_a_share_of_the_grid():
+    passes = coarse_to_fine(np.linspace(-1, 1, 51), np.linspace(-1, 1, 51))
+    assert sum(len(cells) for cells in coarse_passes(passes)) == 81
+    small = coarse_to_fine(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
+    assert sum(len(cells) for cells in coarse_passes(small)) == 25
 
 
 def test_requests_are_compared_by_value():

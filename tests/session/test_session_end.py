@@ -51,7 +51,7 @@ def test_close_ends_the_thread_in_every_state(state):
 @pytest.mark.parametrize("started", [True, False])
 def test_close_frees_the_model_and_the_data_and_keeps_the_surface(started):
     session = real_session(make_request(3, 3, 3))
-    evaluator = weakref.ref(session._worker._evaluator)
+    evaluator = weakref.ref(session._worker._engine.evaluators[0])
     session.start() if started else session.run()
     session.wait(PATIENCE)
     session.close()

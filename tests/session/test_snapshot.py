@@ -64,7 +64,7 @@ class TreacherousLock:
 def test_a_request_that_comes_in_as_soon_as_the_lock_is_free_mixes_nothing():
     session = fake_session(request=REQUESTS[0])
     session.run()
-    session._condition = TreacherousLock(session, session._condition)
+    session._queue._condition = TreacherousLock(session, session._queue._condition)
     for _ in range(2 * len(REQUESTS)):
         assert_of_one_request(session.snapshot())
 

@@ -26,6 +26,7 @@ def real_session(request=None, **options) -> Session:
         lambda seed: random_plane(evaluator.problem.center, seed),
         make_request(3, 9, 7) if request is None else request,
         dict(RECIPE),
+        autotuner=evaluator,
         **options,
     )
 

@@ -12,7 +12,7 @@ from lljupyter.hessian.evaluator import check_curvature
 from lljupyter.problem.batchnorm import check_batchnorm
 from lljupyter.problem.quantities import check_quantities
 from lljupyter.process.precision import check_precision
-from lljupyter.session.refinement import check_tolerance
+from lljupyter.session.sources.refinement import check_tolerance
 
 CONVEXITY = "convexity"
 

@@ -57,13 +57,12 @@ def restore_points(
     values = {name: surface[name].values if name in surface else unknown for name in session.names}
     first_stage = {name: values[name] for name in session.names if name not in session.further}
     _check_values(surface, first_stage, evaluator, plane, reduced=_precision_option(dataset.attrs) == "auto")
-    session.restore(first_stage, evaluated)
-    session.carry(dataset)
-    # How those points were evaluated, until others are.
-    session.note({k: v for k, v in dataset.attrs.items() if k.startswith(("evaluation", "precision"))})
+    stages = [(first_stage, evaluated)]
     if session.further:
         second_stage = {name: values[name] for name in session.further}
-        session.restore(second_stage, np.isfinite(second_stage["hvps"]), stage=1)
+        stages.append((second_stage, np.isfinite(second_stage["hvps"])))
+    attributes = {k: v for k, v in dataset.attrs.items() if k.startswith(("evaluation", "precision"))}
+    session.inherit_from(dataset, stages, attributes)
 
 
 def _check_recipe(earlier: Mapping[Any, Any], recipe: Mapping[str, Any]) -> None:

@@ -21,10 +21,12 @@ from lljupyter.geometry.parameters import unwrapped
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import project_trajectory
 from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.inspect import inspector
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import Problem, build_problem
-from lljupyter.session.checkpoint_losses import Overlay
 from lljupyter.session.session import Session
+from lljupyter.session.sources.checkpoint_losses import CheckpointLosses
+from lljupyter.session.sources.subsets import Subsets
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -100,16 +102,27 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
     hessian = None
     if asks_for_convexity(chosen["quantities"]):
         hessian = CurvatureEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
+
+    def curvature() -> CurvatureEvaluator:
+        return hessian or CurvatureEvaluator(problem)
+
     only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
-    first = hessian if hessian is not None and only_convexity else evaluator
+    loss_evaluator = None if only_convexity else evaluator
+    first = loss_evaluator or hessian or evaluator
+    losses = None
+    if path is not None and source.checkpoints is not None:
+        losses = CheckpointLosses(source.checkpoints, path, first.names)
     session = Session(
         first,
         plane_for,
         request,
         recipe_of(chosen, source, directions_recipe, marks, problem, hessian),
-        overlay=None if path is None or source.checkpoints is None else Overlay(source.checkpoints, path, first.names),
+        checkpoint_losses=losses,
         further=None if first is hessian else hessian,
         tolerance=chosen["tolerance"],
+        autotuner=loss_evaluator,
+        preview=None if loss_evaluator is None else Subsets(loss_evaluator.plain),
+        inspect=inspector(loss_evaluator, None if problem.recalibrates else curvature),
     )
     if earlier is not None:
         restore_points(earlier, session, first, plane_for(source.seed))

@@ -5,13 +5,12 @@ import pytest
 from support.reference import FakeEvaluator, batches_of, fake_session, grid_points, make_request, network
 
 from lljupyter import loss_surface
-from lljupyter.geometry.grid import coarse_to_fine, fill
+from lljupyter.geometry.grid import fill
 from lljupyter.jupyter.wire import pack
-from lljupyter.session import surrogate
-from lljupyter.session.ledger import coarse_passes
-from lljupyter.session.refinement import Refinement
 from lljupyter.session.snapshot import dataset_of
-from lljupyter.session.surrogate import predict, relative_errors
+from lljupyter.session.sources import surrogate
+from lljupyter.session.sources.rounds import first_generator, next_round
+from lljupyter.session.sources.surrogate import predict, relative_errors
 
 
 def bowl(a, b):
@@ -88,13 +87,6 @@ def test_around_what_is_not_finite_nothing_is_predicted():
 def test_relative_errors_of_what_is_not_finite():
     found = relative_errors(np.array([1.1, np.nan, 1.0, np.inf]), np.array([1.0, np.inf, np.nan, 2.0]))
     np.testing.assert_allclose(found, [0.1, 0.0, np.inf, np.inf], rtol=1e-12)
-
-
-def test_coarse_passes_hold_a_share_of_the_grid():
-    passes = coarse_to_fine(np.linspace(-1, 1, 51), np.linspace(-1, 1, 51))
-    assert sum(len(cells) for cells in coarse_passes(passes)) == 81
-    small = coarse_to_fine(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
-    assert sum(len(cells) for cells in coarse_passes(small)) == 25
 
 
 def test_few_points_give_the_whole_surface_and_an_honest_error():
@@ -200,7 +192,7 @@ def test_predictions_are_drawn_where_nothing_was_evaluated():
 
 def test_a_refinement_that_knows_everything_is_done():
     request = make_request(0, 3, 3)
-    refinement = Refinement(0.01)
     values = grid_points(request.alpha, request.beta).sum(1).reshape(3, 3) + 5
-    assert refinement.next(request, {"loss": values}, np.ones((3, 3), dtype=bool)) == []
-    assert refinement.done
+    found = next_round(request, {"loss": values}, np.ones((3, 3), dtype=bool), 0.01, [], first_generator())
+    assert found.done
+    assert found.cells == []

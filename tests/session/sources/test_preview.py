@@ -15,11 +15,11 @@ from lljupyter.evaluate import autotune
 from lljupyter.evaluate.autotune import Autotuner, Candidate
 from lljupyter.geometry.plane import random_plane
 from lljupyter.jupyter.wire import pack
-from lljupyter.session import throttle as publisher
-from lljupyter.session import worker
-from lljupyter.session.preview import DOUBLINGS, LARGEST_SHARE, SECONDS, Sketch, Subsets
+from lljupyter.session import tasks, throttle
 from lljupyter.session.session import Session
 from lljupyter.session.snapshot import dataset_of
+from lljupyter.session.sources.preview import DOUBLINGS, LARGEST_SHARE, SECONDS
+from lljupyter.session.sources.subsets import Subsets
 
 N, BATCH = 4800, 100
 SLOW, QUICK = 1e-3, 1e-6  # seconds a sample; the coarsest pass takes 43 s and 43 ms
@@ -61,9 +61,9 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(Slow, "clock", clock)
     monkeypatch.setattr(Slow, "sizes", ())
-    monkeypatch.setattr(worker, "time", clock)
+    monkeypatch.setattr(tasks, "time", clock)
     for name in ("PUBLISH_SECONDS", "PATIENT_SECONDS"):  # every state is shown
-        monkeypatch.setattr(publisher, name, -1.0)
+        monkeypatch.setattr(throttle, name, -1.0)
     return clock
 
 
@@ -79,7 +79,14 @@ def make(request=None, loader=None, model=None, **options):
     options = {"evaluation": "plain", **options}
     evaluator = make_evaluator(model or Slow(), data() if loader is None else loader, **options)
     planes = lambda seed: random_plane(evaluator.problem.center, seed)  # noqa: E731
-    session = Session(evaluator, planes, make_request(3) if request is None else request, dict(RECIPE))
+    session = Session(
+        evaluator,
+        planes,
+        make_request(3) if request is None else request,
+        dict(RECIPE),
+        autotuner=evaluator,
+        preview=Subsets(evaluator.plain),
+    )
     return session, evaluator
 
 
@@ -361,11 +368,12 @@ def test_the_time_of_a_sketch_counts(clock, monkeypatch):
 
     def measure(self, *args):
         began = clock.now
-        measure_sketch(self, *args)
+        found = measure_preview(self, *args)
         took.append(clock.now - began)
+        return found
 
-    measure_sketch = Sketch.measure
-    monkeypatch.setattr(Sketch, "measure", measure)
+    measure_preview = Subsets.measure
+    monkeypatch.setattr(Subsets, "measure", measure)
     session, _ = make()
     live(session)
     sketched, in_all = sum(took), session.snapshot().elapsed

@@ -1,0 +1,1 @@
+"""What is evaluated beside the points of the grid: checkpoints, previews, refinements, faster strategies."""
