@@ -29,8 +29,8 @@ BATCH_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
 CONVERTED_BYTES = 256 << 20
 
 
-class Program:
-    """A traced model with weights of its own, that one thread at a time works with."""
+class MovableModel:
+    """A traced model and its weights on a plane; one thread at a time works with it."""
 
     def __init__(self, trace: Trace, dtype: torch.dtype, device: torch.device) -> None:
         self.trace = trace
@@ -41,12 +41,12 @@ class Program:
         self._flat: Flat | None = None
 
     def set_plane(self, flat: Flat) -> None:
-        """Uses the weights of a plane from now on."""
+        """Use the weights of a plane from now on."""
         self._flat = flat.copy(self._dtype)
         self.move(0.0, 0.0)
 
     def move(self, alpha: float, beta: float) -> None:
-        """Sets the weights to those of a point."""
+        """Set the weights to those of a point."""
         assert self._flat is not None
         self._flat.move(alpha, beta)
         self._flat.fill(self.trace)
@@ -63,7 +63,7 @@ class Folded:
         sideways: Whether convolutions take samples as the width, see ``Convolution``.
 
     Raises:
-        ValueError: If there is no convolution that could do so, or the path does not fit otherwise.
+        ValueError: If there is no convolution that could do so, or the strategy does not fit otherwise.
         Exception: Of whatever kind, if the model can't be traced.
     """
 
@@ -87,7 +87,7 @@ class Folded:
         self.group = n_workers
         with plain_evaluation(device):
             traces = [traced(problem.model, problem.example()) for _ in range(n_workers)]
-            self._programs = [Program(trace, self._dtype, device) for trace in traces]
+            self._models = [MovableModel(trace, self._dtype, device) for trace in traces]
         room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
         size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)
         one_step = any(convolution.one_step for convolution in traces[0].convolutions)
@@ -114,9 +114,9 @@ class Folded:
     def set_plane(self, moving: Moving) -> None:
         """Folds theta, delta and eta."""
         with plain_evaluation(self._problem.device):
-            flat = Flat(self._programs[0].trace, self._problem.states, moving)
-            for program in self._programs:
-                program.set_plane(flat)
+            flat = Flat(self._models[0].trace, self._problem.states, moving)
+            for model in self._models:
+                model.set_plane(flat)
 
     def halve_batches(self) -> bool:
         """Splits every batch in two."""
@@ -131,18 +131,18 @@ class Folded:
         found: list[dict[str, Measured]] = [{} for _ in points]
 
         def work(worker: int, i: int, check: Tick) -> None:
-            found[i] = self._point(self._programs[worker], float(points[i, 0]), float(points[i, 1]), check)
+            found[i] = self._point(self._models[worker], float(points[i, 0]), float(points[i, 1]), check)
 
         self._workers.share(work, len(points), tick)
         names = self._problem.quantities
         return means_of({name: [measured[name] for measured in found] for name in names})
 
-    def _point(self, program: Program, alpha: float, beta: float, check: Tick) -> dict[str, Measured]:
+    def _point(self, model: MovableModel, alpha: float, beta: float, check: Tick) -> dict[str, Measured]:
         problem = self._problem
         found: dict[str, Measured] = {name: [] for name in problem.quantities}
         with plain_evaluation(problem.device):
-            program.move(alpha, beta)
-            for prefix, batch, outputs in self._outputs(program, check):
+            model.move(alpha, beta)
+            for prefix, batch, outputs in self._outputs(model, check):
                 # Sums over classes are vectorized when the samples come last.
                 plainly = problem.classifies_plainly and outputs.dim() == 2
                 scores = outputs.T.contiguous()[None] if plainly else None
@@ -156,9 +156,9 @@ class Folded:
                         found[prefix + kind].append(measured[kind])
         return found
 
-    def _outputs(self, program: Program, check: Tick) -> Iterator[tuple[str, Batch, Any]]:
-        """Yields what a program makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
-        forward = program.graph.forward  # called as a module, it prints a traceback where it can't be run
+    def _outputs(self, model: MovableModel, check: Tick) -> Iterator[tuple[str, Batch, Any]]:
+        """Yields what a model makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
+        forward = model.graph.forward  # called as a module, it prints a traceback where it can't be run
         for prefix, batches in self._batches.items():
             for batch in batches:
                 check()
