@@ -1,3 +1,5 @@
+"""The residual networks for CIFAR: sizes, names and shortcuts."""
+
 from __future__ import annotations
 
 import pytest

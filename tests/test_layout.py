@@ -1,0 +1,129 @@
+"""Where files lie: in small folders, short, with a test file for each module, and no test that imports another."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import lljupyter
+
+PACKAGE = Path(lljupyter.__file__).parent
+TESTS = Path(__file__).parent
+VIEWER = TESTS.parent / "js" / "src"
+
+LONGEST = 380  # lines of a file
+MEDIAN = 160  # lines of half of the files in a tree
+MOST_FILES = 14  # of code in a folder
+
+# Modules that no test file is named after and none imports, and where what they do is tested.
+TESTED_IN = {
+    "compute/prepare/checks.py": "compute/test_surfaces.py",
+    "compute/prepare/hessian.py": "compute/test_convexity.py",
+    "compute/prepare/planes.py": "compute/test_surfaces.py",
+    "compute/prepare/restore.py": "compute/test_resume.py",
+    "compute/prepare/resume.py": "compute/test_resume.py",
+    "compute/prepare/session.py": "compute/test_surfaces.py",
+    "compute/prepare/source.py": "compute/test_surfaces.py",
+    "compute/run.py": "compute/test_surfaces.py",
+    "evaluate/fast/flat_weights.py": "evaluate/fast/test_stacked.py",
+    "hessian/fast/layerwise_model.py": "hessian/fast/test_layerwise_operator.py",
+    "hessian/fast/local_maps.py": "hessian/fast/test_layerwise_operator.py",
+    "problem/combination.py": "problem/test_model.py",
+    "problem/isolation/rebinding.py": "problem/isolation/test_copying.py",
+    "problem/nested.py": "problem/test_batches.py",
+    "session/request.py": "session/test_session.py",
+    "session/schedule.py": "session/test_session.py",
+    "session/shutdown.py": "session/test_session_end.py",
+    "surface/draw/curves.py": "surface/draw/test_matplotlib.py",
+    "surface/io/authors.py": "surface/io/test_netcdf.py",
+    "surface/io/paraview.py": "surface/io/test_netcdf.py",
+    "tracing/memory_layout.py": "evaluate/fast/test_folded.py",
+    "tracing/shapes.py": "evaluate/fast/test_hard_models.py",
+    "zoo/checks.py": "zoo/test_models.py",
+    "zoo/layers.py": "zoo/test_models.py",
+    "zoo/restored.py": "zoo/test_paper.py",
+}
+
+TREES = {
+    "package": sorted(PACKAGE.rglob("*.py")),
+    "tests": sorted(TESTS.rglob("*.py")),
+    "viewer": sorted(path for path in VIEWER.rglob("*") if path.suffix in (".ts", ".css")),
+}
+MODULES = [path.relative_to(PACKAGE).as_posix() for path in TREES["package"] if path.name != "__init__.py"]
+
+
+def n_lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def imported_by(path: Path) -> set[str]:
+    """Return the modules that a file imports, and what it imports from them, by their dotted names."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def homes_of(names: set[str]) -> set[str]:
+    """Return the modules that public names such as ``lljupyter.loss_surface`` come from."""
+    public = {name.split(".")[1] for name in names if name.startswith("lljupyter.")} & set(lljupyter.__all__)
+    return {str(getattr(getattr(lljupyter, name), "__module__", "")) for name in public}
+
+
+IMPORTED = {path: (names := imported_by(path)) | homes_of(names) for path in TREES["tests"]}
+
+
+def files_that_test(module: str) -> list[Path]:
+    """Return the test files named after a module (``test_session_end.py`` for ``session.py``) or importing it."""
+    path = Path(module)
+    named = [path.with_name(f"test_{path.stem}"), path.with_name(f"test_{path.stem}_")]
+    dotted = ".".join(("lljupyter", *path.with_suffix("").parts))
+    found = []
+    for file in IMPORTED:
+        if not file.name.startswith("test_"):
+            continue
+        own = file.relative_to(TESTS).with_suffix("")
+        if own == named[0] or str(own).startswith(str(named[1])) or dotted in IMPORTED[file]:
+            found.append(file)
+    return found
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_files_stay_short(tree):
+    lengths = {path.name: n_lines(path) for path in TREES[tree] if path.name != "__init__.py"}
+    if not lengths:
+        pytest.skip("the sources of the viewer are not beside the package")
+    assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
+    assert median(lengths.values()) <= MEDIAN
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_folders_stay_small(tree):
+    folders = [path.parent for path in TREES[tree] if path.name != "__init__.py"]
+    assert {folder.name: n for folder in folders if (n := folders.count(folder)) > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_tests(module):
+    expected = (Path("tests") / module).with_name(f"test_{Path(module).name}")
+    if module not in TESTED_IN:
+        assert files_that_test(module), f"expected {expected.as_posix()}, or a line in TESTED_IN"
+
+
+@pytest.mark.parametrize("file", sorted(set(TESTED_IN.values())))
+def test_named_files_of_tests_exist(file):
+    assert (TESTS / file).is_file()
+
+
+@pytest.mark.parametrize("path", TREES["tests"], ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_tests_import_no_tests(path):
+    """What two tests share lies in ``tests/support``."""
+    parts = {part for name in IMPORTED[path] for part in name.split(".")}
+    assert {part for part in parts if part in ("tests", "conftest") or part.startswith("test_")} == set()
