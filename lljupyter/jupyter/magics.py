@@ -161,7 +161,12 @@ class _Recording:
         if self.recorder is not None:
             return
         from lljupyter.training.recorder import TrajectoryRecorder
+        from lljupyter.training.steps import is_optimizer, nested_optimizers
 
+        # A wrapper, such as Lookahead, may change the weights once the optimizer inside has made its step.
+        nests = [nested_optimizers(value) for value in list(self._names.values()) if is_optimizer(value)]
+        around = [nest for nest in nests if any(inner is optimizer for inner in nest)]
+        optimizer = max(around, key=len)[0] if around else optimizer
         model = self._model if self._model is not None else self._owner(optimizer)
         recorder = TrajectoryRecorder(model, optimizer, self._folder, every=self._every, start=self._start)
         recorder.__enter__()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from safetensors.torch import load_file
 from support.reference import PATIENCE, linear
 from traitlets.config import Config
 
@@ -125,6 +126,31 @@ def test_the_smallest_model_with_the_parameters_is_recorded(ip):
     ip.run_cell_magic("record_trajectory", "both --model whole", TRAIN)
     sizes = {path.parent.name: path.stat().st_size for path in Path().glob("*/step-000000000.safetensors")}
     assert sizes["both"] > sizes["run"]
+
+
+WRAPPED = """
+class Halving:
+    def __init__(self, optimizer):
+        self.optimizer, self.param_groups = optimizer, optimizer.param_groups
+    def zero_grad(self):
+        self.optimizer.zero_grad()
+    def step(self):
+        self.optimizer.step()
+        with torch.no_grad():
+            for p in self.param_groups[0]["params"]:
+                p.mul_(0.5)
+        after.append(model.weight.detach().clone())
+"""
+
+
+def test_what_a_wrapper_does_after_a_step_is_recorded(ip):
+    ip.user_ns["after"] = []
+    cell = TRAIN.replace("torch.optim.SGD(model.parameters(), lr=0.1)", "Halving(torch.optim.SGD(model.parameters()))")
+    ip.run_cell_magic("record_trajectory", "run", WRAPPED + cell)
+    recorded = [load_file(path)["weight"] for path in sorted(Path("run").glob("*.safetensors"))]
+    assert len(recorded) == 6
+    # The recorder begins within the first step, which had to come to know the optimizer.
+    assert all(torch.equal(a, b) for a, b in zip(recorded[2:], ip.user_ns["after"][1:], strict=True))
 
 
 @pytest.mark.parametrize(

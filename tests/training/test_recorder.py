@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 
 import pytest
@@ -11,7 +12,8 @@ from torch import nn
 
 from lljupyter import TrajectoryRecorder
 from lljupyter.geometry.checkpoints import open_checkpoints
-from lljupyter.training import recorder as module
+from lljupyter.training import checkpoint_file
+from lljupyter.training import recorder as recorder_module
 
 
 def model_and_optimizer(seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -134,35 +136,107 @@ def torn(tensors, path, metadata):
     raise OSError("disk full")
 
 
-@pytest.mark.parametrize(("away", "n_steps"), [(False, 9), (True, 4), (True, 9)])
-def test_a_torn_write_leaves_nothing_and_is_told_in_time(tmp_path, monkeypatch, away, n_steps):
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize("n_steps", [4, 9])
+def test_a_torn_write_leaves_nothing_is_told_once_and_training_goes_on(tmp_path, monkeypatch, away, n_steps):
     model, optimizer = model_and_optimizer()
-    monkeypatch.setattr(module, "save_file", torn)
-    monkeypatch.setattr(module, "_away", lambda states: away)
+    monkeypatch.setattr(checkpoint_file, "save_file", torn)
+    monkeypatch.setattr(recorder_module, "is_away", lambda states: away)
     recorder = TrajectoryRecorder(model, optimizer, tmp_path, every=2)
-    with pytest.raises(OSError, match="disk full"), recorder:
+    with pytest.warns(UserWarning, match=r"got OSError at step .*disk full.*; training goes on, but") as told, recorder:
         train(model, optimizer, n_steps)
-    assert recorder.step == (min(n_steps, 6) if away else 4)
-    assert steps(tmp_path) == [0, 2]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert recorder.step == n_steps
+    assert steps(tmp_path) == ([0, 2] if n_steps == 4 else [0, 2, 6, 8, 9])
+    assert len(list(tmp_path.iterdir())) == len(steps(tmp_path))
+    assert len(told) == (2 if n_steps == 4 else 1)  # that the end is missing is told again
+    assert all(warning.filename == __file__ for warning in told)
     train(model, optimizer, 1)
-    assert recorder.step <= 6  # the hook is gone
+    assert recorder.step == n_steps  # the hook is gone
 
 
-def test_an_error_in_training_keeps_what_is_recorded_and_is_the_one_to_see(tmp_path, monkeypatch):
+def test_an_error_in_training_is_the_one_to_see_and_the_end_is_recorded_all_the_same(tmp_path, monkeypatch):
     model, optimizer = model_and_optimizer()
-    monkeypatch.setattr(module, "save_file", torn)
-    monkeypatch.setattr(module, "_away", lambda states: True)
+    monkeypatch.setattr(checkpoint_file, "save_file", torn)
+    monkeypatch.setattr(recorder_module, "is_away", lambda states: True)
 
-    def fail(n_steps: int) -> None:
+    def fail(n_steps: int, error: BaseException) -> None:
         with TrajectoryRecorder(model, optimizer, tmp_path, every=2, start=0):
             train(model, optimizer, n_steps)
-            raise ArithmeticError("diverged")
+            raise error
 
-    for n_steps in (3, 5):  # in the second, the checkpoint of step 4 is torn as well
-        with pytest.raises(ArithmeticError, match="diverged"):
-            fail(n_steps)
-        assert steps(tmp_path) == [0, 2]
+    with pytest.raises(ArithmeticError, match="diverged"):
+        fail(3, ArithmeticError("diverged"))
+    assert steps(tmp_path) == [0, 2, 3]
+    with pytest.raises(KeyboardInterrupt):
+        fail(1, KeyboardInterrupt())
+    assert steps(tmp_path) == [0, 1]
+    with pytest.warns(UserWarning, match="disk full"), pytest.raises(ArithmeticError, match="diverged"):
+        fail(5, ArithmeticError("diverged"))  # the checkpoint of step 4 is torn as well
+    assert steps(tmp_path) == [0, 2, 5]
+    last = load_file(tmp_path / "step-000000005.safetensors")
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in last.items())
+
+
+def test_a_folder_that_vanishes_is_told_and_recording_goes_on(tmp_path):
+    model, optimizer = model_and_optimizer()
+
+    def run() -> None:
+        with TrajectoryRecorder(model, optimizer, tmp_path / "run"):
+            train(model, optimizer, 2)
+            shutil.rmtree(tmp_path / "run")
+            train(model, optimizer, 2)
+
+    with pytest.warns(UserWarning, match=r"the folder vanished, and with it what was recorded so far.*checkpoints are"):
+        run()
+    assert steps(tmp_path / "run") == [3, 4]
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_before_training_begins(tmp_path, monkeypatch):
+    model, optimizer = model_and_optimizer()
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"expected a folder for the checkpoints, got the file .*file; choose"):
+        TrajectoryRecorder(model, optimizer, tmp_path / "file")
+
+    def full(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoint_file, "save_file", full)
+    recorder = TrajectoryRecorder(model, optimizer, tmp_path / "run")
+    with pytest.raises(OSError, match=r"expected to write .*step-000000000.safetensors, got: disk full; check"):
+        recorder.__enter__()
+    train(model, optimizer, 1)
+    assert recorder.step == 0  # the hook is gone
+    assert steps(tmp_path / "run") == []
+
+
+def test_what_changes_after_the_last_step_is_recorded_as_the_end(tmp_path):
+    model, optimizer = model_and_optimizer()
+    with TrajectoryRecorder(model, optimizer, tmp_path, every=2):
+        train(model, optimizer, 2)
+        with torch.no_grad():
+            model[0].weight.zero_()  # as averaging of weights does
+    assert steps(tmp_path) == [0, 2]
+    assert not load_file(tmp_path / "step-000000002.safetensors")["0.weight"].any()
+
+
+def test_steps_that_change_nothing_are_steps(tmp_path):
+    model, optimizer = model_and_optimizer()
+    with TrajectoryRecorder(model, optimizer, tmp_path, every=2):
+        train(model, optimizer, 2)
+        optimizer.zero_grad()
+        optimizer.step()
+    assert steps(tmp_path) == [0, 2, 3]
+
+
+def test_weights_that_change_without_a_step_are_told(tmp_path):
+    model, optimizer = model_and_optimizer()
+    another = torch.optim.SGD(model.parameters(), lr=0.1)
+    message = "expected to hear of the steps of SGD, got none although the weights changed"
+    with pytest.warns(UserWarning, match=message), TrajectoryRecorder(model, optimizer, tmp_path):
+        train(model, another, 3)
+    assert steps(tmp_path) == [0, 1]
+    last = load_file(tmp_path / "step-000000001.safetensors")
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in last.items())
 
 
 def test_a_checkpoint_is_as_it_was_at_its_step_however_slowly_a_thread_writes_it(tmp_path, monkeypatch):
@@ -174,8 +248,8 @@ def test_a_checkpoint_is_as_it_was_at_its_step_however_slowly_a_thread_writes_it
         assert go.wait(PATIENCE)
         save_file(tensors, path, metadata)
 
-    monkeypatch.setattr(module, "save_file", slow)
-    monkeypatch.setattr(module, "_away", lambda states: True)
+    monkeypatch.setattr(checkpoint_file, "save_file", slow)
+    monkeypatch.setattr(recorder_module, "is_away", lambda states: True)
     with TrajectoryRecorder(model, optimizer, tmp_path, every=4):
         start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         train(model, optimizer, 3)
@@ -273,6 +347,6 @@ def test_a_damaged_folder_is_told(tmp_path, monkeypatch):
     def fail(*_):
         raise SafetensorError("no room")
 
-    monkeypatch.setattr(module, "save_file", fail)
+    monkeypatch.setattr(checkpoint_file, "save_file", fail)
     with pytest.raises(OSError, match=r"expected to write .*step-000000000.safetensors, got: no room; check the fol"):
         TrajectoryRecorder(model, optimizer, tmp_path / "new").__enter__()
