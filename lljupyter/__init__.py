@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lljupyter.surface.draw.html import to_html
     from lljupyter.surface.draw.interactive import to_plotly
     from lljupyter.surface.draw.matplotlib import to_matplotlib
-    from lljupyter.surface.io.netcdf import load, save
+    from lljupyter.surface.io.load import load
+    from lljupyter.surface.io.save import save
     from lljupyter.surface.metrics import nonconvex_share, sharpness
     from lljupyter.training.recorder import TrajectoryRecorder
 
@@ -46,7 +47,7 @@ _HOMES = {
     "gradient_direction": "lljupyter.compute.gradient",
     "hessian_directions": "lljupyter.compute.hessian_directions",
     "interpolate": "lljupyter.compute.interpolation",
-    "load": "lljupyter.surface.io.netcdf",
+    "load": "lljupyter.surface.io.load",
     "load_directions": "lljupyter.geometry.direction_files",
     "load_ipython_extension": "lljupyter.jupyter.extension",
     "loss_line": "lljupyter.compute.lines",
@@ -59,7 +60,7 @@ _HOMES = {
     "projected_curvatures": "lljupyter.compute.projected_curvatures",
     "projected_hessian": "lljupyter.compute.projected_hessian",
     "random_direction": "lljupyter.geometry.directions",
-    "save": "lljupyter.surface.io.netcdf",
+    "save": "lljupyter.surface.io.save",
     "sharpness": "lljupyter.surface.metrics",
     "show": "lljupyter.jupyter.show",
     "to_html": "lljupyter.surface.draw.html",

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from lljupyter.compute.prepare import Prepared
 from lljupyter.process.atomic import checked_path
 from lljupyter.session.snapshot import Snapshot, dataset_of
-from lljupyter.surface.io.netcdf import save
+from lljupyter.surface.io.save import save
 
 if TYPE_CHECKING:
     import xarray

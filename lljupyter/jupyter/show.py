@@ -10,7 +10,7 @@ from lljupyter.jupyter.comparison import Comparison, compare
 from lljupyter.jupyter.options import RESULT_DEFAULTS, STYLE_TABLES, ResultOptions
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.surface.dataset import by_seed
-from lljupyter.surface.io.netcdf import load
+from lljupyter.surface.io.load import load
 
 if TYPE_CHECKING:
     import xarray

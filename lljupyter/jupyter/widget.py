@@ -24,7 +24,7 @@ from lljupyter.problem.loaders import Loader
 from lljupyter.session.session import Session
 from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.frame import finite
-from lljupyter.surface.io.netcdf import save
+from lljupyter.surface.io.save import save
 from lljupyter.surface.style import LOOK, check_choices, check_texts, checked_look
 
 if TYPE_CHECKING:

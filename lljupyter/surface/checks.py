@@ -1,4 +1,4 @@
-"""What a surface tells about itself, checked before it is drawn or kept: a file may come from anywhere."""
+"""Checks of what a surface says about itself, before it is drawn or saved: a file may come from anywhere."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray
 
-PATH = ("alpha", "beta", "outside")
+# What a drawn trajectory needs at least.
+TRAJECTORY_PARTS = ("alpha", "beta", "outside")
 
 
 def check_attributes(attributes: Mapping[Any, Any], path: Path | None = None) -> None:
-    """Checks the attributes that pictures are made from; all others are only told.
+    """Check the attributes that pictures are made from; all others are only listed.
 
     Args:
         attributes: Those of a Dataset.
         path: The file that they were read from.
 
     Raises:
-        ValueError: If one is not what it has to be.
+        ValueError: If one is of another kind.
     """
     for name, (is_right, kind) in KNOWN.items():
         if name in attributes and not is_right(attributes[name]):
             first = "" if path is None else f"surface = xarray.load_dataset({str(path)!r}) reads the file as it is: "
             raise ValueError(
                 f"expected the attribute {name!r} of {path or 'the surface'} as {kind}, got "
-                f"{_short(attributes[name])}; {first}correct it, or leave it out with del surface.attrs[{name!r}]"
+                f"{short(attributes[name])}; {first}correct it, or leave it out with del surface.attrs[{name!r}]"
             )
 
 
-def check_path(dataset: xarray.Dataset) -> None:
-    """Checks that a training run, where there is one, has all that it is drawn from.
+def check_trajectory(dataset: xarray.Dataset) -> None:
+    """Check that a training run, if there is one, has all that it is drawn from.
 
     Raises:
         ValueError: If something of it is missing or of another kind.
@@ -44,7 +45,7 @@ def check_path(dataset: xarray.Dataset) -> None:
     if "trajectory_captured" not in dataset.attrs and "trajectory_alpha" not in dataset:
         return
     there = [str(name) for name in dataset.data_vars if str(name).startswith("trajectory_")]
-    needed = [f"trajectory_{part}" for part in PATH]
+    needed = [f"trajectory_{part}" for part in TRAJECTORY_PARTS]
     wrong = [
         name
         for name in dict.fromkeys([*needed, *there])
@@ -58,70 +59,89 @@ def check_path(dataset: xarray.Dataset) -> None:
         )
 
 
-def check_storable(attributes: Mapping[Any, Any]) -> None:
-    """Checks that netCDF can hold attributes.
+def check_values(name: Any, values: np.ndarray) -> None:
+    """Check that files can hold the values of a variable.
 
     Raises:
-        ValueError: If it can't hold one.
+        TypeError: If the name is no text, or the values are neither numbers, dates nor texts, or complex.
     """
-    for name, value in attributes.items():
-        kind = np.asarray(value).dtype.kind if isinstance(value, (list, tuple, np.ndarray)) else ""
-        if not (isinstance(value, str) or _is_storable_number(value) or kind in tuple("iufU")):
-            raise ValueError(
-                f"expected texts, numbers and lists of numbers as attributes, which netCDF can hold, got {name!r} as "
-                f"{_short(value)}; leave it out with del surface.attrs[{name!r}]"
-            )
-
-
-def check_values(name: str, values: np.ndarray) -> None:
-    """Checks that files can hold the values of a variable.
-
-    Raises:
-        TypeError: If they are neither numbers, dates nor texts, or complex.
-    """
-    texts = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat)
-    if not (values.dtype.kind in "biufUM" or texts):
+    if not isinstance(name, str):
+        raise TypeError(
+            f"expected variables with texts as names to save, got {name!r}; rename it with surface.rename({{{name!r}: "
+            f"'{name}'}})"
+        )
+    holds_texts = values.dtype.kind in "OU" and all(is_text(value) for value in values.flat)
+    if not (values.dtype.kind in "biufM" or holds_texts):
         raise TypeError(
             f"expected numbers, dates or texts to save, got {values.dtype} in {name!r}; convert it, of complex numbers "
             f"to abs(surface[{name!r}]) or to two variables, or leave it out with surface.drop_vars({name!r})"
         )
 
 
+def check_directions(directions: Any) -> None:
+    """Check that directions are two parameter dicts.
+
+    Raises:
+        TypeError: If they are something else.
+    """
+    is_pair = isinstance(directions, (tuple, list)) and len(directions) == 2
+    if not is_pair or not all(
+        isinstance(direction, Mapping) and all(hasattr(part, "detach") for part in direction.values())
+        for direction in directions
+    ):
+        raise TypeError(
+            "expected directions as (delta, eta), two dicts of parameter name to tensor, got "
+            f"{short(type(directions).__name__)}; pass those that the surface was computed with, or None"
+        )
+
+
 def marks_of(recipe: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Returns the points that a plane names, such as the three models it goes through: ``{name: (alpha, beta)}``."""
+    """Return the points that a plane names, such as the three models it goes through: ``{name: (alpha, beta)}``."""
     marks: dict[str, tuple[float, float]] = json.loads(recipe.get("marks", "{}"))
     return marks
+
+
+def is_text(value: Any) -> bool:
+    """Return True for texts that files can hold: HDF5 ends them at a null, and stores UTF-8."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_marks(value: Any) -> bool:
     try:
         points = list(json.loads(value).values())
         return all(
-            len(point) == 2 and all(_is_number(part) and math.isfinite(part) for part in point) for point in points
+            len(point) == 2 and all(is_number(part) and math.isfinite(part) for part in point) for point in points
         )
-    except (TypeError, ValueError, AttributeError):  # not a text, no JSON, no object, no pairs
+    except (TypeError, ValueError, AttributeError, RecursionError, OverflowError):  # no JSON, no object, no pairs, ...
         return False
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return True for real numbers of Python and NumPy that are no bool."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
-def _is_storable_number(value: Any) -> bool:
-    return _is_number(value) and not (isinstance(value, int) and not -(2**63) <= value < 2**64)
-
-
 def _is_count(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value) and value == int(value)
+    return is_number(value) and abs(value) <= 2**64 and value == int(value)
 
 
 def _is_shares(value: Any) -> bool:
     shares = np.atleast_1d(np.asarray(value, dtype=object))
-    return shares.ndim == 1 and all(map(_is_number, shares))
+    return shares.ndim == 1 and all(map(is_number, shares))
 
 
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
+def short(value: Any) -> str:
+    """Return how a value is written, in one line of at most 81 characters, for messages."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an object whose own repr fails
+        text = f"an object of the type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
@@ -131,6 +151,6 @@ KNOWN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (_is_count, "a whole number"),
     "n_samples": (_is_count, "a whole number"),
     "explained_variance_ratio": (_is_shares, "a list of numbers such as [0.7, 0.2]"),
-    "trajectory_captured": (_is_number, "a number from 0 to 1"),
+    "trajectory_captured": (is_number, "a number from 0 to 1"),
     "marks": (_is_marks, """a text in JSON such as '{"a": [0, 0], "b": [1, 0]}'"""),
 }

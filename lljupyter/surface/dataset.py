@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.surface.checks import check_attributes, check_path
+from lljupyter.surface.checks import check_attributes, check_trajectory
 
 if TYPE_CHECKING:
     import xarray
@@ -143,7 +143,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     for axis in ("alpha", "beta"):
         if axis not in known:
             dataset = _with_axis(dataset.drop_vars(axis, errors="ignore"), axis)
-    check_path(dataset)
+    check_trajectory(dataset)
     _check_layers(dataset)
     names = [
         str(name)

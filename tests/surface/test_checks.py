@@ -7,7 +7,7 @@ import pytest
 from support.made import made_line, made_surface, made_trajectory
 
 from lljupyter import load, save, show, to_html, to_matplotlib, to_plotly
-from lljupyter.surface.io import netcdf as files
+from lljupyter.surface.io import netcdf
 
 VERBS = {
     "to_html": lambda surface, folder: to_html(surface, folder / "page.html"),
@@ -46,7 +46,7 @@ def test_a_damaged_attribute_is_named(tmp_path, made, verb, name, value):
 
 @pytest.mark.parametrize(("name", "value"), [("marks", "{"), ("n_samples", "many"), ("trajectory_captured", "all")])
 def test_the_file_with_a_damaged_attribute_is_named(tmp_path, name, value):
-    files._write_netcdf(made_trajectory().assign_attrs({name: value}), tmp_path / "surface.nc")
+    netcdf.write_netcdf(made_trajectory().assign_attrs({name: value}), tmp_path / "surface.nc")
     with pytest.raises(
         ValueError, match=rf"expected the attribute '{name}' of .*surface.nc as a .* got '.*'; surface ="
     ):
@@ -59,15 +59,56 @@ def test_whole_numbers_of_any_type_are_right(tmp_path):
     assert "cross-entropy on 7 samples" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.parametrize("value", [None, {"a": 1}, True, b"x", 10**30, [None]])
+@pytest.mark.parametrize(
+    "value",
+    [None, {"a": 1}, True, b"x", 10**30, [None], [1, "a"], [[1], [2, 3]], "a\0b", "\ud800", np.array(5, "M8[ns]")],
+)
 def test_what_netcdf_can_not_hold_is_refused(tmp_path, value):
-    with pytest.raises(ValueError, match=r"expected texts, numbers and lists of numbers as attributes.* got 'odd' as"):
+    with pytest.raises(ValueError, match=r"expected texts, numbers and lists of either as attributes.* got 'odd' as"):
         save(made_surface(odd=value), tmp_path / "surface.nc")
+
+
+@pytest.mark.parametrize(
+    ("value", "loaded"),
+    [
+        (np.array(["a"]), "a"),
+        (np.str_("a"), "a"),
+        (["a", "b"], ["a", "b"]),
+        (np.array(["a", "b"]), ["a", "b"]),
+        (np.array(["a", "b"], dtype=object), ["a", "b"]),
+        ([0.5], 0.5),
+        ([np.nan, 1], [np.nan, 1.0]),
+        (np.float32([1, 2]), [1.0, 2.0]),
+        (np.int8(3), 3),
+        ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+    ],
+    ids=repr,
+)
+def test_texts_numbers_and_lists_of_them_are_kept(tmp_path, value, loaded):
+    surface = made_surface(mine=value)
+    surface.loss.attrs["mine"] = value
+    save(surface, tmp_path / "surface.nc")
+    np.testing.assert_equal(load(tmp_path / "surface.nc").attrs["mine"], loaded)
+    np.testing.assert_equal(load(tmp_path / "surface.nc").loss.attrs["mine"], loaded)
+
+
+@pytest.mark.parametrize("name", ["", 3, "a\0b", ("a", 1)])
+def test_attributes_with_names_that_netcdf_can_not_hold_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="expected attributes of the surface with texts as names, got"):
+        save(made_surface().assign_attrs({name: 1}), tmp_path / "surface.nc")
+
+
+def test_what_would_be_read_back_as_something_else_is_refused(tmp_path):
+    surface = made_surface()
+    surface.loss.attrs |= {"units": "days since 2000-01-01"}  # which makes dates of the losses
+    with pytest.raises(ValueError, match=r"expected a Dataset that netCDF can hold, got one .*; convert it|leave out"):
+        save(surface, tmp_path / "surface.nc")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_version_that_is_no_number_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(files, "FORMAT_VERSION", "one")
+        patched.setattr(netcdf, "FORMAT_VERSION", "one")
         save(made_surface(), tmp_path / "surface.nc")
     with pytest.raises(ValueError, match=r"expected the attribute 'format_version' of .*surface.nc as a whole number"):
         load(tmp_path / "surface.nc")

@@ -17,7 +17,7 @@ from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
 from lljupyter.surface.checks import check_attributes
-from lljupyter.surface.io.netcdf import load
+from lljupyter.surface.io.load import load
 
 if TYPE_CHECKING:
     import xarray
