@@ -44,7 +44,7 @@ TESTED_IN = {
     "tracing/shapes.py": "evaluate/fast/test_hard_models.py",
     "zoo/checks.py": "zoo/test_models.py",
     "zoo/layers.py": "zoo/test_models.py",
-    "zoo/restored.py": "zoo/test_paper.py",
+    "zoo/restored.py": "zoo/test_training.py",
 }
 
 TREES = {

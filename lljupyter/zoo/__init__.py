@@ -3,7 +3,6 @@
 from lljupyter.zoo.alexnet import alexnet
 from lljupyter.zoo.data import CIFAR, IMAGENET, cifar10, digits, jpeg_archive
 from lljupyter.zoo.densenet import densenet
-from lljupyter.zoo.paper import kept, paper_form, train_once
 from lljupyter.zoo.resnet import resnet
 from lljupyter.zoo.training import score, train
 from lljupyter.zoo.vgg import vgg
@@ -17,12 +16,9 @@ __all__ = [
     "densenet",
     "digits",
     "jpeg_archive",
-    "kept",
-    "paper_form",
     "resnet",
     "score",
     "train",
-    "train_once",
     "vgg",
     "wide_resnet",
 ]
