@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lljupyter.evaluate.strategy import Evaluation
     from lljupyter.geometry.checkpoints import Trajectory
     from lljupyter.geometry.directions import Ignore, Norm
+    from lljupyter.geometry.filters import Filters
     from lljupyter.geometry.parameters import Parameters
     from lljupyter.geometry.plane import Plane
     from lljupyter.geometry.trajectory import PrincipalDirections
@@ -69,6 +70,9 @@ class LineOptions(EvaluationOptions, total=False):
     Attributes:
         norm: How random directions are scaled, see ``normalize_direction``. The paper uses "filter".
         ignore: "biasbn" leaves biases and BatchNorm parameters unchanged, as in the paper's figures.
+        filters: Which entries of a weight ``norm="filter"`` scales together: "output" takes those of one output of their
+            layer, see ``filter_axes``; "axis0" a slice along the first axis of every tensor, as the authors' code does.
+            They differ for transposed convolutions, embeddings and the ``Conv1D`` of transformers.
         seed: Seed of the random directions.
         batchnorm: How the running statistics of BatchNorm are treated away from the center. "eval" keeps those
             of the model, as the paper does; this is right near a minimum. "recalibrate" recomputes them on the first
@@ -76,15 +80,16 @@ class LineOptions(EvaluationOptions, total=False):
             those the statistics were computed for, as between two minima. "interpolate" moves them along directions
             over states: the authors' way between two models; cheap, but far outside of [0, 1] a variance may become
             negative and the loss NaN.
-        resume: A result that was computed in part, or the path of one: its directions and grid are used and the
-            missing points are computed, bitwise as without the interruption if both parts are evaluated the same
-            way, such as "plain" (otherwise up to rounding). ``norm``, ``ignore``, ``seed``, ``orthogonalize``,
+        resume: A result that was computed in part, or the path of one: its directions and grid are used and the missing
+            points are computed, bitwise as without the interruption if both parts are evaluated the same way, such as
+            "plain" (otherwise up to rounding). ``norm``, ``ignore``, ``filters``, ``seed``, ``orthogonalize``,
             ``resolution``, ``alpha`` and ``beta`` are then taken from the result; pass the model, the loader, what is
             evaluated and a trajectory (also for directions that were computed from it and not saved) again.
     """
 
     norm: Norm | None
     ignore: Ignore | None
+    filters: Filters
     seed: int
     batchnorm: BatchNorm
     resume: Resume | None
@@ -137,6 +142,7 @@ DEFAULTS: SurfaceOptions = {
     "evaluation": "fastest",
     "norm": "filter",
     "ignore": "biasbn",
+    "filters": "output",
     "seed": 0,
     "batchnorm": "eval",
     "resume": None,

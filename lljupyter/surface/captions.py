@@ -24,6 +24,7 @@ LABELS = {
     "n_samples": "Samples",
     "norm": "Normalization",
     "ignore": "Ignored",
+    "filters": "Filters along",
     "batchnorm": "BatchNorm statistics",
     "precision": "Precision of the computation",
     "precision_option": "Precision asked for",

@@ -8,6 +8,7 @@ from lljupyter.compute.options import DEFAULTS, SurfaceOptions
 from lljupyter.compute.prepare.grids import check_grid
 from lljupyter.evaluate.strategy import check_evaluation
 from lljupyter.geometry.directions import check_norm
+from lljupyter.geometry.filters import check_filters
 from lljupyter.hessian.evaluator import check_curvature
 from lljupyter.problem.batchnorm import check_batchnorm
 from lljupyter.problem.quantities import check_quantities
@@ -29,6 +30,7 @@ def checked_options(options: SurfaceOptions) -> SurfaceOptions:
     """
     chosen: SurfaceOptions = {**DEFAULTS, **options}
     check_norm(chosen["norm"], chosen["ignore"])
+    check_filters(chosen["filters"])
     check_batchnorm(chosen["batchnorm"])
     check_precision(chosen["precision"])
     check_evaluation(chosen["evaluation"])

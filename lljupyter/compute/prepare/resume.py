@@ -13,6 +13,7 @@ from torch import nn
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.direction_files import beside, load_directions
 from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.filters import Filters
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.trajectory import PrincipalDirections
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
     from lljupyter.compute.options import Directions, Resume
 
 # Attributes that record how the directions were made.
-DIRECTION_ATTRIBUTES = ("directions", "norm", "ignore", "explained_variance_ratio", "orthogonalized", "marks")
+DIRECTION_ATTRIBUTES = (
+    "directions",
+    "norm",
+    "ignore",
+    "filters",
+    "explained_variance_ratio",
+    "orthogonalized",
+    "marks",
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class EarlierSurface:
         is_random: Whether they come from a seed.
         norm: How random directions are scaled.
         ignore: What random and principal directions leave unchanged.
+        filters: Where the filters of random directions are: along axis 0 in results of before this was an option.
         seed: Seed of random directions.
         orthogonalize: Whether eta was made orthogonal to delta.
         recipe: How the directions were made, as attributes.
@@ -48,6 +58,7 @@ class EarlierSurface:
     is_random: bool
     norm: Norm | None
     ignore: Ignore | None
+    filters: Filters
     seed: int
     orthogonalize: bool
     recipe: dict[str, Any]
@@ -167,6 +178,7 @@ def _earlier(
         is_random=is_random,
         norm=attributes.get("norm"),
         ignore=attributes.get("ignore"),
+        filters=attributes.get("filters", "axis0"),
         seed=int(attributes.get("seed", dataset.coords.get("seed", 0))),  # one of a stack has it as a coordinate
         orthogonalize="orthogonalized" in attributes,
         recipe={name: dataset.attrs[name] for name in DIRECTION_ATTRIBUTES if name in dataset.attrs},

@@ -14,6 +14,7 @@ from lljupyter.compute.prepare.planes import given_plane, hash_directions, place
 from lljupyter.compute.prepare.resume import EarlierSurface, earlier_surface
 from lljupyter.geometry.checkpoints import Checkpoint, Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.filters import FilterAxes, check_filters, filter_axes
 from lljupyter.geometry.parameters import Parameters, check_finite, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.geometry.trajectory import PrincipalDirections, pca_directions
@@ -30,6 +31,7 @@ class PlaneSource:
         principal: The trajectory whose principal directions are used.
         norm: How random directions are scaled.
         ignore: What random and principal directions leave unchanged.
+        filters: Where the filters of random directions are, see ``filter_axes``.
         orthogonalize: Whether to remove from eta its component along delta.
         checkpoints: Those of the trajectory that is drawn over the plane, or None.
         earlier: The surface to resume, or None.
@@ -41,6 +43,7 @@ class PlaneSource:
     principal: Trajectory | None
     norm: Norm | None
     ignore: Ignore | None
+    filters: FilterAxes
     orthogonalize: bool
     checkpoints: Sequence[Checkpoint] | None
     earlier: EarlierSurface | None
@@ -60,12 +63,15 @@ def plane_source(model: nn.Module, chosen: SurfaceOptions) -> PlaneSource:
         FileNotFoundError: If a file is missing.
     """
     directions, trajectory = chosen["directions"], chosen["trajectory"]
-    norm, ignore, seed, orthogonalize = chosen["norm"], chosen["ignore"], chosen["seed"], chosen["orthogonalize"]
+    norm, ignore, filters = chosen["norm"], chosen["ignore"], chosen["filters"]
+    seed, orthogonalize = chosen["seed"], chosen["orthogonalize"]
     earlier = None
     if chosen["resume"] is not None:
         earlier = earlier_surface(chosen["resume"], model, directions, trajectory)
         directions = earlier.directions
-        norm, ignore, seed, orthogonalize = earlier.norm, earlier.ignore, earlier.seed, earlier.orthogonalize
+        norm, ignore, filters = earlier.norm, earlier.ignore, earlier.filters
+        seed, orthogonalize = earlier.seed, earlier.orthogonalize
+        check_filters(filters)
     given = given_plane(directions, model, chosen["batchnorm"])
     checkpoints = None if trajectory is None else open_checkpoints(trajectory)
     if checkpoints is not None and chosen["batchnorm"] != "recalibrate":
@@ -76,7 +82,7 @@ def plane_source(model: nn.Module, chosen: SurfaceOptions) -> PlaneSource:
     if given is not None:
         recipe = _recipe_of_given(directions) if earlier is None else earlier.recipe
     elif random:
-        recipe = {"directions": "random", "norm": str(norm).lower(), "ignore": str(ignore).lower()}
+        recipe = {"directions": "random", "norm": str(norm).lower(), "ignore": str(ignore).lower(), "filters": filters}
     else:
         recipe = {"directions": "pca", "ignore": str(ignore).lower()}
     return PlaneSource(
@@ -85,6 +91,7 @@ def plane_source(model: nn.Module, chosen: SurfaceOptions) -> PlaneSource:
         principal=trajectory if given is None and not random else None,
         norm=norm,
         ignore=ignore,
+        filters=filter_axes(model) if random and filters == "output" else {},
         orthogonalize=orthogonalize,
         checkpoints=checkpoints,
         earlier=earlier,
@@ -126,7 +133,7 @@ def fixed_plane(source: PlaneSource, center: Parameters, states: Parameters) -> 
 
 def random_plane_of(source: PlaneSource, center: Parameters, states: Parameters, seed: int) -> Plane:
     """Return the plane of random directions of a seed, on the device of the evaluation."""
-    return placed(random_plane(center, seed, source.norm, source.ignore), states, source.orthogonalize)
+    return placed(random_plane(center, seed, source.norm, source.ignore, source.filters), states, source.orthogonalize)
 
 
 def _recipe_of_given(directions: object) -> dict[str, Any]:
