@@ -71,8 +71,8 @@ class LineOptions(EvaluationOptions, total=False):
         norm: How random directions are scaled, see ``normalize_direction``. The paper uses "filter".
         ignore: "biasbn" leaves biases and BatchNorm parameters unchanged, as in the paper's figures.
         filters: Which entries of a weight ``norm="filter"`` scales together: "output" takes those of one output of
-            their layer, see ``filter_axes``; "axis0" a slice along the first axis of every tensor, as the authors' code does.
-            They differ for transposed convolutions, embeddings and the ``Conv1D`` of transformers.
+            their layer, see ``filter_axes``; "axis0" a slice along the first axis of every tensor, as the authors'
+            code does. They differ for transposed convolutions, embeddings and the ``Conv1D`` of transformers.
         seed: Seed of the random directions.
         batchnorm: How the running statistics of BatchNorm are treated away from the center. "eval" keeps those
             of the model, as the paper does; this is right near a minimum. "recalibrate" recomputes them on the first
