@@ -3,7 +3,7 @@
 
 import { type Group, joinGroup } from "./group.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { type Controls, isStale, SHARED } from "./model/controls.ts";
+import { type Controls, isStale, STYLE } from "./model/controls.ts";
 import { alphaAt, betaAt } from "./model/field.ts";
 import { emptyState, rangesOf, takeControls, takeFrame } from "./model/state.ts";
 import type { Command } from "./model/wire.ts";
@@ -50,7 +50,7 @@ export interface View {
 }
 
 const onlyShared = (controls: Partial<Controls>): Partial<Controls> =>
-  Object.fromEntries(Object.entries(controls).filter(([name]) => (SHARED as readonly string[]).includes(name)));
+  Object.fromEntries(Object.entries(controls).filter(([name]) => name in STYLE));
 
 export function createView(el: HTMLElement, host: Host, initial: ViewState): View {
   const abort = new AbortController();

@@ -13,7 +13,7 @@ from lljupyter.jupyter.export import Shared
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.surface.draw.html import Picture
-from lljupyter.surface.style import LOOK, checked_names
+from lljupyter.surface.style import STYLE, checked_names
 
 if TYPE_CHECKING:
     import xarray
@@ -40,10 +40,10 @@ class Comparison(Shared, ipywidgets.GridBox):
         name = uuid.uuid4().hex
         for landscape in landscapes:
             if (before := _comparisons.get(landscape)) is not None:
-                landscape.unobserve(before._on_change, LOOK)
+                landscape.unobserve(before._on_change, tuple(STYLE))
             _comparisons[landscape] = self
             landscape.group = name
-            landscape.observe(self._on_change, LOOK)
+            landscape.observe(self._on_change, tuple(STYLE))
 
     def __repr__(self) -> str:
         """The same in every session, so that stored notebooks can be compared."""
@@ -117,12 +117,12 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
 def _draw_alike(landscapes: tuple[Landscape, ...], common: list[str]) -> None:
     """Draws all as the first one is drawn, as far as they have its quantities."""
     first = landscapes[0]
-    look = {name: getattr(first, name) for name in LOOK}
-    look["show_panel"] = False  # one panel each would be more controls than pictures; opening one opens all
-    if look["quantity"] not in common:
-        look["quantity"] = common[0]
-    if look["color"] not in common:
-        look["color"] = None
+    style = {name: getattr(first, name) for name in STYLE}
+    style["show_panel"] = False  # one panel each would be more controls than pictures; opening one opens all
+    if style["quantity"] not in common:
+        style["quantity"] = common[0]
+    if style["color"] not in common:
+        style["color"] = None
     for landscape in landscapes:
-        for name, value in look.items():
+        for name, value in style.items():
             landscape.set_trait(name, value)

@@ -55,8 +55,8 @@ class Shared:
         shown = self._pictures()
         models = [str(picture.dataset.attrs.get("model", "")) if len(shown) > 1 else "" for picture in shown]
         names = [picture.title or model for picture, model in zip(shown, models, strict=True)]
-        looks = [(picture.one(), picture.look) for picture in shown]
-        return draw(looks, names, title=title, columns=self._columns, filled=filled, size=size)
+        styled = [(picture.one(), picture.style) for picture in shown]
+        return draw(styled, names, title=title, columns=self._columns, filled=filled, size=size)
 
     def snapshot(self, *, height: int = 780) -> Snapshot:
         """Returns what is shown as it is drawn now, to be displayed in the notebook and to stay in it when it is saved.

@@ -14,13 +14,13 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from lljupyter.compute.options import TABLES
 from lljupyter.compute.signatures import explanations
 from lljupyter.jupyter.options import WIDGET_DEFAULTS, StyleOptions
-from lljupyter.surface.style import CHOICES
+from lljupyter.surface.style import STYLE
 
 OPTIONS = {
     "%landscape": ("--seed", "--range", "--resolution", "--view", "--scale", "--device", "--max-samples"),
     "%%record_trajectory": ("--every", "--model", "--folder", "--resume"),
 }
-VALUES = {"--view": CHOICES["view"], "--scale": CHOICES["scale"], "--device": ("cpu", "cuda", "mps")}
+VALUES = {"--view": STYLE["view"].choices, "--scale": STYLE["scale"].choices, "--device": ("cpu", "cuda", "mps")}
 ABOUT = explanations((*TABLES, StyleOptions))
 
 

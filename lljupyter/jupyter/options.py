@@ -11,28 +11,30 @@ from lljupyter.compute.signatures import complete_docstring, complete_signature,
 
 
 class StyleOptions(TypedDict, total=False):
-    """How a landscape is drawn.
+    """The options of the style: how a landscape is drawn.
 
     Attributes:
         title: The heading; "" for the name of the model.
         view: "surface" or "contour".
         scale: "linear" or "log".
-        quantity: The quantity that is drawn, as height; None for the first one.
+        quantity: The quantity that is drawn as height; None for the first one.
         color: The quantity that colors the picture; None for the height itself.
         colormap: "viridis", "cividis", "magma" or "gray".
-        clip: Values above are not drawn; None for all.
-        levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6) or numbers.
+        clip: Upper end of the height scale, above which nothing is drawn; None for no clip.
+        levels: Heights of the contour lines: "auto", "paper" (0.1, 0.6, ..., 9.6, and with a training path 10, 100,
+            ...) or numbers.
         limits: Ends of the height scale, (low, high); None takes them from the values.
         color_limits: Ends of the scale of a quantity that only colors, (low, high); None takes them from the values,
-            and for convexity (0, 0.5) as in the paper's figure.
-        camera: Position of the camera, some of azimuth, elevation (radians), zoom and pan; {} for the usual view.
+            and for convexity (0, 0.5) as in the paper.
+        camera: Viewpoint of the surface: azimuth, elevation (radians), zoom and pan, or some of them; {} for the
+            default.
         show_contours: Whether lines of equal height are drawn.
-        show_points: Whether grid points are drawn, evaluated and interpolated ones told apart.
-        show_marks: Whether the center, the lowest point and the models that the plane goes through are marked.
+        show_points: Whether grid points are drawn; evaluated and interpolated ones differ.
+        show_marks: Whether the center, the lowest point and named models are marked.
         show_path: Whether the training trajectory is drawn, at its real heights.
         show_drop_lines: Whether a line drops from every checkpoint to the surface.
-        show_labels: Whether checkpoints and marked models have their names beside them.
-        show_slices: Whether a contour map has the two curves through the pointer beside it.
+        show_labels: Whether checkpoints and named models are labeled.
+        show_slices: Whether two curves through the pointer are drawn beside a contour map.
         show_panel: Whether the panel of controls is open.
     """
 

@@ -11,7 +11,7 @@ from lljupyter.jupyter.options import RESULT_DEFAULTS, ResultOptions
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.style import LOOK, check_texts, checked_look
+from lljupyter.surface.style import STYLE, check_texts, checked_option
 
 if TYPE_CHECKING:
     import xarray
@@ -47,7 +47,7 @@ class ResultWidget(Landscape):
             style["quantity"] = self._names[0]
         if style.get("seed", 0) is None:
             del style["seed"]
-        style.update({name: checked_look(name, style[name], self._names) for name in LOOK if name in style})
+        style.update({name: checked_option(name, style[name], self._names) for name in STYLE if name in style})
         frame, meta = pack_dataset(self._dataset, self._names)
         super().__init__(frame=frame, meta=dict(meta), **style)
 

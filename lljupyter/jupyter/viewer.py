@@ -1,4 +1,4 @@
-"""How a landscape is drawn: the traits that live widgets and loaded results have in common."""
+"""The base of live widgets and of loaded results: the viewer and its traits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lljupyter.jupyter.export import Shared
 from lljupyter.jupyter.options import StyleOptions
 from lljupyter.surface.dataset import on_grid
 from lljupyter.surface.draw.html import Picture
-from lljupyter.surface.style import CHOICES, LOOK, checked_look
+from lljupyter.surface.style import STYLE, checked_option
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -26,7 +26,7 @@ class _Refused(traitlets.TraitError, ValueError, TypeError):
 
 
 class Landscape(Shared, anywidget.AnyWidget):
-    """The viewer in ``static/widget.js`` and how it draws; the base of live widgets and of loaded results.
+    """The viewer in ``static/widget.js`` and the options of its style; the base of live widgets and of loaded results.
 
     Attributes:
         **options: See ``StyleOptions``.
@@ -40,11 +40,11 @@ class Landscape(Shared, anywidget.AnyWidget):
     live = traitlets.Bool(False, read_only=True).tag(sync=True)
     group = traitlets.Unicode("").tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
-    view = traitlets.Enum(CHOICES["view"], "surface").tag(sync=True)
-    scale = traitlets.Enum(CHOICES["scale"], "linear").tag(sync=True)
+    view = traitlets.Enum(STYLE["view"].choices, "surface").tag(sync=True)
+    scale = traitlets.Enum(STYLE["scale"].choices, "linear").tag(sync=True)
     quantity = traitlets.Unicode("loss").tag(sync=True)
     color = traitlets.Unicode(None, allow_none=True).tag(sync=True)
-    colormap = traitlets.Enum(CHOICES["colormap"], "viridis").tag(sync=True)
+    colormap = traitlets.Enum(STYLE["colormap"].choices, "viridis").tag(sync=True)
     clip = traitlets.Any(None).tag(sync=True)
     levels = traitlets.Any("auto").tag(sync=True)
     limits = traitlets.Any(None).tag(sync=True)
@@ -76,7 +76,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         dataset, quantities = on_grid(self.surface, seeds=True)
         one_by_one = "seed" in dataset.dims and 1 not in (dataset.sizes["alpha"], dataset.sizes["beta"])
         seed = getattr(self, "seed", None) if one_by_one else None
-        return [Picture(dataset, quantities, self.title, {name: getattr(self, name) for name in LOOK}, seed)]
+        return [Picture(dataset, quantities, self.title, {name: getattr(self, name) for name in STYLE}, seed)]
 
     def to_plotly(self, *, title: str = "") -> go.Figure:
         """Draw what is shown, as it is drawn now, as a plotly Figure; see ``lljupyter.to_plotly``.
@@ -91,7 +91,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         from lljupyter.surface.draw.interactive import to_plotly
 
         (picture,) = self._pictures()
-        return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.look)
+        return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.style)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Takes settings from the browser; what is refused goes back to the value that was kept."""
@@ -102,8 +102,8 @@ class Landscape(Shared, anywidget.AnyWidget):
             self.send_state([name for name in sync_data if name in self.keys])
 
     @traitlets.validate("quantity", "color", "clip", "levels", "limits", "color_limits", "camera")
-    def _valid_look(self, proposal: Any) -> Any:
-        return self._refusing(proposal, self._checked_look)
+    def _valid_option(self, proposal: Any) -> Any:
+        return self._refusing(proposal, self._checked_option)
 
     def _refusing(self, proposal: Any, check: Callable[[str, Any], Any]) -> Any:
         try:
@@ -111,8 +111,8 @@ class Landscape(Shared, anywidget.AnyWidget):
         except (TypeError, ValueError) as error:
             raise _Refused(str(error)) from error
 
-    def _checked_look(self, name: str, value: Any) -> Any:
-        return checked_look(name, value, self.quantities())
+    def _checked_option(self, name: str, value: Any) -> Any:
+        return checked_option(name, value, self.quantities())
 
     def _answer_while_cells_run(self) -> None:
         """Lets the sliders work during a long cell.

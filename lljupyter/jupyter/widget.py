@@ -25,7 +25,7 @@ from lljupyter.session.session import Session
 from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.frame import finite
 from lljupyter.surface.io.save import save
-from lljupyter.surface.style import LOOK, check_choices, check_texts, checked_look
+from lljupyter.surface.style import STYLE, check_choices, check_texts, checked_option
 
 if TYPE_CHECKING:
     import xarray
@@ -94,7 +94,7 @@ class LandscapeWidget(Landscape):
         names = self._session.names
         if style.get("quantity") is None:
             style["quantity"] = names[0]
-        style.update({name: checked_look(name, style[name], names) for name in LOOK if name in style})
+        style.update({name: checked_option(name, style[name], names) for name in STYLE if name in style})
         request = self._session.snapshot().request
         controls: dict[str, Any] = {}
         for axis_name, limits in (("alpha", options.get("alpha")), ("beta", options.get("beta"))):

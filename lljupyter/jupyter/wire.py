@@ -1,6 +1,6 @@
 """What crosses the wire: frames of a session down to the browser, see ``surface.frame``, and commands up.
 
-``js/src/model/wire.ts`` reads the same; ``tests/golden/wire.json`` holds the two to each other.
+``js/src/model/wire.ts`` reads the same; ``tests/contract`` compares the two.
 """
 
 from __future__ import annotations

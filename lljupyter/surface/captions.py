@@ -1,4 +1,4 @@
-"""What a picture shows and how it was computed, in words: captions and the recipe as a table."""
+"""Captions: what a picture shows, how it was computed, and the recipe as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lljupyter.surface.formats import format_fixed
 from lljupyter.surface.frame import measured, scaled
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ LABELS = {
     "filters": "Filters along",
     "batchnorm": "BatchNorm statistics",
     "precision": "Precision of the computation",
-    "precision_option": "Precision asked for",
-    "precision_error": "Error by reduced precision",
-    "evaluation": "Way of evaluation",
-    "evaluation_seconds": "Seconds a point by each way",
+    "precision_option": "Requested precision",
+    "precision_error": "Error of reduced precision",
+    "evaluation": "Strategy",
+    "evaluation_seconds": "Seconds per point of each strategy",
     "hessian_over": "Hessian over",
     "hessian_tol": "Tolerance of eigenvalues",
     "hessian_n_samples": "Samples of the Hessian",
     "tolerance": "Tolerance of predictions",
     "predicted_error_median": "Median error of predictions",
     "predicted_error_p95": "Error of 95 % of predictions",
-    "n_evaluated": "Points measured",
-    "n_held_back": "Points held back to measure the error",
+    "n_evaluated": "Evaluated points",
+    "n_held_back": "Held-out points",
     "lljupyter_version": "lljupyter",
     "torch_version": "PyTorch",
     "explained_variance_ratio": "Explained variance",
@@ -49,49 +50,51 @@ LONGEST = 1000
 
 
 def describe(dataset: xarray.Dataset) -> str:
-    """Returns one or two sentences under a picture: what is drawn, over what, and what is missing.
+    """Return a few sentences below a picture: what is drawn, over which plane, and what is missing.
 
     Args:
-        dataset: On the dimensions (beta, alpha), and seed where there are several.
+        dataset: On the dimensions (beta, alpha), and seed if there are several.
     """
-    told = dataset.attrs
+    attributes = dataset.attrs
     n_beta, n_alpha = dataset.sizes["beta"], dataset.sizes["alpha"]
     line, point = min(n_alpha, n_beta) == 1, n_alpha * n_beta == 1
     direction = "delta" if n_beta == 1 else "eta"
     axis = "alpha" if n_beta == 1 else "beta"
-    model = told.get("model", "a model")
+    model = attributes.get("model", "a model")
     what = "line" if line else "plane"
     if point:
         alpha, beta = (float(dataset[name].values[0]) for name in ("alpha", "beta"))
-        what = f"point alpha = {alpha:g}" + (f", beta = {beta:g}" if told.get("directions") != "between" else "")
-    if told.get("directions") == "between":
+        what = f"point alpha = {alpha:g}" + (f", beta = {beta:g}" if attributes.get("directions") != "between" else "")
+    if attributes.get("directions") == "between":
         where = f"between {model} (alpha = 0) and another model (alpha = 1)"
     elif line and not point:
         where = f"around {model}, theta* + {axis} {direction}"
     else:
         where = f"around {model}, theta* + alpha delta + beta eta"
-    seeds = dataset["seed"].values.tolist() if "seed" in dataset.dims else [told.get("seed")]
+    seeds = dataset["seed"].values.tolist() if "seed" in dataset.dims else [attributes.get("seed")]
     drawn = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
     one = line and not point and len(seeds) == 1
     how = {
         "random": f"{'A random direction' if one else 'Random directions'} of {drawn}",
         "pca": "Principal directions of the training run",
         "given": "Given directions",
-    }.get(str(told.get("directions")), "")
-    parts = ", ".join(part for part in (how, measured(told), scaled(told)) if part)
+    }.get(str(attributes.get("directions")), "")
+    parts = ", ".join(part for part in (how, measured(attributes), scaled(attributes)) if part)
     sentences = [f"The {what} {where}.", *([f"{parts[0].upper()}{parts[1:]}."] if parts else [])]
+    if line and len(seeds) > 1:
+        sentences.append(f"Drawn are the {seeds_text(len(seeds))}.")
     n_points = n_alpha * n_beta * len(seeds)
     done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_points
     if done < n_points:
         sentences.append(f"{done:,} of {n_points:,} points are evaluated, those between are interpolated.")
-    captured = float(told.get("trajectory_captured", math.nan))
+    captured = float(attributes.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
         sentences.append(f"{captured_text(captured)}.")
     return " ".join(sentences)
 
 
 def recipe(dataset: xarray.Dataset) -> dict[str, str]:
-    """Returns how a surface was computed, a label and a text for each attribute and both axes."""
+    """Return how a surface was computed: a label and a text for every attribute and for both axes."""
     rows = {}
     for axis in ("alpha", "beta"):
         values = dataset[axis].values
@@ -99,17 +102,22 @@ def recipe(dataset: xarray.Dataset) -> dict[str, str]:
         rows[axis] = f"{ends}{len(values)} point{'s' * (len(values) != 1)}"
     if "evaluated" in dataset:
         rows["Evaluated"] = f"{int(dataset['evaluated'].sum()):,} of {dataset['evaluated'].size:,} points"
-    told = {str(name): _text(value) for name, value in dataset.attrs.items()}
-    told |= {name: {"0": "no", "1": "yes"}.get(told[name], told[name]) for name in YES_OR_NO if name in told}
-    labels = {name: LABELS.get(name, name.replace("_", " ").capitalize()) for name in told}
-    first = {labels[name]: told[name] for name in ("model",) if name in told}
-    return {**first, **rows, **{labels[name]: text for name, text in told.items()}}
+    texts = {str(name): _text(value) for name, value in dataset.attrs.items()}
+    texts |= {name: {"0": "no", "1": "yes"}.get(texts[name], texts[name]) for name in YES_OR_NO if name in texts}
+    labels = {name: LABELS.get(name, name.replace("_", " ").capitalize()) for name in texts}
+    first = {labels[name]: texts[name] for name in ("model",) if name in texts}
+    return {**first, **rows, **{labels[name]: text for name, text in texts.items()}}
 
 
 def captured_text(captured: float) -> str:
-    """Returns how much of a training run a plane shows, in the words of js/src/path.ts."""
+    """Return the share of the variation of a training path that the plane captures, as the viewer words it."""
     digits = 1 if captured > 0.995 or captured < 0.01 else 0
-    return f"The plane captures {100 * captured:.{digits}f} % of the path\u2019s variation"
+    return f"The plane captures {format_fixed(100 * captured, digits)} % of the path\u2019s variation"
+
+
+def seeds_text(n: int) -> str:
+    """Return what is drawn of a line with several seeds, as the viewer words it."""
+    return f"median and quartiles of {n} seeds"
 
 
 def _text(value: Any) -> str:
@@ -124,7 +132,7 @@ def _text(value: Any) -> str:
 
 
 def _listed(text: str) -> str:
-    """The entries of a JSON object, "a (0, 0), b (1, 0.25)"; anything else as it is."""
+    """Return the entries of a JSON object, "a (0, 0), b (1, 0.25)"; any other text unchanged."""
     try:
         entries = json.loads(text)
     except ValueError:

@@ -139,10 +139,8 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     if "seed" in dataset.dims and not (seeds and dataset.sizes["seed"]):
         raise ValueError(f"expected one seed, got {dataset.sizes['seed']} of them; take one with dataset.isel(seed=0)")
     check_attributes(dataset.attrs)
-    known = _checked_axes(dataset)
-    for axis in ("alpha", "beta"):
-        if axis not in known:
-            dataset = _with_axis(dataset.drop_vars(axis, errors="ignore"), axis)
+    _check_axes(dataset)
+    dataset = with_both_axes(dataset)
     check_trajectory(dataset)
     _check_layers(dataset)
     names = [
@@ -161,8 +159,9 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
 
 
 def by_seed(surface: Any) -> list[tuple[Any, str]]:
-    """Splits a surface with a dimension ``seed`` into one for each, with a heading; lines are drawn together."""
-    if not {"seed", "alpha", "beta"} <= set(getattr(surface, "dims", ())):
+    """Return one surface per seed, with a heading; lines of several seeds stay together."""
+    dims = set(getattr(surface, "dims", ()))
+    if not {"seed", "alpha", "beta"} <= dims or 1 in (surface.sizes["alpha"], surface.sizes["beta"]):
         return [(surface, "")]
     _check_coordinates(surface, "seed")
     model = surface.attrs.get("model", "Loss landscape")
@@ -190,8 +189,8 @@ def of_seed(surface: xarray.Dataset, seed: int | None = None) -> xarray.Dataset:
     return one
 
 
-def _checked_axes(dataset: Any) -> list[str]:
-    """Returns which of alpha and beta a Dataset has, after a look at their coordinates."""
+def _check_axes(dataset: Any) -> None:
+    """Check the coordinates along alpha and beta."""
     known = [axis for axis in ("alpha", "beta") if axis in dataset.dims]
     if not known:
         raise ValueError(
@@ -208,7 +207,6 @@ def _checked_axes(dataset: Any) -> list[str]:
             raise ValueError(
                 f"expected {axis} ascending in even steps, got {values[:4]}...; sort it with dataset.sortby({axis!r})"
             )
-    return known
 
 
 def _check_coordinates(dataset: Any, axis: str) -> None:
@@ -234,6 +232,14 @@ def _check_layers(dataset: Any) -> None:
                 f"expected numbers {name!r} on the dimensions (beta, alpha), got {dataset[name].dtype} on "
                 f"{dataset[name].dims}; leave it out with dataset.drop_vars({name!r})"
             )
+
+
+def with_both_axes(line: Any) -> Any:
+    """Return a line with the axis that it lacks, as a single row or column; a surface as it is."""
+    for axis in ("alpha", "beta"):
+        if axis not in line.dims:
+            line = _with_axis(line.drop_vars(axis, errors="ignore"), axis)
+    return line
 
 
 def _with_axis(line: Any, axis: str) -> Any:

@@ -1,6 +1,6 @@
 """A surface as the viewer takes it: a binary ``frame`` and a small JSON ``meta``, always together.
 
-``js/src/wire.ts`` reads the same; ``tests/golden/wire.json`` holds the two to each other.
+``js/src/model/wire.ts`` reads the same; ``tests/contract`` compares the two.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import fill
 from lljupyter.surface.checks import marks_of
+from lljupyter.surface.layer_names import HESSIAN_LAYERS
 
 if TYPE_CHECKING:
     import xarray
 
 VERSION = 1
-CURVATURES = ("lambda_min", "lambda_max", "convexity", "hvps", "residual_min", "residual_max")
+CURVATURES = tuple(HESSIAN_LAYERS)
 Status = Literal["running", "paused", "stopped", "done", "error"]
 
 

@@ -1,72 +1,104 @@
-"""How a landscape is drawn: the options that the viewer, pages and figures have in common, and their checks."""
+"""The options of the style: how the viewer, pages and figures draw a landscape, and their checks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
-CHOICES = {
-    "view": ("surface", "contour"),
-    "scale": ("linear", "log"),
-    "colormap": ("viridis", "cividis", "magma", "gray"),
+Kind = Literal["choice", "name", "number", "levels", "range", "camera", "flag"]
+
+
+class Option(NamedTuple):
+    """An option of the style.
+
+    Attributes:
+        kind: What it takes: one of ``choices``, the name of a layer, a number or None, contour levels, a range or None,
+            a camera, or True or False.
+        default: Its value in the viewer.
+        choices: What a choice is taken from.
+    """
+
+    kind: Kind
+    default: Any
+    choices: tuple[str, ...] = ()
+
+
+# The one table of the options. Tests compare traits, signatures, documentation, checks and the viewer with it.
+STYLE: dict[str, Option] = {
+    "view": Option("choice", "surface", ("surface", "contour")),
+    "scale": Option("choice", "linear", ("linear", "log")),
+    "quantity": Option("name", "loss"),
+    "color": Option("name", None),
+    "colormap": Option("choice", "viridis", ("viridis", "cividis", "magma", "gray")),
+    "clip": Option("number", None),
+    "levels": Option("levels", "auto"),
+    "limits": Option("range", None),
+    "color_limits": Option("range", None),
+    "camera": Option("camera", {}),
+    "show_contours": Option("flag", True),
+    "show_points": Option("flag", False),
+    "show_marks": Option("flag", True),
+    "show_path": Option("flag", True),
+    "show_drop_lines": Option("flag", True),
+    "show_labels": Option("flag", True),
+    "show_slices": Option("flag", True),
+    "show_panel": Option("flag", True),
 }
-# The scale of the paper's maps of convexity (figure 7), unless color_limits says another one.
+DEFAULTS: dict[str, Any] = {name: option.default for name, option in STYLE.items()}
+# The color range of the convexity maps of Li et al. (2018), figure 7.
 CONVEXITY_LIMITS = (0.0, 0.5)
-CAMERA = ("azimuth", "elevation", "zoom", "pan")
-LOOK = (
-    "view",
-    "scale",
-    "quantity",
-    "color",
-    "colormap",
-    "clip",
-    "levels",
-    "limits",
-    "color_limits",
-    "camera",
-    "show_contours",
-    "show_points",
-    "show_marks",
-    "show_path",
-    "show_drop_lines",
-    "show_labels",
-    "show_slices",
-    "show_panel",
-)
+CAMERA = {"azimuth": -1.02, "elevation": 0.5, "zoom": 1.0, "pan": (0.0, 0.0)}
+MOST_LEVELS = 200
 
 
-def checked_look(name: str, value: Any, quantities: Sequence[str]) -> Any:
-    """Returns an option of the look as it is kept.
-
-    Args:
-        name: Which one.
-        value: What was asked for.
-        quantities: Names of what can be drawn.
+def check_names(names: Iterable[str]) -> None:
+    """Check that all are options of the style.
 
     Raises:
-        TypeError: If it is of another kind than expected.
-        ValueError: If it is out of range or not one of the values to choose from.
+        TypeError: If one is not.
     """
-    if name in CHOICES:
+    if unknown := [name for name in names if name not in STYLE]:
+        raise TypeError(
+            f"expected an option of the style, one of {tuple(STYLE)}, got {unknown[0]!r}; try view='contour'"
+        )
+
+
+def checked_option(name: str, value: Any, quantities: Sequence[str]) -> Any:
+    """Return the value of an option as it is stored.
+
+    Args:
+        name: The option.
+        value: Its value.
+        quantities: The names of what can be drawn.
+
+    Raises:
+        TypeError: If the value has another type than expected.
+        ValueError: If it is out of range or not one of the choices.
+    """
+    kind = STYLE[name].kind
+    if kind == "choice":
         check_choices({name: value})
         return value
-    if name.startswith("show_"):
+    if kind == "flag":
         if not isinstance(value, bool):
             raise TypeError(f"expected {name} as True or False, got {value!r}; try {name}=True")
         return value
-    if name == "quantity" or (name == "color" and value is not None):
+    if kind == "name" and not (name == "color" and value is None):
         if value not in quantities:
             raise ValueError(f"expected {name} as one of {list(quantities)}, got {value!r}; try {quantities[0]!r}")
         return str(value)
-    if name == "color_limits" and value is not None:
-        return _limits(value, name)
-    checks: dict[str, Callable[[Any], Any]] = {"clip": _clip, "levels": _levels, "limits": _limits, "camera": _camera}
-    return None if value is None else checks[name](value)
+    checks: dict[str, Callable[[str, Any], Any]] = {
+        "number": _number,
+        "levels": _levels,
+        "range": _range,
+        "camera": _camera,
+    }
+    return None if value is None else checks[kind](name, value)
 
 
 def check_texts(**texts: Any) -> None:
-    """Checks that titles and captions are texts.
+    """Check that titles and captions are texts.
 
     Raises:
         TypeError: If one is not.
@@ -77,15 +109,15 @@ def check_texts(**texts: Any) -> None:
 
 
 def checked_names(names: Sequence[str] | None, n: int, each: str) -> list[str] | None:
-    """Returns the headings of several landscapes as texts.
+    """Return the headings of several landscapes as texts.
 
     Args:
-        names: What was asked for; None for none.
+        names: The headings, or None.
         n: How many there have to be.
-        each: What has one, "a landscape", in the message.
+        each: What one of them belongs to, such as "a landscape", for the message.
 
     Raises:
-        ValueError: If there are more or fewer, or it is no sequence.
+        ValueError: If there are more or fewer, or it is not a sequence.
     """
     if names is None:
         return None
@@ -97,64 +129,67 @@ def checked_names(names: Sequence[str] | None, n: int, each: str) -> list[str] |
 
 
 def check_choices(options: Mapping[str, Any]) -> None:
-    """Checks the options that have a few values to choose from, before anything is computed.
+    """Check the options that are choices, before anything is computed.
 
     Raises:
         ValueError: If one has another value.
     """
-    for name, allowed in CHOICES.items():
-        if options.get(name, allowed[0]) not in allowed:
-            raise ValueError(f"expected {name} as one of {list(allowed)}, got {options[name]!r}; try {allowed[0]!r}")
+    for name, option in STYLE.items():
+        if option.kind == "choice" and options.get(name, option.default) not in option.choices:
+            raise ValueError(
+                f"expected {name} as one of {list(option.choices)}, got {options[name]!r}; try {option.choices[0]!r}"
+            )
 
 
-def _clip(value: Any) -> float:
+def _number(name: str, value: Any) -> float:
     if not is_finite(value):
-        raise ValueError(f"expected clip as a finite number or None, got {value!r}; try clip=10")
+        raise ValueError(f"expected {name} as a finite number or None, got {value!r}; try {name}=10")
     return float(value)
 
 
-def _levels(value: Any) -> str | list[float]:
+def _levels(name: str, value: Any) -> str | list[float]:
     if isinstance(value, str) and value in ("auto", "paper"):
         return value
     listed = None if isinstance(value, str) else numbers(value)
-    if listed is None or len(listed) > 200:
+    if listed is None or len(listed) > MOST_LEVELS:
         raise ValueError(
-            f'expected levels as "auto", "paper" or at most 200 finite numbers, got {value!r}; try levels=[0.5, 1, 2]'
+            f'expected {name} as "auto", "paper" or at most {MOST_LEVELS} finite numbers, got {value!r}; '
+            f"try {name}=[0.5, 1, 2]"
         )
     return sorted(set(listed))
 
 
-def _limits(value: Any, name: str = "limits") -> tuple[float, float]:
+def _range(name: str, value: Any) -> tuple[float, float]:
     ends = numbers(value)
     if ends is None or len(ends) != 2 or ends[0] >= ends[1]:
         raise ValueError(f"expected {name} as (low, high), low < high, or None, got {value!r}; try {name}=(0, 5)")
     return ends[0], ends[1]
 
 
-def _camera(value: Mapping[str, Any]) -> dict[str, Any]:
+def _camera(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"expected camera as a dict, got {value!r}; try camera={{'azimuth': 0.5, 'elevation': 0.7}}")
+        raise TypeError(f"expected {name} as a dict, got {value!r}; try {name}={{'azimuth': 0.5, 'elevation': 0.7}}")
     camera: dict[str, Any] = {}
-    for name, part in value.items():
-        pan = numbers(part) if name == "pan" else None
-        if name not in CAMERA or not (len(pan or ()) == 2 if name == "pan" else is_finite(part)):
+    for part, number in value.items():
+        pan = numbers(number) if part == "pan" else None
+        if part not in CAMERA or not (len(pan or ()) == 2 if part == "pan" else is_finite(number)):
             raise ValueError(
-                f"expected camera as a dict with some of {CAMERA}, finite numbers and pan a pair of them, "
-                f"got {value!r}; camera={{}} is the usual view"
+                f"expected {name} as a dict with some of {tuple(CAMERA)}, finite numbers and pan a pair of them, "
+                f"got {value!r}; {name}={{}} is the default view"
             )
-        camera[name] = pan if name == "pan" else float(part)
+        camera[part] = pan if part == "pan" else float(number)
     if not camera.get("zoom", 1) > 0:
-        raise ValueError(f"expected a camera zoom above 0, got {camera['zoom']}; 1 is the usual one")
+        raise ValueError(f"expected a {name} zoom above 0, got {camera['zoom']}; 1 is the default")
     return camera
 
 
 def is_finite(value: Any) -> bool:
-    """Returns whether a value is a finite number."""
+    """Return True for a finite number."""
     return not isinstance(value, (bool, str)) and hasattr(value, "__float__") and math.isfinite(value)
 
 
 def numbers(values: Any) -> list[float] | None:
-    """Returns the values as floats, or None if they are not a sequence of finite numbers."""
+    """Return the values as floats, or None if they are not a sequence of finite numbers."""
     if not isinstance(values, Sequence) and not hasattr(values, "__array__"):
         return None
     listed = list(values)

@@ -36,11 +36,11 @@ def test_loaders_and_seeds_of_a_line_are_told_apart(bench: Notebook) -> None:
     with bench.page.expect_download() as download:
         viewer.root.locator(".ll-save-svg").click()
     text = download.value.path().read_text()
-    for name in ("Train loss", "Test loss", "Train accuracy", "Test accuracy", "mean and range of 3 seeds"):
+    for name in ("Train loss", "Test loss", "Train accuracy", "Test accuracy", "median and quartiles of 3 seeds"):
         assert f">{name}</text>" in text
     assert text.count('stroke-dasharray="6 4"') >= 4
     viewer.root.locator(".ll-overlay").hover()
-    viewer.until("root.querySelector('.ll-readout').textContent.endsWith('mean of 3 seeds')")
+    viewer.until("root.querySelector('.ll-readout').textContent.endsWith('median of 3 seeds')")
 
 
 def test_seeds_of_a_surface_are_stepped_through(bench: Notebook) -> None:

@@ -2,9 +2,16 @@
 
 import { isSameRange, type Meta, type Range } from "./wire.ts";
 
-export type ViewName = "surface" | "contour";
-export type ScaleName = "linear" | "log";
-export type ColormapName = "viridis" | "cividis" | "magma" | "gray";
+/** The options with a few values to choose from. */
+export const CHOICES = {
+  view: ["surface", "contour"],
+  scale: ["linear", "log"],
+  colormap: ["viridis", "cividis", "magma", "gray"],
+} as const;
+
+export type ViewName = (typeof CHOICES.view)[number];
+export type ScaleName = (typeof CHOICES.scale)[number];
+export type ColormapName = (typeof CHOICES.colormap)[number];
 export type Levels = "auto" | "paper" | number[];
 
 /**
@@ -18,18 +25,15 @@ export interface CameraState {
   pan: [number, number];
 }
 
-export interface Controls {
-  alpha: Range;
-  beta: Range;
-  seed: number;
-  resolution: [nAlpha: number, nBeta: number];
+/** The options of the style, which compared landscapes share. A test compares them with the table of Python. */
+export interface Style {
   view: ViewName;
   scale: ScaleName;
   quantity: string;
   /** The layer that colors the picture; null means the quantity itself. */
   color: string | null;
   colormap: ColormapName;
-  /** Values above this one are not drawn. */
+  /** Upper end of the height scale, above which nothing is drawn. */
   clip: number | null;
   levels: Levels;
   /** Ends of the height scale, and of its colors; null takes them from the values. */
@@ -47,11 +51,8 @@ export interface Controls {
   show_panel: boolean;
 }
 
-export const DEFAULTS: Controls = {
-  alpha: [-1, 1],
-  beta: [-1, 1],
-  seed: 0,
-  resolution: [51, 51],
+/** The defaults of the style. */
+export const STYLE: Style = {
   view: "surface",
   scale: "linear",
   quantity: "loss",
@@ -72,27 +73,15 @@ export const DEFAULTS: Controls = {
   show_panel: true,
 };
 
-/** The options that compared landscapes share; each keeps its own ranges, seed and resolution. */
-export const SHARED = [
-  "view",
-  "scale",
-  "quantity",
-  "color",
-  "colormap",
-  "clip",
-  "levels",
-  "limits",
-  "color_limits",
-  "camera",
-  "show_contours",
-  "show_points",
-  "show_marks",
-  "show_path",
-  "show_drop_lines",
-  "show_labels",
-  "show_slices",
-  "show_panel",
-] as const satisfies readonly (keyof Controls)[];
+/** All options: each landscape has its own ranges, seed and resolution. */
+export interface Controls extends Style {
+  alpha: Range;
+  beta: Range;
+  seed: number;
+  resolution: [nAlpha: number, nBeta: number];
+}
+
+export const DEFAULTS: Controls = { ...STYLE, alpha: [-1, 1], beta: [-1, 1], seed: 0, resolution: [51, 51] };
 
 /** The overlays that a person may turn on and off. */
 export const OVERLAYS = [
@@ -104,15 +93,14 @@ export const OVERLAYS = [
   "show_labels",
   "show_slices",
 ] as const;
-export type Overlays = Pick<Controls, (typeof OVERLAYS)[number]>;
+export type Overlays = Pick<Style, (typeof OVERLAYS)[number]>;
 
 /** True if the picture belongs to earlier ranges, or to an earlier seed or resolution. */
 export function isStale(meta: Meta, controls: Controls): boolean {
-  return !(
-    (meta.shape[1] === 1 || isSameRange(meta.alpha, controls.alpha)) && // a single point lies in the middle of its range
-    (meta.shape[0] === 1 || isSameRange(meta.beta, controls.beta)) &&
-    (meta.seed === null || meta.seed === controls.seed) &&
-    meta.shape[1] === controls.resolution[0] &&
-    meta.shape[0] === controls.resolution[1]
-  );
+  // A single point lies in the middle of its range.
+  const alpha = meta.shape[1] === 1 || isSameRange(meta.alpha, controls.alpha);
+  const beta = meta.shape[0] === 1 || isSameRange(meta.beta, controls.beta);
+  const seed = meta.seed === null || meta.seed === controls.seed;
+  const resolution = meta.shape[1] === controls.resolution[0] && meta.shape[0] === controls.resolution[1];
+  return !(alpha && beta && seed && resolution);
 }

@@ -52,6 +52,8 @@ export interface FieldOptions {
   levels?: Levels;
   /** Range of the values drawn beside the grid, in original units. */
   reach?: Range | null;
+  /** True if there is a training path. */
+  path?: boolean;
   /** Ranges that several pictures share, in scaled units, by `rangeKey`. */
   common?: (key: string) => Range | null;
 }
@@ -68,7 +70,15 @@ const colorScale = (quantity: string, scale: ScaleName): ScaleName =>
 
 /** Make the field of one quantity; the first layer if the snapshot does not have that quantity. */
 export function makeField(s: Snapshot, alpha: Range, beta: Range, options: FieldOptions): Field {
-  const { scale, clip = null, limits = null, reach = null, levels = "auto", common = () => null } = options;
+  const {
+    scale,
+    clip = null,
+    limits = null,
+    reach = null,
+    path = false,
+    levels = "auto",
+    common = () => null,
+  } = options;
   const known = (name: string | null | undefined): name is string => typeof name === "string" && s.layers.has(name);
   const name = known(options.quantity) ? options.quantity : at([...s.layers.keys()], 0);
   const values = layerOf(s.layers, name);
@@ -93,7 +103,7 @@ export function makeField(s: Snapshot, alpha: Range, beta: Range, options: Field
     alpha,
     beta,
     evaluated: s.layers.get("evaluated") ?? new Float32Array(values.length).fill(1),
-    levels: height.flat ? [] : contourLevels(height.lo, height.hi, scale, levels),
+    levels: height.flat ? [] : contourLevels(height.lo, height.hi, scale, levels, path),
     color,
   };
 }

@@ -1,5 +1,6 @@
-// Results of several seeds: lines are drawn as mean and range, surfaces one at a time.
+// Results of several seeds: lines are drawn as median and quartiles, surfaces one at a time.
 
+import { quantileSorted } from "d3-array";
 import { at, layerOf } from "./access.ts";
 import { type Channel, makeChannel } from "./channel.ts";
 import { type Field, rangeKey } from "./field.ts";
@@ -9,22 +10,30 @@ import type { Range, Snapshot } from "./wire.ts";
 
 export const isLine = ({ nAlpha, nBeta }: Pick<Snapshot, "nAlpha" | "nBeta">): boolean => nAlpha === 1 || nBeta === 1;
 
-/** Return the mean, the lowest and the highest of several seeds at every place, over the finite values. */
-export function bandOfSeeds(seeds: ArrayLike<number>[]): { mean: Float32Array; low: Float32Array; high: Float32Array } {
-  const n = seeds[0]?.length ?? 0;
-  const mean = new Float32Array(n);
-  const low = new Float32Array(n);
-  const high = new Float32Array(n);
-  for (let i = 0; i < n; i++) {
-    const finite = seeds.map((values) => at(values, i)).filter(Number.isFinite);
-    mean[i] = finite.reduce((sum, v) => sum + v, 0) / finite.length;
-    low[i] = finite.length ? Math.min(...finite) : NaN;
-    high[i] = finite.length ? Math.max(...finite) : NaN;
-  }
-  return { mean, low, high };
+/** The curves of the seeds are drawn thin behind their median, unless there are more. */
+export const MOST_SEEDS = 12;
+
+export interface Band {
+  median: Float32Array;
+  low: Float32Array;
+  high: Float32Array;
 }
 
-/** Return the snapshot to show of several seeds: the mean of lines, else the seed with this index. */
+/** Return the median and the quartiles of several seeds at every place, over their finite values; NaN if there is none. */
+export function bandOfSeeds(seeds: ArrayLike<number>[]): Band {
+  const n = seeds[0]?.length ?? 0;
+  const sorted = Array.from({ length: n }, (_, i) =>
+    Float32Array.from(seeds.map((values) => at(values, i)).filter(Number.isFinite)).sort(),
+  );
+  const quantile = (share: number): Float32Array =>
+    Float32Array.from(sorted, (values) => quantileSorted(values as unknown as number[], share) ?? NaN);
+  return { median: quantile(0.5), low: quantile(0.25), high: quantile(0.75) };
+}
+
+/** Return what is drawn of a line with several seeds. */
+export const seedsText = (n: number): string => `median and quartiles of ${n} seeds`;
+
+/** Return the snapshot to show of several seeds: the median of lines, else the seed with this index. */
 export function chooseSeed(all: Snapshot, index: number): Snapshot {
   const { seeds } = all;
   if (!seeds) return all;
@@ -32,9 +41,10 @@ export function chooseSeed(all: Snapshot, index: number): Snapshot {
   // The standard error of one seed says nothing about the spread of the seeds.
   const names = [...at(seeds, 0).keys()].filter((name) => !parseLayerName(name).isError);
   const combined = (name: string): Float32Array => {
-    const { mean, low } = bandOfSeeds(seeds.map((layers) => layerOf(layers, name)));
+    const layers = seeds.map((seed) => layerOf(seed, name));
     // A point is evaluated if it is for every seed.
-    return name === "evaluated" ? low : mean;
+    if (name === "evaluated") return at(layers, 0).map((_, i) => Math.min(...layers.map((values) => at(values, i))));
+    return bandOfSeeds(layers).median;
   };
   return { ...all, layers: new Map(names.map((name) => [name, combined(name)])) };
 }

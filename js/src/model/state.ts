@@ -82,7 +82,17 @@ export function takeControls(state: PictureState, controls: Controls, common: (k
   const snapshot = state.snapshot as Snapshot;
   const { quantity, scale, color, clip, limits, color_limits, levels } = controls;
   const reach = reachOfCurves(snapshot, quantity) ?? reachOf(snapshotMeta.trajectory, quantity);
-  const options = { quantity, scale, color, clip, limits, color_limits, levels, reach };
+  const options = {
+    quantity,
+    scale,
+    color,
+    clip,
+    limits,
+    color_limits,
+    levels,
+    reach,
+    path: snapshotMeta.trajectory !== undefined,
+  };
   const key = JSON.stringify(options);
   const agreed = Object.entries(state.common).every(([name, range]) => `${range}` === `${common(name)}`);
   if (state.field && state.fieldKey === key && agreed) {

@@ -54,15 +54,26 @@ export function valueTicks(lo: number, hi: number, scale: ScaleName, count: numb
   return logPositions(lo, hi, count).map((at) => ({ at, label: formatNumber(10 ** at * unit, 3) + suffix }));
 }
 
-/** The contour levels of Li et al. (2018): 0.1, 0.6, 1.1 ... 9.6. */
+/** The contour levels of Li et al. (2018), and those that they add to a plane with a training path. */
 const PAPER_LEVELS = range(20).map((i) => (1 + 5 * i) / 10);
+const PAPER_PATH_LEVELS = range(1, 9).map((power) => 10 ** power);
 
-/** Return the contour levels strictly inside (lo, hi), in scaled units. A list of levels is given in original units. */
-export function contourLevels(lo: number, hi: number, scale: ScaleName, levels: Levels = "auto"): number[] {
+/**
+ * Return the contour levels strictly inside (lo, hi), in scaled units. A list of levels is given in original units;
+ * `path` is true if there is a training path.
+ */
+export function contourLevels(
+  lo: number,
+  hi: number,
+  scale: ScaleName,
+  levels: Levels = "auto",
+  path = false,
+): number[] {
   const margin = (hi - lo) * 1e-6;
   const inside = (at: number[]): number[] => at.filter((v) => v > lo + margin && v < hi - margin);
   if (levels === "auto") return inside(scale === "linear" ? ticks(lo, hi, 12) : logPositions(lo, hi, 16));
-  const chosen = levels === "paper" ? PAPER_LEVELS : [...levels].sort((a, b) => a - b);
+  const paper = [...PAPER_LEVELS, ...(path ? PAPER_PATH_LEVELS : [])];
+  const chosen = levels === "paper" ? paper : [...levels].sort((a, b) => a - b);
   return inside(scale === "linear" ? chosen : chosen.filter((v) => v > 0).map(Math.log10));
 }
 

@@ -55,7 +55,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
   const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
   const state =
     snapshot.seeds && isLine(snapshot)
-      ? `mean of ${snapshot.seeds.length} seeds`
+      ? `median of ${snapshot.seeds.length} seeds`
       : pointState(snapshot, field.quantity, i, sketched);
   const names = shownNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
   return [

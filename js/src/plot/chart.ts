@@ -32,7 +32,7 @@ export interface Series {
   color: string;
   /** Training data solid, test data dashed. */
   style: LineStyle;
-  /** Drawn pale behind the curve: the range of several seeds, or the standard error. */
+  /** Drawn pale behind the curve: the quartiles of several seeds, or the standard error. */
   band?: { low: ArrayLike<number>; high: ArrayLike<number> };
   /** Drawn thin behind the curve: every seed. */
   seeds?: ArrayLike<number>[];

@@ -9,7 +9,7 @@ import type { Isoline } from "./isolines.ts";
 import { fontOf, polyline, type Rectangle, type Scene } from "./plot.ts";
 
 /** Label the levels: evenly spaced ones with the decimals of their step, others with their own. */
-export function levelLabels(f: Field): Map<number, string> {
+export function levelLabels(f: Pick<Field, "levels" | "scale" | "percent">): Map<number, string> {
   const scaled = f.levels.map((level) => unscale(level, f.scale) * (f.percent ? 100 : 1));
   const [first = 0, second = first] = scaled;
   const step = second - first;

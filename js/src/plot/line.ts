@@ -5,7 +5,7 @@ import { type Channel, scaleValue } from "../model/channel.ts";
 import { type Field, type GridPoint, interpolate, locate } from "../model/field.ts";
 import { formatNumber, formatValue, quantityName } from "../model/format.ts";
 import { parseLayerName, siblings } from "../model/layerNames.ts";
-import { bandOfSeeds } from "../model/seeds.ts";
+import { bandOfSeeds, MOST_SEEDS, seedsText } from "../model/seeds.ts";
 import type { Snapshot } from "../model/wire.ts";
 import {
   type Chart,
@@ -41,7 +41,7 @@ const axisOf = (c: Channel, color: string, several: boolean): ValueAxis => ({
 const LINE_STYLES = ["solid", "dashed", "dotted"] as const;
 
 /**
- * Return the curves of one axis, one per loader: mean and range of several seeds, else the values and their standard
+ * Return the curves of one axis, one per loader: median and quartiles of several seeds, else the values and their standard
  * error.
  */
 function curvesOf(
@@ -62,9 +62,10 @@ function curvesOf(
       style: at(LINE_STYLES, Math.min(i, 2)),
     };
     if (snapshot.seeds) {
-      const seeds = snapshot.seeds.map((layers) => scaled(layerOf(layers, name)));
+      const seeds = snapshot.seeds.map((layers) => layerOf(layers, name));
       const { low, high } = bandOfSeeds(seeds);
-      return { ...series, band: { low, high }, ...(seeds.length <= 12 ? { seeds } : {}) };
+      const every = seeds.length <= MOST_SEEDS ? { seeds: seeds.map(scaled) } : {};
+      return { ...series, band: { low: scaled(low), high: scaled(high) }, ...every };
     }
     const error = snapshot.layers.get(`${name}_stderr`);
     if (!error?.some((v) => v > 0)) return { ...series, dots: evaluated };
@@ -77,7 +78,8 @@ function curvesOf(
   });
 }
 
-function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
+/** Return the curves of a line and their axes. */
+export function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const { field: f, snapshot, theme, width, height } = scene;
   const [first, second] = inks(theme);
   const channel = f.second;
@@ -85,7 +87,7 @@ function makeChart(ctx: CanvasRenderingContext2D, scene: Scene): Chart {
   const fixed = along ? f.beta[0] : f.alpha[0];
   const left = curvesOf(f, "left", first, snapshot, f.evaluated);
   const series = channel ? [...left, ...curvesOf(channel, "right", second, snapshot, f.evaluated)] : left;
-  const remark = snapshot.seeds ? `mean and range of ${snapshot.seeds.length} seeds` : "";
+  const remark = snapshot.seeds ? seedsText(snapshot.seeds.length) : "";
   // In a narrow picture the legend names the axes.
   const narrow = width < NARROW;
   const side = narrow ? 46 : 74;

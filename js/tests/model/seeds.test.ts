@@ -23,33 +23,34 @@ test("layers of one quantity are drawn together, those of the other on the secon
   assert.equal(reachOfCurves({ ...both, nBeta: 2 }, "train_loss"), null);
 });
 
-test("lines show the mean of the seeds, surfaces the chosen seed", () => {
+test("lines show the median of the seeds, surfaces the chosen seed", () => {
   const seeds = line(
     { loss: [1, 2, NaN], loss_stderr: [9, 9, 9], evaluated: [1, 1, 1] },
     { loss: [3, 4, 5], loss_stderr: [9, 9, 9], evaluated: [1, 0, 1] },
   );
-  const mean = chooseSeed(seeds, 1);
-  assert.deepEqual([...(mean.layers.get("loss") ?? [])], [2, 3, 5]);
-  assert.deepEqual([...(mean.layers.get("evaluated") ?? [])], [1, 0, 1]);
-  assert.ok(!mean.layers.has("loss_stderr"));
-  assert.deepEqual(reachOfCurves(mean, "loss"), [1, 5]);
+  const shown = chooseSeed(seeds, 1);
+  assert.deepEqual([...(shown.layers.get("loss") ?? [])], [2, 3, 5]);
+  assert.deepEqual([...(shown.layers.get("evaluated") ?? [])], [1, 0, 1]);
+  assert.ok(!shown.layers.has("loss_stderr"));
+  assert.deepEqual(reachOfCurves(shown, "loss"), [1, 5]);
   const plane = { ...seeds, nAlpha: 2, nBeta: 2 };
   assert.equal(chooseSeed(plane, 1).layers, seeds.seeds?.[1]);
   assert.equal(chooseSeed(plane, -1).layers, seeds.seeds?.[0]);
   assert.equal(chooseSeed(both, 0), both);
 });
 
-test("several seeds form a band with gaps", () => {
-  const { mean, low, high } = bandOfSeeds([
+test("several seeds form a band of their median and quartiles, with gaps", () => {
+  const { median, low, high } = bandOfSeeds([
     [1, 2, NaN],
     [3, NaN, NaN],
+    [9, Infinity, NaN],
   ]);
   assert.deepEqual(
-    [[...mean], [...low], [...high]],
+    [[...median], [...low], [...high]],
     [
-      [2, 2, NaN],
-      [1, 2, NaN],
       [3, 2, NaN],
+      [2, 2, NaN],
+      [6, 2, NaN],
     ],
   );
 });

@@ -20,7 +20,7 @@ from lljupyter.process.atomic import atomic, checked_path
 from lljupyter.surface.captions import describe, recipe
 from lljupyter.surface.dataset import by_seed, of_seed, on_grid
 from lljupyter.surface.frame import pack_dataset
-from lljupyter.surface.style import LOOK, check_texts, checked_look, checked_names
+from lljupyter.surface.style import check_names, check_texts, checked_names, checked_option
 
 if TYPE_CHECKING:
     import xarray
@@ -35,14 +35,14 @@ class Picture(NamedTuple):
         dataset: On the dimensions (beta, alpha).
         quantities: What can be drawn.
         title: Its heading; "" for the name of the model.
-        look: How it is drawn, checked.
+        style: Options of the style, checked.
         seed: Which one of surfaces of several seeds is shown; None for a single one, and for lines.
     """
 
     dataset: xarray.Dataset
     quantities: list[str]
     title: str
-    look: dict[str, Any]
+    style: dict[str, Any]
     seed: int | None = None
 
     def one(self) -> xarray.Dataset:
@@ -58,7 +58,7 @@ def to_html(
     names: Sequence[str] | None = None,
     caption: str = "",
     columns: int | None = None,
-    **look: Any,
+    **style: Any,
 ) -> None:
     """Writes a page that shows surfaces or lines as the widget does, in one file that needs neither kernel nor network.
 
@@ -74,7 +74,7 @@ def to_html(
         names: The headings of the landscapes; None for the names of the models.
         caption: A text of your own above the pictures.
         columns: How many stand in a row; None for as many as have room.
-        **look: How they are drawn, such as ``view="contour"``, ``scale="log"`` or ``colormap="magma"``; see
+        **style: Options of the style, such as ``view="contour"``, ``scale="log"`` or ``colormap="magma"``; see
             ``LandscapeWidget``.
 
     Raises:
@@ -84,28 +84,27 @@ def to_html(
     Example:
         >>> to_html(loss_surface(model, loader), "landscape.html", view="contour")  # doctest: +SKIP
     """
-    write_page(pictures(surfaces, names, look), path, title=title, caption=caption, columns=columns)
+    write_page(pictures(surfaces, names, style), path, title=title, caption=caption, columns=columns)
 
 
 def pictures(
-    surfaces: xarray.Dataset | Sequence[xarray.Dataset], names: Sequence[str] | None, look: dict[str, Any]
+    surfaces: xarray.Dataset | Sequence[xarray.Dataset], names: Sequence[str] | None, style: dict[str, Any]
 ) -> list[Picture]:
-    """Checks surfaces and how they are drawn, see ``to_html``."""
+    """Check surfaces and the options of their style, see ``to_html``."""
     several = list(surfaces) if isinstance(surfaces, (list, tuple)) else [surfaces]
     split = [part for surface in several for part in by_seed(surface)]
     if not split:
         raise ValueError("expected at least one surface, got none; pass what loss_surface(model, loader) returned")
     titles = checked_names(names, len(split), "a landscape") or [label for _, label in split]
-    if unknown := [name for name in look if name not in LOOK]:
-        raise TypeError(f"expected how it is drawn, one of {LOOK}, got {unknown[0]!r}")
+    check_names(style)
     checked = [on_grid(surface, seeds=True) for surface, _ in split]
     common = [name for name in checked[0][1] if all(name in other for _, other in checked)]
     if not common:
         raise ValueError(
             "expected a quantity that all surfaces have, got " + ", ".join(str(known) for _, known in checked)
         )
-    drawn = {"quantity": common[0], "show_panel": len(split) == 1, **look}
-    drawn = {name: checked_look(name, value, common) for name, value in drawn.items()}
+    drawn = {"quantity": common[0], "show_panel": len(split) == 1, **style}
+    drawn = {name: checked_option(name, value, common) for name, value in drawn.items()}
     return [Picture(*surface, title, drawn) for surface, title in zip(checked, titles, strict=True)]
 
 
@@ -186,14 +185,14 @@ def page(shown: Sequence[Picture], *, title: str = "", caption: str = "", column
 
 def _saved(picture: Picture, group: str) -> dict[str, Any]:
     """A landscape as the page's script reads it, see ``js/src/page.ts``."""
-    dataset, quantities, title, look, seed = picture
+    dataset, quantities, title, style, seed = picture
     if "evaluated" in dataset and not dataset["evaluated"].any():
         raise ValueError("expected a surface with points, got one where none is evaluated yet; wait for it: w.wait()")
     frame, meta = pack_dataset(dataset, quantities)
     # The bytes of floats that are alike are alike by their place in the number: this way they take less room.
     planes = np.frombuffer(frame, np.uint8).reshape(-1, 4).T.tobytes()
     return {
-        "traits": {**look, "meta": meta, "title": title, "group": group, "live": False, "seed": seed},
+        "traits": {**style, "meta": meta, "title": title, "group": group, "live": False, "seed": seed},
         "frame": b64encode(zlib.compress(planes, 9)).decode(),
     }
 

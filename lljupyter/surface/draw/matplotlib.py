@@ -1,4 +1,4 @@
-"""Figures for papers, by matplotlib: no state of pyplot is used or changed."""
+"""Figures for papers, by matplotlib. No state of pyplot is used or changed."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ from matplotlib.figure import Figure
 
 from lljupyter.surface.checks import check_attributes
 from lljupyter.surface.dataset import by_seed, of_seed
-from lljupyter.surface.draw.curves import draw_line, reach_of
+from lljupyter.surface.draw.charts import make_chart
+from lljupyter.surface.draw.colormaps import matplotlib_colormap
+from lljupyter.surface.draw.curves import draw_line
 from lljupyter.surface.draw.overlays import draw_marks, draw_path
-from lljupyter.surface.draw.scaling import Drawn, Field, axis_names, drawn, heights, is_share, quantity_name
-from lljupyter.surface.style import check_texts, checked_names, numbers
+from lljupyter.surface.draw.paths import Range
+from lljupyter.surface.draw.scaling import Field, Scene, axis_names, common_ranges, make_scene, within
+from lljupyter.surface.draw.ticks import level_labels, value_ticks
+from lljupyter.surface.layer_names import is_percent, quantity_name
+from lljupyter.surface.style import CAMERA, check_texts, checked_names, numbers
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import SubFigure
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 SIZE = (5.4, 4.4)
-N_LEVELS, N_BANDS, N_TICKS = 12, 24, 10
+N_BANDS, N_TICKS = 24, 6
 LABEL_ROOM = 0.2  # of the map, along one axis
+FLOOR = 0.25  # of the height, below the surface
 PNG_DPI = 110
 N_COLORS = 256
 N_COLUMNS = 3
 
 
 class LandscapeFigure(Figure):
-    """A figure that shows itself in a notebook whether or not pyplot was imported."""
+    """A figure that shows itself in a notebook, even if pyplot was not imported."""
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -47,24 +52,25 @@ def to_matplotlib(
     columns: int | None = None,
     filled: bool = True,
     size: tuple[float, float] | None = None,
-    **look: Any,
+    **style: Any,
 ) -> Figure:
-    """Draws surfaces or lines as a figure for a paper.
+    """Draw surfaces or lines as a figure for a paper.
 
-    A surface is a contour map with labelled levels, or the surface itself with ``view="surface"``;
-    ``quantity="convexity"`` is a map of colors. A line has the loss on the left axis and the accuracy on the right one,
-    training solid and test dashed, and several seeds as a band. A trajectory is drawn with its share of the variation
-    on the axes. Several surfaces, and those of several seeds, stand in rows, with one scale.
+    A surface is a contour map with labeled levels, or the surface itself with ``view="surface"``;
+    ``quantity="convexity"`` is a map of colors. A line has the loss on the left axis and the accuracy on the right
+    axis, training data solid and test data dashed; several seeds are drawn as their median and quartiles. A trajectory
+    is drawn with its share of the variation on the axes. Several surfaces, and those of several seeds, stand in rows
+    and share their scales.
 
     Args:
         surfaces: What ``loss_surface``, ``loss_line``, ``interpolate``, ``convexity_map`` or ``load`` returned, or
             several of them.
-        title: A line above.
-        names: The headings of several; None for the names of the models.
-        columns: How many stand in a row; None for up to three.
+        title: A line above the figure.
+        names: The headings of several surfaces; None for the names of the models.
+        columns: The number of surfaces in a row; None for up to three.
         filled: Whether contour maps are filled; else their lines are colored, as in the paper.
         size: (width, height) in inches.
-        **look: How it is drawn, such as ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``,
+        **style: Options of the style, such as ``view``, ``scale``, ``quantity``, ``color``, ``colormap``, ``clip``,
             ``levels`` or ``camera``; see ``LandscapeWidget``.
 
     Returns:
@@ -88,8 +94,8 @@ def to_matplotlib(
     if headings is None:
         headings = [seed or str(getattr(surface, "attrs", {}).get("model", "")) for surface, seed in several]
         headings = headings if len(several) > 1 else [several[0][1]]
-    looks = [(surface, look) for surface, _ in several]
-    return draw(looks, headings, title=title, columns=columns, filled=filled, size=size)
+    styled = [(surface, style) for surface, _ in several]
+    return draw(styled, headings, title=title, columns=columns, filled=filled, size=size)
 
 
 def draw(
@@ -101,7 +107,7 @@ def draw(
     filled: bool = True,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draws surfaces, each with a look of its own, in rows; see ``to_matplotlib``."""
+    """Draw surfaces, each with its own style, in rows; see ``to_matplotlib``."""
     if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
         raise ValueError(f"expected columns as a whole number of at least 1 or None, got {columns!r}; try columns=2")
     check_texts(title=title)
@@ -118,12 +124,13 @@ def draw(
     if heading := title or (names[0] if len(shown) == 1 else ""):
         figure.suptitle(heading, fontsize=11 if title else 10, parse_math=False)
     if len(shown) == 1 and not (title and names[0]):
-        _draw_one(figure, *shown[0], filled)
+        _draw_one(figure, *shown[0], filled, {})
         return figure
     parts: Any = figure.subfigures(n_rows, n_columns, squeeze=False).flat
-    for part, (surface, look), name in zip(parts, _alike(shown), names, strict=False):
+    common = _common(shown)
+    for part, (surface, style), name in zip(parts, shown, names, strict=False):
         part.suptitle(name, fontsize=10, parse_math=False)
-        _draw_one(part, surface, look, filled)
+        _draw_one(part, surface, style, filled, common)
     return figure
 
 
@@ -134,175 +141,142 @@ def _is_plane(surface: Any) -> bool:
     )
 
 
-def _alike(shown: Sequence[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
-    """Gives several surfaces, or several lines, one scale, unless they have one."""
-    planes = [_is_plane(surface) for surface, _ in shown]
-    if any(look.get("limits") is not None for _, look in shown) or len(set(planes)) > 1:
-        return list(shown)
-    if planes[0]:
-        fields = [drawn(of_seed(surface), look).height for surface, look in shown]
-        reaches = [(field.low, field.high) for field in fields]
-    else:
-        reaches = [reach for surface, look in shown if (reach := reach_of(_line(surface), look)) is not None]
-    if not reaches:
-        return list(shown)
-    lows, highs = zip(*reaches, strict=True)
-    return [(surface, {**look, "limits": (min(lows), max(highs))}) for surface, look in shown]
+def _common(shown: Sequence[tuple[Any, dict[str, Any]]]) -> dict[str, Range]:
+    """Return the ranges that several surfaces or lines share, as compared landscapes do in the viewer."""
+    fields: list[Field] = []
+    for surface, style in shown:
+        if _is_plane(surface):
+            scene = make_scene(of_seed(surface), style)
+            fields += [scene.height, scene.color]
+        else:
+            chart = make_chart(surface, style)
+            fields += [field for field in (chart.left, chart.right) if field is not None]
+    return common_ranges(fields)
 
 
-def _line(surface: Any) -> Any:
-    """A surface of one row or column as a line, with all of its seeds; a line as it is."""
-    if not {"alpha", "beta"} <= set(getattr(surface, "dims", ())):
-        return surface
-    flat = [axis for axis in ("alpha", "beta") if surface.sizes[axis] == 1]
-    return surface.isel({flat[-1]: 0}, drop=True)
-
-
-def _draw_one(figure: Figure | SubFigure, surface: Any, look: dict[str, Any], filled: bool) -> None:
-    if len(getattr(surface, "data_vars", ())) and not {"alpha", "beta"} <= set(surface.dims):
-        check_attributes(surface.attrs)
-        draw_line(figure, surface, look)
-        return
-    shown = drawn(of_seed(surface), look)
+def _draw_one(
+    figure: Figure | SubFigure, surface: Any, style: dict[str, Any], filled: bool, common: dict[str, Range]
+) -> None:
     if not _is_plane(surface):
-        draw_line(figure, _line(surface), look)
-    elif shown.look["view"] == "surface":
-        _draw_surface(figure, shown)
+        check_attributes(getattr(surface, "attrs", {}))
+        draw_line(figure, surface, style, common)
+        return
+    scene = make_scene(of_seed(surface), style, common)
+    if scene.style["view"] == "surface":
+        _draw_surface(figure, scene)
     else:
-        _draw_map(figure, shown, filled)
+        _draw_map(figure, scene, filled)
 
 
 def png(figure: Figure) -> bytes:
-    """Returns a figure as a PNG file."""
+    """Return a figure as a PNG file."""
     from PIL import Image
 
     file, small = io.BytesIO(), io.BytesIO()
     figure.savefig(file, format="png", dpi=PNG_DPI)
-    # With a palette it is a third as large, and every saved notebook has some. The other ways to find one drop the
-    # colors of small parts, such as the ends of the scale; these are off by a few of 255.
+    # A palette makes the file three times smaller, and saved notebooks contain several. Other methods to find a palette
+    # drop the colors of small parts, such as the ends of the scale; here they are off by a few of 255.
     best: dict[str, Any] = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 1, "dither": Image.Dither.NONE}
     Image.open(file).convert("RGB").quantize(N_COLORS, **best).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
-def _norm(shown: Field) -> colors.Normalize:
-    return colors.LogNorm(shown.low, shown.high) if shown.log else colors.Normalize(shown.low, shown.high)
+def _norm(scale: Field) -> colors.Normalize:
+    return colors.LogNorm(scale.low, scale.high) if scale.log else colors.Normalize(scale.low, scale.high)
 
 
-def _levels(shown: Drawn) -> np.ndarray[Any, Any]:
-    """Heights of the lines: those asked for, or round ones over the range."""
-    height = shown.height
-    chosen = heights(shown.look["levels"], height, "trajectory_alpha" in shown.dataset)
-    if chosen is not None:
-        return np.asarray(chosen)
-    locator = ticker.LogLocator(subs=(1, 2, 5)) if height.log else ticker.MaxNLocator(N_LEVELS)
-    ticks = np.asarray(locator.tick_values(height.low, height.high))
-    return ticks[(ticks > height.low) & (ticks < height.high)]
+def _original(at: ArrayLike, log: bool) -> NDArray[np.float64]:
+    """Return positions on a scale in original units."""
+    values = np.asarray(at, dtype=np.float64)
+    return 10**values if log else values
 
 
-def _draw_map(figure: Figure | SubFigure, shown: Drawn, filled: bool) -> None:
-    """A contour map; the lines follow the height, the colors another quantity where one is asked for."""
+def _draw_map(figure: Figure | SubFigure, scene: Scene, filled: bool) -> None:
+    """Draw a contour map: lines of the height over the colors of the height or of another quantity."""
     axes: Any = figure.add_subplot()
-    height, color, colormap = shown.height, shown.color, shown.look["colormap"]
-    x, y = shown.alpha, shown.beta
-    levels, norm = _levels(shown), _norm(color)
+    height, color = scene.height, scene.color
+    colormap, norm = matplotlib_colormap(scene.style["colormap"]), _norm(color)
+    x, y = scene.alpha, scene.beta
+    levels = _original(scene.levels, height.log)
     plain = height.name == "convexity"  # as in the paper's figure 7: it has too much detail for lines
     if plain:
         _color_bar(figure, axes.pcolormesh(x, y, color.values, norm=norm, cmap=colormap), axes, color)
     elif filled:
         bands = np.unique([color.low, *(levels if color is height else ()), color.high])
-        ticks = bands[1:-1][:: -(-len(bands) // N_TICKS)]
         if len(bands) < 4:
-            bands = (np.geomspace if color.log else np.linspace)(color.low, color.high, N_BANDS)
-            locator = ticker.LogLocator(subs=(1, 2, 5)) if color.log else ticker.MaxNLocator(N_TICKS)
-            ticks = np.asarray(locator.tick_values(color.low, color.high))
-            ticks = ticks[(ticks >= color.low) & (ticks <= color.high)]
-        # Its own lower end is part of the lowest band.
+            bands = _original(np.linspace(color.lo, color.hi, N_BANDS), color.log)
+        # The ends of the scale belong to the lowest and the highest band.
+        inside = np.clip(color.values, bands[0], None if color.is_cut else bands[-1])
         extend = {"extend": "max"} if color.is_cut else {}
-        mesh = axes.contourf(x, y, np.maximum(color.values, bands[0]), levels=bands, norm=norm, cmap=colormap, **extend)
-        _color_bar(figure, mesh, axes, color).set_ticks(list(ticks))
+        mesh = axes.contourf(x, y, inside, levels=bands, norm=norm, cmap=colormap, **extend)
+        _color_bar(figure, mesh, axes, color)
         axes.set_facecolor("0.85")  # holes
-    if shown.look["show_contours"] and len(levels) and not plain:
+    if scene.style["show_contours"] and len(levels) and not plain:
         style: dict[str, Any] = {"colors": "white", "linewidths": 0.6} if filled else {"cmap": colormap, "norm": norm}
         lines = axes.contour(x, y, height.values, levels=levels, **{"linewidths": 1.0, **style})
         wide = LABEL_ROOM * (x[-1] - x[0]), LABEL_ROOM * (y[-1] - y[0])
         named = [level for level, parts in zip(lines.levels, lines.allsegs, strict=True) if _reaches(parts, wide)]
-        axes.clabel(lines, named, fontsize=7, fmt=lambda level: _number(level, height.name))
-    if shown.look["show_points"]:
+        labels = level_labels(scene.levels, height.log, is_percent(height.name))
+        axes.clabel(lines, named, fontsize=7, fmt=dict(zip(lines.levels, labels, strict=True)))
+    if scene.style["show_points"]:
         grid = np.meshgrid(x, y)
-        known = shown.dataset["evaluated"].values != 0 if "evaluated" in shown.dataset else np.isfinite(grid[0])
+        known = scene.dataset["evaluated"].values != 0 if "evaluated" in scene.dataset else np.isfinite(grid[0])
         axes.plot(grid[0][known], grid[1][known], ".", color="black", markersize=1.5)
-    draw_path(axes, shown)
-    draw_marks(axes, shown, lowest=not plain)
-    axes.set_xlim(shown.alpha[0], shown.alpha[-1])
-    axes.set_ylim(shown.beta[0], shown.beta[-1])
+    draw_path(axes, scene)
+    draw_marks(axes, scene, lowest=not plain)
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
     axes.tick_params(labelsize=8)
     width = figure.bbox.width / figure.get_figure(root=True).dpi
     if width < SIZE[0] - 0.2:  # a panel among others: their numbers would touch
         axes.xaxis.set_major_locator(ticker.MaxNLocator(max(int(width), 2)))
-    for set_label, name in zip((axes.set_xlabel, axes.set_ylabel), axis_names(shown.dataset), strict=True):
+    for set_label, name in zip((axes.set_xlabel, axes.set_ylabel), axis_names(scene.dataset), strict=True):
         set_label(name, fontsize=9)
 
 
 def _reaches(parts: Sequence[NDArray[np.float64]], wide: tuple[float, float]) -> bool:
-    """Says whether a contour line is large enough for a number: those of small ones would lie over each other."""
+    """Return True if a contour line is large enough for a label: those of small lines would overlap."""
     return any(bool((np.ptp(part, axis=0) >= wide).any()) for part in parts if len(part))
 
 
-def _draw_surface(figure: Figure | SubFigure, shown: Drawn) -> None:
-    """The surface in three dimensions, with its contour lines on the floor."""
+def _draw_surface(figure: Figure | SubFigure, scene: Scene) -> None:
+    """Draw the surface in three dimensions, with its contour lines on the floor."""
     # The path lies over the surface, and that over its floor, however many parts there are to be sorted by depth.
     axes: Any = figure.add_subplot(projection="3d", computed_zorder=False)
-    height, color = shown.height, shown.color
-    z = np.log10(height.values) if height.log else height.values
-    low, high = (np.log10([height.low, height.high])) if height.log else (height.low, height.high)
-    z = np.where(z > high, np.nan, z)
-    x, y = np.meshgrid(shown.alpha, shown.beta)
-    norm = _norm(color)
-    colormap = cm.ScalarMappable(norm=norm, cmap=shown.look["colormap"])
-    faces = colormap.to_rgba(color.values)
+    height, color = scene.height, scene.color
+    lo, hi = height.lo, height.hi
+    z = within(height)
+    x, y = np.meshgrid(scene.alpha, scene.beta)
+    colors_of = cm.ScalarMappable(norm=_norm(color), cmap=matplotlib_colormap(scene.style["colormap"]))
+    faces = colors_of.to_rgba(color.values)
     faces[~np.isfinite(z)] = 0
     axes.plot_surface(x, y, z, facecolors=faces, rstride=1, cstride=1, linewidth=0, antialiased=False, zorder=2)
-    floor = low - 0.25 * (high - low)
-    levels = _levels(shown)
-    if shown.look["show_contours"] and len(levels):
-        lines = np.log10(levels) if height.log else levels
-        lines = lines[(lines > low) & (lines < high)]
-        if len(lines):
-            axes.contour(
-                x, y, z, levels=lines, zdir="z", offset=floor, cmap=shown.look["colormap"], linewidths=0.8, zorder=1
-            )
-    draw_path(axes, shown, spatial=True)
-    camera = {"azimuth": -1.02, "elevation": 0.5, "zoom": 1.0, **shown.look["camera"]}
+    floor = lo - FLOOR * (hi - lo)
+    if scene.style["show_contours"] and scene.levels:
+        lines = {"levels": scene.levels, "zdir": "z", "offset": floor, "cmap": colors_of.cmap}
+        axes.contour(x, y, z, **lines, linewidths=0.8, zorder=1)
+    draw_path(axes, scene, spatial=True)
+    camera = {**CAMERA, **scene.style["camera"]}
     axes.view_init(elev=np.degrees(camera["elevation"]), azim=np.degrees(camera["azimuth"]))
     axes.set_box_aspect((1, 1, 0.7), zoom=0.9 * camera["zoom"])
-    axes.set_zlim(floor, high)
-    axes.set_xlim(shown.alpha[0], shown.alpha[-1])
-    axes.set_ylim(shown.beta[0], shown.beta[-1])
+    axes.set_zlim(floor, hi)
+    axes.set_xlim(scene.alpha[0], scene.alpha[-1])
+    axes.set_ylim(scene.beta[0], scene.beta[-1])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.MaxNLocator(5, prune="both"))  # those of two axes meet in a corner
-    ticks = ticker.MaxNLocator(5, integer=height.log and high - low > 2).tick_values(low, high)
-    axes.set_zticks([tick for tick in ticks if low <= tick <= high])  # none on the way down to the floor
-    axes.zaxis.set_major_formatter(lambda z, _: _number(10**z if height.log else z, height.name))
+    ticks = value_ticks(lo, hi, height.log, N_TICKS - 1, is_percent(height.name))
+    axes.set_zticks([tick.at for tick in ticks], labels=[tick.label for tick in ticks])
     axes.tick_params(labelsize=8, pad=1)
-    names = (*axis_names(shown.dataset), quantity_name(height.name))
+    names = (*axis_names(scene.dataset), quantity_name(height.name))
     for set_label, name in zip((axes.set_xlabel, axes.set_ylabel, axes.set_zlabel), names, strict=True):
         set_label(name, fontsize=9, parse_math=False)
-    _color_bar(figure, colormap, axes, color, shrink=0.65, pad=0.12)
+    _color_bar(figure, colors_of, axes, color, shrink=0.65, pad=0.12)
 
 
-def _color_bar(figure: Figure | SubFigure, mappable: Any, axes: Any, shown: Field, **options: Any) -> Colorbar:
-    bar = figure.colorbar(mappable, ax=axes, extend="max" if shown.is_cut else "neither", **options)
-    bar.ax.yaxis.set_major_formatter(lambda value, _: _number(value, shown.name))
+def _color_bar(figure: Figure | SubFigure, mappable: Any, axes: Any, scale: Field, **options: Any) -> None:
+    bar = figure.colorbar(mappable, ax=axes, extend="max" if scale.is_cut else "neither", **options)
+    ticks = value_ticks(scale.lo, scale.hi, scale.log, N_TICKS, is_percent(scale.name))
+    bar.set_ticks(_original([tick.at for tick in ticks], scale.log).tolist(), labels=[tick.label for tick in ticks])
     bar.ax.yaxis.set_minor_locator(ticker.NullLocator())
-    bar.set_label(quantity_name(shown.name), fontsize=9, parse_math=False)
+    bar.set_label(quantity_name(scale.name), fontsize=9, parse_math=False)
     bar.ax.tick_params(labelsize=8)
-    return bar
-
-
-def _number(value: float, quantity: str) -> str:
-    if is_share(quantity):
-        return f"{100 * value:.3g} %"
-    if 1000 <= abs(value) < 1e6:
-        return f"{value:.0f}"  # as in the viewer; the shortest form would have 1e+03 beside 200
-    return f"{value:.3g}"

@@ -203,7 +203,7 @@ def test_the_recipe_is_for_people():
     assert rows["Fingerprint of the directions"] == "ab"
     assert rows["Precision of the computation"] == "bfloat16"
     assert rows["Center is a grid point"] == "yes"
-    assert rows["Seconds a point by each way"] == "plain 0.5"
+    assert rows["Seconds per point of each strategy"] == "plain 0.5"
     assert rows["Odd"] == "{not JSON}"
 
 
@@ -221,7 +221,7 @@ def test_the_recipe_has_every_attribute():
     [
         ("landscape.nc", {}, TypeError, r"expected an xarray.Dataset, got str; loss_surface"),
         ([], {}, ValueError, "expected at least one surface, got none"),
-        (made_surface(), {"views": "contour"}, TypeError, "expected how it is drawn, .* got 'views'"),
+        (made_surface(), {"views": "contour"}, TypeError, "expected an option of the style, .* got 'views'"),
         (made_surface(), {"view": "map"}, ValueError, "expected view as one of .* got 'map'"),
         (made_surface(), {"quantity": "f1"}, ValueError, "expected quantity as one of .* got 'f1'"),
         (made_surface(), {"show_points": "yes"}, TypeError, "expected show_points as True or False, got 'yes'"),

@@ -1,6 +1,6 @@
-"""Figures: compared with the pictures in ``tests/baseline``, and what must hold for all of them.
+"""Figures: compared with the pictures in ``baseline``, and what must hold for all of them.
 
-``pytest tests/test_figures.py --mpl-generate-path=tests/baseline`` writes the pictures anew.
+``pytest tests/surface/draw/test_matplotlib.py --mpl-generate-path=tests/surface/draw/baseline`` writes the pictures anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from support.reference import TESTS
 from lljupyter import compare, to_matplotlib, to_plotly
 from lljupyter.jupyter.result import ResultWidget
 from lljupyter.surface.draw.matplotlib import png
-from lljupyter.surface.draw.overlays import drops
+from lljupyter.surface.draw.paths import find_drops
 
 
 def made_convexity() -> xarray.Dataset:
@@ -115,12 +115,15 @@ def test_axes_tell_the_explained_variance():
 def test_a_line_has_two_axes_and_test_is_dashed():
     loss, accuracy = to_matplotlib(made_line()).axes
     assert [(line.get_label(), line.get_linestyle()) for line in loss.lines] == [
-        ("train loss", "-"),
-        ("test loss", "--"),
+        ("Train loss", "-"),
+        ("Test loss", "--"),
     ]
     np.testing.assert_array_equal(loss.lines[1].get_ydata(), made_line().test_loss)
     assert [line.get_linestyle() for line in accuracy.lines] == ["-", "--"]
-    assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_ylim()) == ("Loss", "Accuracy", (-0.04, 1.04))
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("Loss", "Accuracy")
+    shares = np.array([made_line().train_accuracy, made_line().test_accuracy])
+    room = 0.06 / 0.88 * np.ptp(shares)
+    np.testing.assert_allclose(accuracy.get_ylim(), [shares.min() - room, shares.max() + room])
 
 
 def test_a_surface_of_one_row_is_a_line():
@@ -178,7 +181,7 @@ def test_a_widget_is_drawn_as_it_is():
     [
         ("surface.nc", {}, TypeError, "expected an xarray.Dataset, got str"),
         (made_surface(), {"quantity": "f1"}, ValueError, "expected quantity as one of .* got 'f1'"),
-        (made_surface(), {"views": 1}, TypeError, "expected how it is drawn, one of .* got 'views'"),
+        (made_surface(), {"views": 1}, TypeError, "expected an option of the style, one of .* got 'views'"),
         (made_surface(), {"title": 5}, TypeError, "expected title as a text, got 5; try title="),
         (made_surface() * np.nan, {}, ValueError, "expected finite values of 'loss' to draw, got none"),
         (made_surface() * -1, {"scale": "log"}, ValueError, "expected finite positive values"),
@@ -206,7 +209,7 @@ def test_a_size_and_names_are_checked():
         to_matplotlib([])
     with pytest.raises(ValueError, match=r"expected quantity as one of .* got 'f1'"):
         to_matplotlib(made_line(), quantity="f1")
-    with pytest.raises(TypeError, match=r"expected how it is drawn, one of .* got 'views'"):
+    with pytest.raises(TypeError, match=r"expected an option of the style, one of .* got 'views'"):
         to_matplotlib(made_line(), views=1)
 
 
@@ -247,9 +250,12 @@ def test_a_single_one_has_its_name():
 
 def test_numbers_of_a_scale_are_written_alike():
     surface = made_surface(9, 9)
-    bar = to_matplotlib(surface.assign(loss=surface.loss * 1e4), scale="log").axes[1]
-    texts = [bar.yaxis.get_major_formatter()(tick) for tick in (20, 500, 1000, 20000, 1e7)]
-    assert texts == ["20", "500", "1000", "20000", "1e+07"]
+    bar = to_matplotlib(surface.assign(loss=surface.loss * 1e8), scale="log").axes[1]
+    texts = [label.get_text() for label in bar.get_yticklabels()]
+    assert texts == ["3\u00d710⁶", "10⁷", "3\u00d710⁷", "10⁸", "3\u00d710⁸"]
+    np.testing.assert_allclose(bar.get_yticks(), [3e6, 1e7, 3e7, 1e8, 3e8])
+    percents = to_matplotlib(surface, quantity="accuracy").axes[1]
+    assert [label.get_text() for label in percents.get_yticklabels()] == ["20 %", "40 %", "60 %", "80 %"]
 
 
 def test_only_lines_with_room_are_numbered():
@@ -270,7 +276,7 @@ def test_only_lines_with_room_are_numbered():
     ],
 )
 def test_lowered_learning_rates_are_told_from_schedules(rates, expected):
-    assert np.flatnonzero(drops(np.asarray(rates))).tolist() == expected
+    assert np.flatnonzero(find_drops(np.asarray(rates))).tolist() == expected
 
 
 @pytest.mark.parametrize(("n", "columns", "rows"), [(2, None, 1), (4, None, 2), (5, 2, 3), (3, 1, 3)])

@@ -29,15 +29,16 @@ def test_curvature_is_called_and_counted_as_in_the_viewer():
     surface = surface.assign(convexity=surface.accuracy / 4, lambda_min=-surface.loss)
     _, bar = to_matplotlib(surface, color="convexity").axes
     assert bar.get_ylabel() == "Convexity |λmin/λmax|"
-    np.testing.assert_allclose(bar.get_yticks(), np.arange(11) / 20, atol=1e-12)
+    np.testing.assert_allclose(bar.get_yticks(), np.arange(6) / 10, atol=1e-12)
     scene = to_plotly(surface, quantity="lambda_min").layout
     assert (scene.scene.zaxis.title.text, scene.margin.l) == ("Smallest eigenvalue", 0)
 
 
 def test_plotly_keeps_the_numbers_of_its_axes_apart():
     low, high = to_plotly(made_line()).layout.yaxis2.range
-    assert low < 0
-    assert high > 1
+    shares = np.array([made_line().train_accuracy, made_line().test_accuracy])
+    room = 0.06 / 0.88 * np.ptp(shares)
+    np.testing.assert_allclose([low, high], [shares.min() - room, shares.max() + room])
 
 
 @pytest.mark.parametrize("view", ["surface", "contour"])
@@ -56,10 +57,10 @@ def test_plotly_draws_contours_and_lines():
     assert (path.mode, center.text) == ("lines+markers", ("center",))
     curves = {curve.name: (curve.yaxis, curve.line.dash) for curve in to_plotly(made_line()).data}
     assert curves == {
-        "train loss": ("y", "solid"),
-        "test loss": ("y", "dash"),
-        "train accuracy": ("y2", "solid"),
-        "test accuracy": ("y2", "dash"),
+        "Train loss": ("y", "solid"),
+        "Test loss": ("y", "dash"),
+        "Train accuracy": ("y2", "solid"),
+        "Test accuracy": ("y2", "dash"),
     }
     w = ResultWidget(made_surface(), view="contour")
     assert w.to_plotly().data[0].type == "contour"
@@ -86,13 +87,17 @@ def test_surfaces_of_several_seeds_stand_side_by_side_or_are_drawn_one_at_a_time
 
 def test_lines_of_several_seeds_are_a_band_in_both():
     rows = made_lines().loss.values
-    _, loss, _, accuracy = to_plotly(made_lines()).data
+    band, *seeds, loss = to_plotly(made_lines()).data[:5]
     np.testing.assert_allclose(loss.y, np.median(rows, axis=0))
-    band = to_plotly(made_lines()).data[0]
-    np.testing.assert_allclose(band.y, [*rows.min(axis=0), *rows.max(axis=0)[::-1]])
-    assert (band.fill, accuracy.yaxis) == ("toself", "y2")
-    (curve,) = to_matplotlib(made_lines()).axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), loss.y)
+    low, high = np.quantile(rows, [0.25, 0.75], axis=0)
+    np.testing.assert_allclose(band.y, [*low, *high[::-1]])
+    np.testing.assert_array_equal([seed.y for seed in seeds], rows)
+    assert (band.fill, to_plotly(made_lines()).data[-1].yaxis) == ("toself", "y2")
+    median, *curves = [curve for curve in to_matplotlib(made_lines()).axes[0].lines if len(curve.get_xdata())]
+    np.testing.assert_allclose(median.get_ydata(), loss.y)
+    np.testing.assert_array_equal([curve.get_ydata() for curve in curves], rows)
+    texts = [text.get_text() for text in to_matplotlib(made_lines()).axes[0].get_legend().get_texts()]
+    assert texts[-1] == to_plotly(made_lines()).layout.legend.title.text == "median and quartiles of 3 seeds"
 
 
 @pytest.mark.parametrize("made", [made_seeds, made_lines])
