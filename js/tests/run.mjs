@@ -1,4 +1,4 @@
-// Bundles the tests and runs them with node's own runner.
+// Bundle the tests and run them with the runner of node; with an argument only those in that folder.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
@@ -8,7 +8,10 @@ import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outdir = join(here, "../.test-build");
-const tests = readdirSync(here, { recursive: true }).filter((name) => name.endsWith(".test.ts"));
+const wanted = process.argv[2] ?? "";
+const tests = readdirSync(here, { recursive: true }).filter(
+  (name) => name.endsWith(".test.ts") && name.startsWith(wanted),
+);
 
 rmSync(outdir, { recursive: true, force: true });
 await build({

@@ -15,7 +15,7 @@ const snapshot = (nAlpha: number, nBeta: number, values: number[]) => ({
 });
 
 test("new values of checkpoints change the path and nothing else", () => {
-  const { meta, frame_base64: text } = readGolden("wire.json");
+  const [{ meta, frame_base64: text }] = readGolden("wire");
   const frame = viewOf(text);
   const parsed = parseMeta(meta);
   assert.deepEqual(parsed?.marks, { a: [0, 0], b: [1.5, 0], c: [0.5, 0.25] });
@@ -48,7 +48,7 @@ test("new values of checkpoints change the path and nothing else", () => {
 });
 
 test("the seeds that Python wrote are separated, and the chosen one is shown", () => {
-  const { seeds } = readGolden("wire.json");
+  const [{ seeds }] = readGolden("wire");
   const frame = viewOf(seeds.frame_base64);
   const meta = parseMeta(seeds.meta);
   assert.deepEqual(meta?.seeds, [4, 7]);

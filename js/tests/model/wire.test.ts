@@ -61,7 +61,7 @@ test("metas describe the same plane whatever their status", () => {
 });
 
 test("the frame that Python wrote decodes to the values that Python expects", () => {
-  const { meta, frame_base64: text, expected } = readGolden("wire.json");
+  const [{ meta, frame_base64: text, expected }] = readGolden("wire");
   const parsed = parseMeta(meta);
   assert.ok(parsed);
   const snapshot = decodeFrame(viewOf(text), parsed);

@@ -1,0 +1,64 @@
+"""The rules of drawing that Python and the viewer share: cases, and what Python makes of them.
+
+``PYTHONPATH=tests python -m contract.cases`` writes one golden file per rule beside this file. The tests in this folder
+compare Python with the files, ``js/tests/contract`` compares the viewer with them. A rule is changed on both sides, and
+the files are written anew.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contract import pictures, values
+from support.frames import wire_golden
+
+FOLDER = Path(__file__).parent
+
+RULES: dict[str, Callable[[], Any]] = {
+    "numbers": values.numbers,
+    "labels": values.labels,
+    "names": values.names,
+    "layers": values.layers,
+    "ticks": values.ticks,
+    "levels": values.levels,
+    "scales": pictures.scales,
+    "surfaces": pictures.surfaces,
+    "compared": pictures.compared,
+    "bands": values.bands,
+    "lines": pictures.lines,
+    "paths": values.paths,
+    "colors": values.colors,
+    "grids": values.grids,
+    "style": values.style,
+    "wire": wire_golden,
+}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it, with "float nan" for NaN and its like, and 15 digits."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.15g}") if math.isfinite(value) else f"float {value}"
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def written(rule: str) -> str:
+    """Return the text of a golden file."""
+    cases = plain(RULES[rule]())
+    parts = cases if isinstance(cases, list) else [cases]
+    return "[\n" + ",\n".join(json.dumps(part, ensure_ascii=False, allow_nan=False) for part in parts) + "\n]\n"
+
+
+if __name__ == "__main__":
+    for rule in RULES:
+        (FOLDER / f"{rule}.json").write_text(written(rule), encoding="utf-8")
