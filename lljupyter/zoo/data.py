@@ -67,7 +67,7 @@ def digits(*, channels: int = 3, n_train: int = 1200, dtype: torch.dtype = torch
 def cifar10(
     root: str | os.PathLike[str], *, download: bool = False, normalize: tuple[Numbers, Numbers] = CIFAR
 ) -> Split:
-    """Returns CIFAR-10 through torchvision, normalized.
+    """Return CIFAR-10 through torchvision, normalized.
 
     Args:
         root: The folder that torchvision keeps it in.
@@ -78,15 +78,21 @@ def cifar10(
         Images, (n, 3, 32, 32) float32, and labels, (n,) int64; 50,000 for training, 10,000 for testing.
 
     Raises:
-        ImportError: If torchvision is not installed.
+        ImportError: If torchvision is not installed, or was built for another version of torch.
         ValueError: If ``download`` is no bool or ``normalize`` no such pair.
         RuntimeError: If the data are not there and may not be downloaded (torchvision's own).
     """
     try:
         from torchvision.datasets import CIFAR10
-    except ImportError as error:
+    except Exception as error:  # also operators that torch does not have, symbols that are missing, and so on
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("torchvision"):
+            raise ImportError(
+                "expected torchvision for CIFAR-10, got none; pip install torchvision, or read it with zoo.jpeg_archive"
+            ) from error
         raise ImportError(
-            "expected torchvision for CIFAR-10, got none; pip install torchvision, or read it with zoo.jpeg_archive"
+            f"expected a torchvision that fits torch {torch.__version__}, got one that does not load "
+            f"({type(error).__name__}: {str(error)[:200]}); pip install --upgrade torch torchvision, "
+            "or read the images with zoo.jpeg_archive"
         ) from error
     switch("download", download, advice="True lets torchvision download 170 MB")
     _check_normalize(normalize)

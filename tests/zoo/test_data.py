@@ -99,6 +99,27 @@ def test_missing_packages_are_named(monkeypatch, tmp_path, missing, call, messag
         call(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "RuntimeError('operator torchvision::nms does not exist')",
+        "ImportError('undefined symbol: _ZN3c10')",
+        "AttributeError('partially initialized module')",
+        "OSError('cannot open shared object file')",
+        "ModuleNotFoundError('no module', name='PIL')",
+    ],
+)
+def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch, tmp_path, error):
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(f"raise {error}")
+    monkeypatch.syspath_prepend(tmp_path)
+    message = rf"expected a torchvision that fits torch .*, got one that does not load \({error[:5]}.*; pip install --"
+    with pytest.raises(ImportError, match=message):
+        cifar10(tmp_path)
+
+
 def picture(size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size).save(buffer, "JPEG")
