@@ -6,6 +6,9 @@ import threading
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("nightly", max_examples=1000)  # see .ci/nightly
 
 
 @pytest.fixture(autouse=True)
