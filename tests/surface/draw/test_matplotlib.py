@@ -1,6 +1,7 @@
 """Figures: compared with the pictures in ``baseline``, and what must hold for all of them.
 
-``pytest tests/surface/draw/test_matplotlib.py --mpl-generate-path=tests/surface/draw/baseline`` writes the pictures anew.
+``pytest tests/surface/draw/test_matplotlib.py --mpl-generate-path=tests/surface/draw/baseline`` writes the
+pictures anew.
 """
 
 from __future__ import annotations
