@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lljupyter.evaluate.plain import Plain
+from lljupyter.geometry.select import Selection
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import build_problem
 from lljupyter.problem.quantities import LossFunction
@@ -18,6 +19,7 @@ def gradient_direction(
     loss_fn: LossFunction | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
+    parameters: Selection | None = None,
 ) -> dict[str, Tensor]:
     """Return the gradient of the mean loss at the model's parameters, over the whole loader, in evaluation mode.
 
@@ -27,6 +29,7 @@ def gradient_direction(
         loss_fn: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
+        parameters: What moves, see ``loss_surface``; the gradient has these alone.
 
     Returns:
         ``{name: tensor}``, uphill, not normalized; pass it through ``normalize_direction`` to compare networks.
@@ -35,5 +38,13 @@ def gradient_direction(
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument does not fit the model.
     """
-    problem = build_problem(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    problem = build_problem(
+        model,
+        loader,
+        loss_fn=loss_fn,
+        quantities=["loss"],
+        device=device,
+        max_samples=max_samples,
+        parameters=parameters,
+    )
     return Plain(problem).gradient()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lljupyter.compute.prepare.hessian import build_hessian
+from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import Hessians
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.quantities import LossFunction
@@ -25,6 +26,7 @@ def hessian_directions(
     loss_fn: LossFunction | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
+    parameters: Selection | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return two eigenvectors of the Hessian at the model as directions of a plane, each of length 1.
 
@@ -38,9 +40,10 @@ def hessian_directions(
         loss_fn: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
+        parameters: What moves, see ``loss_surface``.
 
     Returns:
-        ``(delta, eta)``, two dicts over all parameters, orthogonal to each other, for ``directions=``.
+        ``(delta, eta)``, two dicts over all parameters that move, orthogonal to each other, for ``directions=``.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
@@ -51,7 +54,7 @@ def hessian_directions(
     """
     if which not in ("ends", "top"):
         raise ValueError(f"expected which as 'ends' or 'top', got {which!r}; 'ends' shows the most negative curvature")
-    curvature = build_hessian(model, loader, over, tol, loss_fn, device, max_samples)
+    curvature = build_hessian(model, loader, over, tol, loss_fn, device, max_samples, parameters)
     with curvature.hessian_at(None) as hessian:
         ends = curvature.ends(hessian)
         if ends is None:

@@ -78,7 +78,9 @@ def interpolate(
             "call it as (model_a, model_b, loader)"
         )
     a, b = unwrapped(model_a), unwrapped(model_b)
-    direction = between(a, b, over="states" if batchnorm == "interpolate" else "parameters")
+    parameters = options.get("parameters")
+    over_states = batchnorm == "interpolate" and parameters is None
+    direction = between(a, b, "states" if over_states else "parameters", parameters)
     marks = json.dumps({"a": (0.0, 0.0), "b": (1.0, 0.0)})
     return compute_line(
         a,

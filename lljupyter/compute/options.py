@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lljupyter.geometry.filters import Filters
     from lljupyter.geometry.parameters import Parameters
     from lljupyter.geometry.plane import Plane
+    from lljupyter.geometry.select import Selection
     from lljupyter.geometry.trajectory import PrincipalDirections
     from lljupyter.hessian.evaluator import Hessians
     from lljupyter.problem.batchnorm import BatchNorm
@@ -54,6 +55,10 @@ class EvaluationOptions(TypedDict, total=False):
             batches of a better size; "stacked" computes many points at once, for models of linear layers. If the
             requested way does not fit the model, "plain" is used. The attribute ``evaluation_seconds`` records the
             time per point of every way tried, or why it was rejected.
+        parameters: What moves: a pattern of names such as "layer4.*" or a list of them, "trainable" for parameters that
+            require a gradient, "lora" for low-rank adapters, a function ``(name, parameter) -> bool``, or a module of
+            the model. Directions, the Hessian and the trajectory then concern these alone, and everything else stays
+            that of the model. None: all parameters.
     """
 
     loss_fn: LossFunction | None
@@ -62,6 +67,7 @@ class EvaluationOptions(TypedDict, total=False):
     max_samples: int | None
     precision: Precision
     evaluation: Evaluation
+    parameters: Selection | None
 
 
 class LineOptions(EvaluationOptions, total=False):
@@ -82,9 +88,10 @@ class LineOptions(EvaluationOptions, total=False):
             negative and the loss NaN.
         resume: A result that was computed in part, or the path of one: its directions and grid are used and the missing
             points are computed, bitwise as without the interruption if both parts are evaluated the same way, such as
-            "plain" (otherwise up to rounding). ``norm``, ``ignore``, ``filters``, ``seed``, ``orthogonalize``,
-            ``resolution``, ``alpha`` and ``beta`` are then taken from the result; pass the model, the loader, what is
-            evaluated and a trajectory (also for directions that were computed from it and not saved) again.
+            "plain" (otherwise up to rounding). ``norm``, ``ignore``, ``filters``, ``parameters``, ``seed``,
+            ``orthogonalize``, ``resolution``, ``alpha`` and ``beta`` are then taken from the result; pass the model,
+            the loader, what is evaluated and a trajectory (also for directions that were computed from it and not
+            saved) again.
     """
 
     norm: Norm | None
@@ -140,6 +147,7 @@ DEFAULTS: SurfaceOptions = {
     "max_samples": None,
     "precision": "float32",
     "evaluation": "fastest",
+    "parameters": None,
     "norm": "filter",
     "ignore": "biasbn",
     "filters": "output",

@@ -11,6 +11,7 @@ from torch import nn
 
 from lljupyter.compute.prepare.grids import check_seed
 from lljupyter.compute.prepare.hessian import build_hessian
+from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import Hessians
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.quantities import LossFunction
@@ -42,6 +43,7 @@ def projected_curvatures(
     loss_fn: LossFunction | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
+    parameters: Selection | None = None,
 ) -> ProjectedCurvatures:
     """Draw random planes, to check the paper's statement on how they show the true curvature.
 
@@ -58,6 +60,7 @@ def projected_curvatures(
         loss_fn: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
+        parameters: What moves, see ``loss_surface``.
 
     Returns:
         ``measured`` and ``predicted``, both of shape (k, 2): two samples of one distribution, if the statement holds.
@@ -71,7 +74,7 @@ def projected_curvatures(
     """
     if isinstance(n_planes, bool) or not isinstance(n_planes, int) or n_planes < 1:
         raise ValueError(f"expected n_planes as a whole number of at least 1, got {n_planes!r}; try n_planes=100")
-    curvature = build_hessian(model, loader, over, 0.01, loss_fn, device, max_samples)
+    curvature = build_hessian(model, loader, over, 0.01, loss_fn, device, max_samples, parameters)
     size = sum(theta.numel() for theta in curvature.parameters.values())
     spectrum = np.asarray(eigenvalues, dtype=np.float64)
     if spectrum.shape != (size,):

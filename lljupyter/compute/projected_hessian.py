@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lljupyter.compute.prepare.hessian import build_hessian
-from lljupyter.geometry.parameters import check_direction
+from lljupyter.geometry.parameters import check_direction, parameters_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.quantities import LossFunction
@@ -52,7 +52,9 @@ def projected_hessian(
         raise TypeError(f"expected point as two numbers, got {point!r}; try point=(0, 0)") from None
     if not (math.isfinite(alpha) and math.isfinite(beta)):
         raise ValueError(f"expected a finite point, got {point!r}; try point=(0, 0)")
-    curvature = build_hessian(model, loader, "all", 0.01, loss_fn, device, max_samples)
+    is_part = plane.delta.keys() < parameters_of(model).keys()
+    parameters = list(plane.delta) if is_part else None
+    curvature = build_hessian(model, loader, "all", 0.01, loss_fn, device, max_samples, parameters)
     for label, direction in (("delta", plane.delta), ("eta", plane.eta)):
         check_direction(direction, curvature.center, label)
     curvature.set_plane(plane)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,15 @@ class Checkpoint:
     Args:
         source: The dict, or the path of the file.
         label: What to call it in pictures and messages.
+        only: The names of the tensors that concern the trajectory; None for all.
 
     Attributes:
         label: As given.
     """
 
-    def __init__(self, source: Source, label: str) -> None:
+    def __init__(self, source: Source, label: str, only: Collection[str] | None = None) -> None:
         self.label = label
+        self._only = only
         self._path = None if isinstance(source, Mapping) else Path(source)
         self._tensors: Mapping[str, Any] | None = source if isinstance(source, Mapping) else None
         self._file: Any = None
@@ -92,9 +94,10 @@ class Checkpoint:
         return name in self._names()
 
     def tensors(self, center: Parameters) -> dict[str, Tensor]:
-        """Reads all tensors of the center that the checkpoint has."""
+        """Read all tensors of the center that the checkpoint has and that concern the trajectory."""
         names = self._names()
-        return {name: self.part(name, theta) for name, theta in center.items() if name in names}
+        wanted = center.keys() if self._only is None else self._only
+        return {name: self.part(name, theta) for name, theta in center.items() if name in names and name in wanted}
 
     def metadata(self) -> dict[str, str]:
         """Returns what the file says about itself: step, epoch and learning rate where the recorder wrote it."""
@@ -136,12 +139,13 @@ class Checkpoint:
         self._tensors = next((content[key] for key in KEYS if isinstance(content.get(key), Mapping)), content)
 
 
-def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:
-    """Returns the checkpoints of a trajectory, in the order of training; nothing is read yet.
+def open_checkpoints(trajectory: Trajectory, only: Collection[str] | None = None) -> list[Checkpoint]:
+    """Return the checkpoints of a trajectory, in the order of training; nothing is read yet.
 
     Args:
         trajectory: A folder of ``.safetensors`` files, as ``TrajectoryRecorder`` writes it (in the order of their
             names), or a sequence of state dicts and paths, the final one last.
+        only: The names of the tensors that concern the trajectory, see ``Checkpoint``.
 
     Raises:
         TypeError: If it is something else.
@@ -177,7 +181,7 @@ def open_checkpoints(trajectory: Trajectory) -> list[Checkpoint]:
             )
         if not isinstance(source, Mapping) and not Path(source).is_file():
             raise ValueError(f"expected checkpoint {index} as a file, got {source}, which is not there; check the path")
-        found.append(Checkpoint(source, str(index) if isinstance(source, Mapping) else Path(source).stem))
+        found.append(Checkpoint(source, str(index) if isinstance(source, Mapping) else Path(source).stem, only))
     return found
 
 

@@ -53,7 +53,7 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> Pair:
     Args:
         path: A safetensors file that ``save_directions`` wrote, a surface with such a file beside it, or an .h5 file
             of the authors' code, whose directions are numbered in the order of the parameters (or of the states).
-            A file with one direction gives zeros for eta.
+            A file with one direction gives zeros for eta, one of chosen parameters these alone.
         model: The model they belong to.
 
     Raises:
@@ -75,6 +75,8 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> Pair:
     model = unwrapped(model)
     delta, eta = _read_h5(path, model) if path.suffix in (".h5", ".hdf5") else _read(path, model)
     names = states_of(model) if delta.keys() - parameters_of(model).keys() else parameters_of(model)
+    if path.suffix == ".safetensors" and delta and delta.keys() <= names.keys():  # of chosen parameters
+        names = {name: theta for name, theta in names.items() if name in delta}
     for label, direction in zip(LABELS, (delta, eta), strict=True):
         check_direction(direction, names, f"{label} of {path.name}")
     # Files number or sort them in orders of their own.

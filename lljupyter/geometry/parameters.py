@@ -126,7 +126,7 @@ def check_direction(
         raise ValueError(
             f"expected {label} with the model's {len(parameters)} parameter names, got {len(direction)} names"
             f" (missing: {missing[:3] or 'none'}, unknown: {unknown[:3] or 'none'}); "
-            "use zeros for parameters that are not to move"
+            "use zeros for parameters that are not to move, or choose those that do with parameters=..."
         )
     for name, theta in parameters.items():
         part = direction[name]

@@ -19,6 +19,7 @@ from lljupyter.geometry.directions import (
 )
 from lljupyter.geometry.filters import FilterAxes
 from lljupyter.geometry.parameters import Parameters, check_direction, inner, parameters_of, states_of
+from lljupyter.geometry.select import Selection
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,14 @@ def random_plane(
     return Plane(parameters, delta, eta)
 
 
-def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, over: Over = "parameters") -> Plane:
-    """Returns the plane through three models, with orthonormal directions: coordinates are distances.
+def plane_through(
+    model_a: nn.Module,
+    model_b: nn.Module,
+    model_c: nn.Module,
+    over: Over = "parameters",
+    parameters: Selection | None = None,
+) -> Plane:
+    """Return the plane through three models, with orthonormal directions: coordinates are distances.
 
     delta points from a to b; eta is orthogonal to it, towards c. With BatchNorm, a plane over parameters has the
     running statistics of a everywhere, so that b and c are not the models as they are: for these, pass
@@ -94,6 +101,7 @@ def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, ov
         model_b: At (distance from a to b, 0). Not changed.
         model_c: Above the line through a and b. Not changed.
         over: "parameters" or "states", see ``between``.
+        parameters: What moves, see ``between``: of b and c, only these are used. None for all parameters.
 
     Returns:
         A plane whose ``marks`` name the three models "a", "b" and "c".
@@ -102,7 +110,8 @@ def plane_through(model_a: nn.Module, model_b: nn.Module, model_c: nn.Module, ov
         ValueError: If the models do not fit each other, or lie on a line.
     """
     center = parameters_of(model_a) if over == "parameters" else states_of(model_a)
-    to_b, to_c = between(model_a, model_b, over), between(model_a, model_c, over)
+    to_b, to_c = (between(model_a, model, over, parameters) for model in (model_b, model_c))
+    center = {name: theta for name, theta in center.items() if name in to_b}
     if not any(bool(part.any()) for part in to_b.values()):
         raise ValueError(
             "expected three different models, got the same weights in model_a and model_b; pass another one"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 
 from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import Parameters, is_number, parameters_of, unwrapped
 
 Selection = str | Collection[str] | Callable[[str, nn.Parameter], bool] | nn.Module
+
+# What stands for a list of names that is too long to be written down: HDF5 has at most 64 kB for an attribute.
+UNNAMED, LONGEST_TEXT = "a long list of names", 30_000
 
 HINT = (
     "pass a pattern of names such as 'layer4.*', a list of names, 'trainable', 'lora', a function "
@@ -92,7 +97,7 @@ def _chosen(model: nn.Module, parameters: Selection) -> set[int]:
 
 def _matches(name: str, pattern: str) -> bool:
     """Return True if a pattern is that of a parameter or of a module that holds it."""
-    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+    return name == pattern or fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
 def _holds(predicate: Callable[[str, nn.Parameter], bool], name: str, parameter: nn.Parameter) -> bool:
@@ -132,6 +137,42 @@ def _shown(parameters: Selection) -> str:
         return f"a {type(parameters).__name__}"
     text = "a function" if callable(parameters) else repr(parameters)
     return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def selection_text(model: nn.Module, parameters: Selection, names: Sequence[str]) -> str:
+    """Return a choice as a text from which ``selection_of`` makes it again: a pattern, or a list of names in JSON.
+
+    Args:
+        model: The model that it was made for.
+        parameters: The choice.
+        names: What it chose, see ``selected``.
+
+    Returns:
+        ``UNNAMED`` for a list that is too long for an attribute of a file.
+    """
+    if isinstance(parameters, str):
+        return parameters
+    if isinstance(parameters, nn.Module):
+        inner = unwrapped(parameters)
+        return next(name for name, module in unwrapped(model).named_modules() if module is inner) or "*"
+    text = json.dumps(list(names))
+    return text if len(text) <= LONGEST_TEXT else UNNAMED
+
+
+def selection_of(text: str) -> Selection | None:
+    """Return the choice that ``selection_text`` wrote down, None if the text does not hold it."""
+    if text == UNNAMED:
+        return None
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return text
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else text
+
+
+def hash_names(names: Iterable[str]) -> str:
+    """Return 32 hexadecimal digits that stand for some names in their order."""
+    return blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
 
 
 def cannot_move(theta: Parameters | nn.Module, direction: Parameters) -> dict[str, str]:

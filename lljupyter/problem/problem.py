@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lljupyter.geometry.parameters import fingerprint, parameters_of, states_of, unwrapped
+from lljupyter.geometry.parameters import fingerprint, states_of, unwrapped
+from lljupyter.geometry.select import Selection, selected
 from lljupyter.problem.batches import Batch, copied, n_bytes, pinned, take, to_device
 from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, running_norms
 from lljupyter.problem.loaders import Loader, read_loaders
@@ -29,7 +30,7 @@ class Problem:
     Attributes:
         model: The private copy, in evaluation mode, at the center; it is never called.
         states: Its parameters and floating-point buffers, ``{name: tensor}``; they share memory with ``model``.
-        parameters: The names of the parameters, which can move.
+        parameters: The names of the parameters that can move: all of them, or those that were chosen.
         batches: The batches of each loader, ``{prefix: batches}``. A prefix is what the names of a loader's quantities
             begin with: "train_", or "" for a loader without a name.
         measures: How each kind of quantity is measured, ``{"loss": measure, "accuracy": measure}``.
@@ -134,6 +135,7 @@ def build_problem(
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     batchnorm: BatchNorm = "eval",
+    parameters: Selection | None = None,
 ) -> Problem:
     """Read a model and its data once, try a few samples, and return what was found as a frozen record.
 
@@ -148,6 +150,7 @@ def build_problem(
         device: Where to evaluate; None for the model's device.
         max_samples: Use only the first samples of each loader; None for all.
         batchnorm: "recalibrate" recomputes the running statistics on the first loader at every point.
+        parameters: What can move, see ``selected``; None for all parameters.
 
     Raises:
         TypeError: If model, loader or loss_fn is of another kind.
@@ -156,7 +159,7 @@ def build_problem(
     check_batchnorm(batchnorm)
     check_quantities(quantities)
     model = unwrapped(model)
-    parameters = tuple(parameters_of(model))
+    names = selected(model, parameters)
     home = device_of(model)
     there = home if device is None else available_device(device)
     measures = measures_for(loss_fn, there)
@@ -171,7 +174,7 @@ def build_problem(
     return Problem(
         model=private,
         states=states,
-        parameters=parameters,
+        parameters=names,
         batches=batches,
         measures=measures,
         kinds=trial.kinds,

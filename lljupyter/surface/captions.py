@@ -26,6 +26,8 @@ LABELS = {
     "norm": "Normalization",
     "ignore": "Ignored",
     "filters": "Filters along",
+    "parameters": "Parameters that move",
+    "parameters_fingerprint": "Fingerprint of their names",
     "batchnorm": "BatchNorm statistics",
     "precision": "Precision of the computation",
     "precision_option": "Requested precision",

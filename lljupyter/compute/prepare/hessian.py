@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import build_problem
@@ -19,6 +20,7 @@ def build_hessian(
     loss_fn: LossFunction | None,
     device: torch.device | str | None,
     max_samples: int | None,
+    parameters: Selection | None = None,
 ) -> CurvatureEvaluator:
     """Check the options, copy the model, read the loader, and return what evaluates its Hessian.
 
@@ -30,7 +32,16 @@ def build_hessian(
         loss_fn: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
+        parameters: What moves, see ``loss_surface``.
     """
     check_curvature(over, tol)
-    problem = build_problem(model, loader, loss_fn=loss_fn, quantities=["loss"], device=device, max_samples=max_samples)
+    problem = build_problem(
+        model,
+        loader,
+        loss_fn=loss_fn,
+        quantities=["loss"],
+        device=device,
+        max_samples=max_samples,
+        parameters=parameters,
+    )
     return CurvatureEvaluator(problem, over=over, tol=tol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def given_plane(
-    directions: Directions | PrincipalDirections | Plane | None, model: nn.Module, batchnorm: BatchNorm
+    directions: Directions | PrincipalDirections | Plane | None,
+    model: nn.Module,
+    batchnorm: BatchNorm,
+    names: Collection[str] | None = None,
 ) -> Plane | None:
     """Check directions against the model, and copy them.
 
@@ -27,6 +31,7 @@ def given_plane(
         directions: ``(delta, eta)``, what ``pca_directions`` returned, a plane around the model, or None.
         model: The model.
         batchnorm: Directions over states and "interpolate" need each other.
+        names: The parameters that were chosen to move, to which the directions are reduced; None for all.
 
     Returns:
         A plane around the model; None if the directions are None.
@@ -43,7 +48,10 @@ def given_plane(
                 "pass directions over states, such as between(model, other, over='states'), or use 'recalibrate'"
             )
         return None
-    center = _center_for(pair, model, batchnorm)
+    center = _center_for(pair, model, batchnorm, names is not None)
+    if names is not None:
+        pair = _part_of(pair, plane, center, names)
+        center = {name: center[name] for name in names}
     for label, direction in zip(("delta", "eta"), pair, strict=True):
         check_direction(direction, center, label)
     if plane is not None:
@@ -66,9 +74,28 @@ def _pair_of(directions: Directions | PrincipalDirections | Plane | None) -> tup
     return pair, None
 
 
-def _center_for(pair: Directions, model: nn.Module, batchnorm: BatchNorm) -> Parameters:
+def _part_of(pair: Directions, plane: Plane | None, center: Parameters, names: Collection[str]) -> Directions:
+    """Return the parts of two directions that move the chosen parameters."""
+    left_out = center.keys() - set(names)
+    if plane is not None and plane.marks and any(bool(d[name].any()) for d in pair for name in left_out & d.keys()):
+        raise ValueError(
+            "expected a plane over the chosen parameters, got one that reaches its named points by moving others as "
+            "well; pass parameters=... to plane_through"
+        )
+    delta, eta = (
+        {name: part for name, part in d.items() if name not in left_out} if isinstance(d, Mapping) else d for d in pair
+    )
+    return delta, eta
+
+
+def _center_for(pair: Directions, model: nn.Module, batchnorm: BatchNorm, is_chosen: bool) -> Parameters:
     """Return the model's parameters, or its states if the directions are over states."""
     parameters, states = parameters_of(model), states_of(model)
+    if is_chosen and batchnorm == "interpolate" and len(states) > len(parameters):
+        raise ValueError(
+            "expected batchnorm='eval' or 'recalibrate' for chosen parameters, got 'interpolate'; running statistics "
+            "belong to all weights before them, so that a part of them cannot be interpolated"
+        )
     over_states = any(isinstance(d, dict) and not (d.keys() & states.keys()) <= parameters.keys() for d in pair)
     if over_states and batchnorm != "interpolate":
         raise ValueError(

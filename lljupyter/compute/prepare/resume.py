@@ -16,6 +16,7 @@ from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.filters import Filters
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
+from lljupyter.geometry.select import Selection, hash_names, selected, selection_of
 from lljupyter.geometry.trajectory import PrincipalDirections
 from lljupyter.surface.checks import check_attributes
 from lljupyter.surface.io.load import load
@@ -31,6 +32,8 @@ DIRECTION_ATTRIBUTES = (
     "norm",
     "ignore",
     "filters",
+    "parameters",
+    "parameters_fingerprint",
     "explained_variance_ratio",
     "orthogonalized",
     "marks",
@@ -100,6 +103,29 @@ def earlier_surface(
     if dataset.attrs.get("directions") == "random":
         return _earlier(dataset, None, is_random=True)
     return _earlier(dataset, _directions_of(dataset, path, model, directions, trajectory), is_random=False)
+
+
+def earlier_selection(dataset: xarray.Dataset, model: nn.Module, parameters: Selection | None) -> Selection | None:
+    """Return the parameters that move in a surface to resume.
+
+    Args:
+        dataset: The surface.
+        model: The model.
+        parameters: A choice that is passed has to be the same; None for that of the surface.
+
+    Raises:
+        ValueError: If it is another choice, or one that the surface does not hold.
+    """
+    text, saved = (dataset.attrs.get(name) for name in ("parameters", "parameters_fingerprint"))
+    if text is None and parameters is None:
+        return None
+    chosen = selection_of(str(text)) if parameters is None else parameters
+    if chosen is not None and hash_names(selected(model, chosen)) == (saved or hash_names(selected(model, None))):
+        return chosen
+    raise ValueError(
+        f"expected parameters=... as in the result to resume, where {'all' if text is None else repr(text)} moved, got "
+        f"{'a choice' if chosen is not None else 'none'} of others; pass what it was computed with"
+    )
 
 
 def earlier_line(

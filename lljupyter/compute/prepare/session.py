@@ -72,6 +72,7 @@ def prepare(model: nn.Module, loader: Loader, **options: Unpack[SurfaceOptions])
         device=chosen["device"],
         max_samples=chosen["max_samples"],
         batchnorm=chosen["batchnorm"],
+        parameters=source.names,
     )
     return build_session(chosen, source, problem)
 

@@ -11,12 +11,13 @@ from torch import nn
 from lljupyter.compute.options import SurfaceOptions
 from lljupyter.compute.prepare.grids import check_seed
 from lljupyter.compute.prepare.planes import given_plane, hash_directions, placed
-from lljupyter.compute.prepare.resume import EarlierSurface, earlier_surface
+from lljupyter.compute.prepare.resume import EarlierSurface, earlier_selection, earlier_surface
 from lljupyter.geometry.checkpoints import Checkpoint, Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.filters import FilterAxes, check_filters, filter_axes
 from lljupyter.geometry.parameters import Parameters, check_finite, parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
+from lljupyter.geometry.select import hash_names, selected, selection_text
 from lljupyter.geometry.trajectory import PrincipalDirections, pca_directions
 from lljupyter.problem.batchnorm import check_statistics
 
@@ -32,6 +33,7 @@ class PlaneSource:
         norm: How random directions are scaled.
         ignore: What random and principal directions leave unchanged.
         filters: Where the filters of random directions are, see ``filter_axes``.
+        names: The parameters that were chosen to move, or None for all.
         orthogonalize: Whether to remove from eta its component along delta.
         checkpoints: Those of the trajectory that is drawn over the plane, or None.
         earlier: The surface to resume, or None.
@@ -44,6 +46,7 @@ class PlaneSource:
     norm: Norm | None
     ignore: Ignore | None
     filters: FilterAxes
+    names: tuple[str, ...] | None
     orthogonalize: bool
     checkpoints: Sequence[Checkpoint] | None
     earlier: EarlierSurface | None
@@ -65,26 +68,31 @@ def plane_source(model: nn.Module, chosen: SurfaceOptions) -> PlaneSource:
     directions, trajectory = chosen["directions"], chosen["trajectory"]
     norm, ignore, filters = chosen["norm"], chosen["ignore"], chosen["filters"]
     seed, orthogonalize = chosen["seed"], chosen["orthogonalize"]
-    earlier = None
+    earlier, parameters = None, chosen["parameters"]
     if chosen["resume"] is not None:
         earlier = earlier_surface(chosen["resume"], model, directions, trajectory)
+        parameters = earlier_selection(earlier.dataset, model, parameters)
         directions = earlier.directions
         norm, ignore, filters = earlier.norm, earlier.ignore, earlier.filters
         seed, orthogonalize = earlier.seed, earlier.orthogonalize
         check_filters(filters)
-    given = given_plane(directions, model, chosen["batchnorm"])
-    checkpoints = None if trajectory is None else open_checkpoints(trajectory)
-    if checkpoints is not None and chosen["batchnorm"] != "recalibrate":
+    names = None if parameters is None else selected(model, parameters)
+    given = given_plane(directions, model, chosen["batchnorm"], names)
+    checkpoints = None if trajectory is None else open_checkpoints(trajectory, names)
+    if checkpoints is not None and chosen["batchnorm"] != "recalibrate" and names is None:
         check_statistics(checkpoints, model)
     random = given is None and (earlier.is_random if earlier is not None else trajectory is None)
     if given is None:
-        check_finite(parameters_of(model))
+        check_finite({name: theta for name, theta in parameters_of(model).items() if names is None or name in names})
     if given is not None:
         recipe = _recipe_of_given(directions) if earlier is None else earlier.recipe
     elif random:
         recipe = {"directions": "random", "norm": str(norm).lower(), "ignore": str(ignore).lower(), "filters": filters}
     else:
         recipe = {"directions": "pca", "ignore": str(ignore).lower()}
+    if names is not None and parameters is not None:
+        text = selection_text(model, parameters, names)
+        recipe = {**recipe, "parameters": text, "parameters_fingerprint": hash_names(names)}
     return PlaneSource(
         given=given,
         seed=check_seed(seed) if random else None,
@@ -92,6 +100,7 @@ def plane_source(model: nn.Module, chosen: SurfaceOptions) -> PlaneSource:
         norm=norm,
         ignore=ignore,
         filters=filter_axes(model) if random and filters == "output" else {},
+        names=names,
         orthogonalize=orthogonalize,
         checkpoints=checkpoints,
         earlier=earlier,
