@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from support.problems import make_evaluator
-from support.reference import PATIENCE, RECIPE, grid_points, make_request, slow_mean
+from support.reference import PATIENCE, grid_points, make_request, slow_mean
+from support.slow import BATCH, QUICK, SLOW, Clock, N, Slow, data, joined, make
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -16,44 +15,9 @@ from lljupyter.evaluate.autotune import Autotuner, Candidate
 from lljupyter.geometry.plane import random_plane
 from lljupyter.jupyter.wire import pack
 from lljupyter.session import tasks, throttle
-from lljupyter.session.session import Session
 from lljupyter.session.snapshot import dataset_of
 from lljupyter.session.sources.preview import DOUBLINGS, LARGEST_SHARE, SECONDS
 from lljupyter.session.sources.subsets import Subsets
-
-N, BATCH = 4800, 100
-SLOW, QUICK = 1e-3, 1e-6  # seconds a sample; the coarsest pass takes 43 s and 43 ms
-
-
-class Clock:
-    """Goes on by what the model is said to take."""
-
-    now, seconds = 0.0, SLOW
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-class Slow(nn.Module):
-    """A linear model that takes its time by the clock of the test, counts samples, and breaks where it is told to."""
-
-    clock = Clock()
-    sizes: tuple[int, ...] = ()
-    breaks = staticmethod(lambda x: False)
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 4).double()
-        with torch.no_grad():
-            self.layer.weight.copy_(torch.linspace(-1, 1, 12).reshape(4, 3))
-            self.layer.bias.zero_()
-
-    def forward(self, x):
-        Slow.sizes = (*Slow.sizes, len(x))
-        self.clock.now += len(x) * self.clock.seconds
-        if Slow.breaks(x):
-            raise ArithmeticError("it broke")
-        return self.layer(x)
 
 
 @pytest.fixture(autouse=True)
@@ -65,29 +29,6 @@ def clock(monkeypatch):
     for name in ("PUBLISH_SECONDS", "PATIENT_SECONDS"):  # every state is shown
         monkeypatch.setattr(throttle, name, -1.0)
     return clock
-
-
-def data(n=N, size=BATCH):
-    """Samples sorted by class."""
-    generator = torch.Generator().manual_seed(2)
-    x = torch.randn(n, 3, generator=generator, dtype=torch.float64)
-    y = torch.arange(n) * 4 // n
-    return list(zip(x.split(size), y.split(size), strict=True))
-
-
-def make(request=None, loader=None, model=None, **options):
-    options = {"evaluation": "plain", **options}
-    evaluator = make_evaluator(model or Slow(), data() if loader is None else loader, **options)
-    planes = lambda seed: random_plane(evaluator.problem.center, seed)  # noqa: E731
-    session = Session(
-        evaluator,
-        planes,
-        make_request(3) if request is None else request,
-        dict(RECIPE),
-        autotuner=evaluator,
-        preview=Subsets(evaluator.plain),
-    )
-    return session, evaluator
 
 
 def live(session):
@@ -112,10 +53,6 @@ def assert_as_without(session, others=None):
     assert session.snapshot().evaluated.all()
     for name, values in alone.snapshot().values.items():
         np.testing.assert_array_equal(session.snapshot().values[name], values)
-
-
-def joined(parts):
-    return [torch.cat([getattr(batch, name) for batch in parts]) for name in ("inputs", "targets")]
 
 
 def test_a_sketch_is_the_mean_over_its_samples_with_its_standard_error():
@@ -189,29 +126,6 @@ def test_a_blocking_run_does_not_pay_for_a_sketch():
     session = make_and_run()
     assert "sketch" not in pack(session.snapshot(), 0)[1]
     assert set(Slow.sizes) == {BATCH}
-
-
-@pytest.mark.parametrize("share", [1 / 300, 1 / 64, 0.1])
-def test_subsets_are_spread_over_all_samples_whatever_their_order(share):
-    evaluator = make()[1]
-    taken = joined(Subsets(evaluator.plain).between(0, share)[""])[0]
-    everything = torch.cat([x for x, _ in data()])
-    places = torch.cat([(everything == row).all(1).nonzero()[0] for row in taken]).numpy()
-    assert len(set(places)) == len(places) == pytest.approx(share * N, abs=2)
-    gaps = np.diff([0, *places, N])
-    assert gaps.max() <= 3 / share  # the first of them are not preferred
-    for period in (2, 10, 16, 100):  # nor those of one class where classes come in turn
-        counts = np.bincount(places % period, minlength=period)
-        assert counts.max() <= 2 * share * N / period + 3
-
-
-def test_a_larger_share_holds_all_of_a_smaller_one_and_the_rest_is_measured_once():
-    subsets = Subsets(make()[1].plain)
-    parts = [joined(subsets.between(*ends)[""])[0] for ends in ((0, 0.02), (0.02, 0.04), (0.04, 0.08), (0, 0.08))]
-    rows = [{tuple(row.tolist()) for row in part} for part in parts]
-    assert rows[0] | rows[1] | rows[2] == rows[3]
-    assert sum(map(len, rows[:3])) == len(rows[3])
-    assert max(len(batch.inputs) for batch in subsets.between(0, 0.08)[""]) <= BATCH
 
 
 def test_each_of_several_loaders_has_its_share():

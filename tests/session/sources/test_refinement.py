@@ -2,25 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.reference import FakeEvaluator, batches_of, fake_session, grid_points, make_request, network
+from support.bowl import bowl, bowl_on
+from support.reference import FakeEvaluator, batches_of, fake_session, make_request, network
 
 from lljupyter import loss_surface
 from lljupyter.geometry.grid import fill
 from lljupyter.jupyter.wire import pack
 from lljupyter.session.snapshot import dataset_of
-from lljupyter.session.sources import surrogate
-from lljupyter.session.sources.rounds import first_generator, next_round
-from lljupyter.session.sources.surrogate import predict, relative_errors
-
-
-def bowl(a, b):
-    """Spans two orders of magnitude, with a narrow ridge."""
-    return np.exp(2 * (a**2 + 0.5 * b**2)) + 5 * np.exp(-30 * (a - 0.5 * b - 0.4) ** 2)
-
-
-def bowl_on(n):
-    axis = np.linspace(-1, 1, n)
-    return bowl(*np.meshgrid(axis, axis)), axis
 
 
 def refined(function=bowl, tolerance=0.01, n=41):
@@ -36,57 +24,6 @@ def test_errors_where_only_the_prediction_is_finite_are_told_as_infinite():
     dataset, _ = refined(lambda a, b: np.inf if scattered[round(20 + 20 * b), round(20 + 20 * a)] else 1.0)
     assert dataset.attrs["predicted_error_p95"] == np.inf
     assert dataset.attrs["n_evaluated"] == 41 * 41  # never good enough
-
-
-def test_known_points_are_kept_and_a_plane_is_met_exactly():
-    _, axis = bowl_on(9)
-    a, b = np.meshgrid(axis, axis)
-    values = 3 * a - 2 * b  # not positive throughout, so no logarithm
-    known = np.zeros(values.shape, dtype=bool)
-    known[::4, ::4] = True
-    prediction = predict(np.where(known, values, np.nan), known, axis, axis)
-    np.testing.assert_allclose(prediction.values, values, atol=1e-10)
-    np.testing.assert_allclose(prediction.errors[known], 0, atol=1e-9)
-    assert np.isnan(prediction.errors[~known]).all()
-
-
-def test_the_error_without_a_point_is_what_leaving_it_out_gives():
-    values, axis = bowl_on(11)
-    known = np.zeros(values.shape, dtype=bool)
-    known[::2, ::2] = True
-    errors = predict(values, known, axis, axis).errors
-    for cell in ((0, 0), (4, 6), (10, 2)):
-        without = known.copy()
-        without[cell] = False
-        missed = np.abs(np.log(predict(values, without, axis, axis).values[cell] / values[cell]))
-        assert errors[cell] == pytest.approx(missed, rel=1e-6)
-
-
-def test_predictions_from_the_nearest_points_are_close_to_those_from_all(monkeypatch):
-    values, axis = bowl_on(21)
-    known = np.zeros(values.shape, dtype=bool)
-    known[::2, ::2] = True
-    together = predict(values, known, axis, axis)
-    monkeypatch.setattr(surrogate, "ALL_TOGETHER", 10)
-    nearest = predict(values, known, axis, axis)
-    np.testing.assert_allclose(nearest.values, together.values, rtol=2e-2)
-    assert np.median(np.abs(nearest.errors[known] / together.errors[known] - 1)) < 0.2
-
-
-def test_around_what_is_not_finite_nothing_is_predicted():
-    values, axis = bowl_on(9)
-    values[0, 0] = np.inf
-    known = np.zeros(values.shape, dtype=bool)
-    known[::4, ::4] = True
-    prediction = predict(values, known, axis, axis).values
-    assert prediction[0, 0] == np.inf
-    assert np.isnan(prediction[1, 1])
-    assert np.isfinite(prediction[3:, 3:]).all()
-
-
-def test_relative_errors_of_what_is_not_finite():
-    found = relative_errors(np.array([1.1, np.nan, 1.0, np.inf]), np.array([1.0, np.inf, np.nan, 2.0]))
-    np.testing.assert_allclose(found, [0.1, 0.0, np.inf, np.inf], rtol=1e-12)
 
 
 def test_few_points_give_the_whole_surface_and_an_honest_error():
@@ -188,11 +125,3 @@ def test_predictions_are_drawn_where_nothing_was_evaluated():
     beta = np.zeros(1)
     np.testing.assert_array_equal(fill(values, known, axis, beta, np.array([[9.0, 7.0, 9.0]])), [[1.0, 7.0, 3.0]])
     np.testing.assert_array_equal(fill(values, known, axis, beta, np.full((1, 3), np.nan)), [[1.0, 2.0, 3.0]])
-
-
-def test_a_refinement_that_knows_everything_is_done():
-    request = make_request(0, 3, 3)
-    values = grid_points(request.alpha, request.beta).sum(1).reshape(3, 3) + 5
-    found = next_round(request, {"loss": values}, np.ones((3, 3), dtype=bool), 0.01, [], first_generator())
-    assert found.done
-    assert found.cells == []
