@@ -16,23 +16,23 @@ class OnPlane(Protocol):
     """An evaluator that is set to one plane at a time."""
 
     def leave_plane(self) -> None:
-        """Frees the directions."""
+        """Free the directions."""
 
     def set_plane(self, plane: Plane) -> None:
-        """Chooses the plane that the next points belong to."""
+        """Choose the plane that the next points belong to."""
 
 
 class LossEvaluator(OnPlane, Protocol):
     """Evaluates the quantities of points."""
 
     def evaluate(self, points: Any, tick: Callable[[], None]) -> Values:
-        """Returns ``{name: values}`` of points, shape (k, 2), each of shape (k,)."""
+        """Return ``{name: values}`` of points, shape (k, 2), each of shape (k,)."""
 
 
 def inspector(
     losses: LossEvaluator | None, curvature: Callable[[], CurvatureEvaluator] | None
 ) -> Callable[[Callable[[OnPlane], Any], float, float, Callable[[], None]], dict[str, Any]]:
-    """Returns a function that looks closely at one point of a plane.
+    """Return a function that looks closely at one point of a plane.
 
     Args:
         losses: Evaluates the quantities; None leaves them out.

@@ -1,4 +1,4 @@
-"""Ends what an earlier run of the same notebook cell left computing."""
+"""Close the sessions that an earlier run of the same notebook cell left computing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _last_run: dict[str, tuple[str, weakref.WeakSet[Session]]] = {}
 
 
 def replace_previous(session: Session) -> None:
-    """Closes the sessions that an earlier run of the running cell started, and remembers this one.
+    """Close the sessions that an earlier run of the running cell started, and remember this one.
 
     A widget stays alive in the kernel after its cell was run again, out of sight; its engine would go on competing
-    with the new one, and its copies of model and data would fill the memory. What it has
-    computed is kept. Where the front end does not say which cell is running, nothing is closed.
+    with the new one, and its copies of model and data would fill the memory. What it has computed is kept. If the
+    front end does not say which cell is running, nothing is closed.
 
     Args:
         session: The session that the running cell has just started.

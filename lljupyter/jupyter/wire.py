@@ -21,7 +21,7 @@ class Command(TypedDict, total=False):
 
 
 def pack(snapshot: Snapshot, sequence: int) -> tuple[bytes, Meta]:
-    """Packs the state of a session.
+    """Pack the state of a session.
 
     Args:
         snapshot: At any stage.

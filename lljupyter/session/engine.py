@@ -27,17 +27,17 @@ class Tick(Protocol):
         """Seconds spent waiting so far."""
 
     def __call__(self) -> None:
-        """Waits or raises."""
+        """Wait or raise."""
 
 
 class OnPlane(Protocol):
     """An evaluator that is set to one plane at a time."""
 
     def leave_plane(self) -> None:
-        """Frees the directions."""
+        """Free the directions."""
 
     def set_plane(self, plane: Plane) -> None:
-        """Chooses the plane that the next points belong to."""
+        """Choose the plane that the next points belong to."""
 
 
 class PointEvaluator(OnPlane, Protocol):
@@ -60,14 +60,14 @@ class PointEvaluator(OnPlane, Protocol):
         """How many points it evaluates at once."""
 
     def evaluate(self, points: Floats, tick: Callable[[], None]) -> Values:
-        """Returns ``{name: values}`` of points, shape (k, 2), each of shape (k,)."""
+        """Return ``{name: values}`` of points, shape (k, 2), each of shape (k,)."""
 
     def evaluate_states(self, states: Parameters, label: str, tick: Callable[[], None]) -> Values:
-        """Returns ``{name: values}`` of a checkpoint, each of shape (1,)."""
+        """Return ``{name: values}`` of a checkpoint, each of shape (1,)."""
 
 
 class Autotuner(Protocol):
-    """Finds the fastest strategy on the plane at hand, one candidate at a time."""
+    """Finds the fastest strategy on the current plane, one candidate at a time."""
 
     @property
     def label(self) -> str:
@@ -89,10 +89,10 @@ class Autotuner(Protocol):
         """Return True if a candidate will be tried once the coarsest pass is complete."""
 
     def tune(self, points: Floats, values: Values, tick: Callable[[], None]) -> None:
-        """Tries the next candidate on points with known values, and uses it from now on if it is faster."""
+        """Try the next candidate on points with known values, and use it from now on if it is faster."""
 
     def report(self) -> dict[str, Any]:
-        """Returns the strategy in use and the reasons for it, as attributes of a result."""
+        """Return the strategy in use and the reasons for it, as attributes of a result."""
 
 
 class PreviewSource(Protocol):
@@ -113,7 +113,7 @@ class PreviewSource(Protocol):
     def measure(
         self, point: Floats, low: float, high: float, before: Mapping[str, Sums], tick: Callable[[], None]
     ) -> tuple[dict[str, Sums], Values, int]:
-        """Evaluates one point, shape (1, 2), on the samples of the share ``high`` that are not in the share ``low``.
+        """Evaluate one point, shape (1, 2), on the samples of the share ``high`` that are not in the share ``low``.
 
         Args:
             point: Alpha and beta.
@@ -128,7 +128,7 @@ class PreviewSource(Protocol):
         """
 
     def forget(self) -> None:
-        """Frees the samples that were used last."""
+        """Free the samples that were used last."""
 
 
 # Looks closely at one point of a plane: (function that puts an evaluator on the plane, alpha, beta, tick) -> answer.
@@ -162,7 +162,7 @@ class Engine:
         self._seeds: dict[OnPlane, int | None] = {}
 
     def on_plane(self, evaluator: E, seed: int | None) -> E:
-        """Returns an evaluator after it was set to the plane of a seed; the plane it is on already is kept."""
+        """Return an evaluator after it was set to the plane of a seed; the plane it is on already is kept."""
         if evaluator not in self._seeds or self._seeds[evaluator] != seed:
             self._seeds.pop(evaluator, None)  # an error below leaves the evaluator without a plane
             evaluator.leave_plane()
@@ -171,7 +171,7 @@ class Engine:
         return evaluator
 
     def inspect(self, seed: int | None, alpha: float, beta: float, tick: Callable[[], None]) -> dict[str, Any]:
-        """Looks closely at one point of the plane of a seed."""
+        """Look closely at one point of the plane of a seed."""
         if self._inspect is None:
             raise RuntimeError("expected a session that can inspect points, got one without; pass inspect=...")
         return self._inspect(partial(self.on_plane, seed=seed), alpha, beta, tick)

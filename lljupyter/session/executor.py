@@ -13,14 +13,14 @@ class Executor(Protocol):
     """Runs functions, such as ``concurrent.futures`` has them."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Runs ``function(*args)``, now or later; returns its result as a future."""
+        """Run ``function(*args)``, now or later, and return its result as a future."""
 
 
 class Inline:
     """Runs each function before ``submit`` returns. What ends a thread, such as ``KeyboardInterrupt``, is raised."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Runs ``function(*args)``; returns its result as a future that is done, or cancelled by ``Interrupted``."""
+        """Run ``function(*args)``, and return its result as a future that is done, or cancelled by ``Interrupted``."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))

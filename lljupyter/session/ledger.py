@@ -20,7 +20,7 @@ COARSE_SHARE, COARSE_POINTS = 1 / 40, 49
 
 
 def coarse_passes(passes: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Returns the first passes over a grid, those that are evaluated before it is refined."""
+    """Return the first passes over a grid, those that are evaluated before it is refined."""
     total = sum(len(cells) for cells in passes)
     known = np.cumsum([len(cells) for cells in passes])
     enough = known >= max(COARSE_SHARE * total, COARSE_POINTS)
@@ -61,7 +61,7 @@ class Ledger:
         self.begin(request)
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]] | None = None) -> None:
-        """Turns to another surface, in the passes of ``coarse_to_fine``; known points are taken over.
+        """Turn to another surface, in the passes of ``coarse_to_fine``; known points are taken over.
 
         Claims of the former surface may still be completed: their values are kept for later.
         """
@@ -89,7 +89,7 @@ class Ledger:
             self.extend(left)
 
     def claim(self, n: int) -> EvaluatePoints | None:
-        """Returns the next cells of one pass, at most ``n``, or None if all are known or claimed."""
+        """Return the next cells of one pass, at most ``n``, or None if all are known or claimed."""
         for part in self._passes:
             if part.waiting:
                 cells = tuple(part.waiting.popleft() for _ in range(min(n, len(part.waiting))))
@@ -99,7 +99,7 @@ class Ledger:
         return None
 
     def complete(self, task: EvaluatePoints, values: Mapping[str, Floats]) -> bool:
-        """Keeps the values of a claim, also if the surface has changed since.
+        """Keep the values of a claim, also if the surface has changed since.
 
         Args:
             task: The claim.
@@ -125,7 +125,7 @@ class Ledger:
         return not part.open
 
     def release(self, task: EvaluatePoints) -> None:
-        """Gives a claim back: its cells are claimed again before the others of their pass."""
+        """Give a claim back: its cells are claimed again before the others of their pass."""
         part = self._claims.pop(task, None)
         if part is not None:
             part.waiting.extendleft(reversed(task.cells))
@@ -136,22 +136,22 @@ class Ledger:
         return not self._passes
 
     def extend(self, cells: Sequence[Cell]) -> None:
-        """Adds a pass."""
+        """Add a pass."""
         if cells:
             self._passes.append(_Pass(cells))
 
     def requeue(self, cells: Sequence[Cell]) -> None:
-        """Adds a pass of known cells before all others; their values stay until they are evaluated again."""
+        """Add a pass of known cells before all others; their values stay until they are evaluated again."""
         still_open = set(chain.from_iterable(part.open for part in self._passes))
         if again := [cell for cell in dict.fromkeys(cells) if cell not in still_open]:
             self._passes.insert(0, _Pass(again))
 
     def center(self) -> list[float] | None:
-        """Returns the values at (0, 0), which belongs to every plane, or None while they are not known."""
+        """Return the values at (0, 0), which belongs to every plane, or None while they are not known."""
         return next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
 
     def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]) -> None:
-        """Takes over points of the present surface that were evaluated earlier.
+        """Take over points of the present surface that were evaluated earlier.
 
         Args:
             values: ``{name: array}``, each of shape (n_beta, n_alpha).
@@ -168,7 +168,7 @@ class Ledger:
         return not self.coarse_left()
 
     def coarse_left(self) -> list[Cell]:
-        """Returns the cells of the first, coarsest pass that are not evaluated yet, center first."""
+        """Return the cells of the first, coarsest pass that are not evaluated yet, center first."""
         return [(row, column) for row, column in self._coarsest.tolist() if not self.evaluated[row, column]]
 
     def _store(self, cell: Cell, values: list[float]) -> None:

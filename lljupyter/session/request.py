@@ -30,10 +30,10 @@ class Request(NamedTuple):
         return bool((self.alpha == 0).any() and (self.beta == 0).any())
 
     def points(self, cells: Sequence[Cell]) -> NDArray[np.float64]:
-        """Returns the coordinates (alpha, beta) of k cells, shape (k, 2)."""
+        """Return the coordinates (alpha, beta) of k cells, shape (k, 2)."""
         return np.array([(self.alpha[column], self.beta[row]) for row, column in cells])
 
     def same_as(self, other: Request) -> bool:
-        """Returns True if both requests are for the same surface."""
+        """Return True if both requests are for the same surface."""
         same_grid = np.array_equal(self.alpha, other.alpha) and np.array_equal(self.beta, other.beta)
         return self.seed == other.seed and same_grid

@@ -89,7 +89,7 @@ class Schedule:
         self._claims: dict[Task, Claim] = {}
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
-        """Turns to another surface, see ``Ledger.begin``."""
+        """Turn to another surface, see ``Ledger.begin``."""
         self._usual_pace = self._pace(0) or self._usual_pace
         self._preview, self._preview_seconds = None, 0.0
         for ledger in self._stages:
@@ -103,7 +103,7 @@ class Schedule:
         return not self._claims
 
     def claim(self, chunk: Callable[[float | None], int]) -> Task | None:
-        """Returns what to do next, or None if nothing is left that is not claimed already.
+        """Return what to do next, or None if nothing is left that is not claimed already.
 
         Args:
             chunk: Returns how many points to evaluate in one task, from the seconds per point.
@@ -115,12 +115,12 @@ class Schedule:
         return None
 
     def complete(self, task: Task, result: Any) -> News:
-        """Keeps the result of a claimed task; that of a claim that is over changes nothing."""
+        """Keep the result of a claimed task; that of a claim that is over changes nothing."""
         claim = self._claims.pop(task, None)
         return None if claim is None else claim.keep(task, result)
 
     def release(self, task: Task) -> None:
-        """Gives a claim back, so that the task is claimed again; one that is over is left alone."""
+        """Give a claim back, so that the task is claimed again; one that is over is left alone."""
         claim = self._claims.pop(task, None)
         if claim is not None:
             claim.release(task)
@@ -187,7 +187,7 @@ class Schedule:
         return self._preview_seconds + sum(seconds for seconds, _ in self._paces)
 
     def remaining(self) -> float | None:
-        """Returns the seconds left of all stages, or None while that is not known."""
+        """Return the seconds left of all stages, or None while that is not known."""
         left = [self._time_left(stage) for stage in range(len(self._stages))]
         known = [seconds for seconds in left if seconds is not None]
         return sum(known) if len(known) == len(left) else None
@@ -197,18 +197,18 @@ class Schedule:
         return self.refinement is not None and not self.refinement.done
 
     def counts(self) -> tuple[int, int]:
-        """Returns how many points are known, and how many there are, of all stages together."""
+        """Return how many points are known, and how many there are, of all stages together."""
         return (
             sum(int(ledger.evaluated.sum()) for ledger in self._stages),
             sum(ledger.evaluated.size for ledger in self._stages),
         )
 
     def values(self) -> dict[str, Floats]:
-        """Returns what is known of the surface, ``{name: array}``; not copies."""
+        """Return what is known of the surface, ``{name: array}``; not copies."""
         return {name: array for ledger in self._stages for name, array in ledger.values.items()}
 
     def center(self) -> dict[str, float] | None:
-        """Returns the values at (0, 0), or None while they are not known."""
+        """Return the values at (0, 0), or None while they are not known."""
         values: dict[str, float] = {}
         for ledger in self._stages:
             row = ledger.center()
@@ -216,27 +216,27 @@ class Schedule:
         return values or None
 
     def preview(self) -> PreviewMeans | None:
-        """Returns the preview of the present surface, or None."""
+        """Return the preview of the present surface, or None."""
         return None if self._preview is None else self._preview.means()
 
     def trajectory(self) -> TrajectoryLosses | None:
-        """Returns what is known of the checkpoints; None without any, or on another plane than theirs."""
+        """Return what is known of the checkpoints; None without any, or on another plane than theirs."""
         if self._checkpoint_losses is None or self.points.request.seed != self._projected:
             return None
         return self._checkpoint_losses.known()
 
     def restore(self, stages: Sequence[tuple[Mapping[str, Floats], NDArray[np.bool_]]]) -> None:
-        """Takes over points that were evaluated earlier, values and ``evaluated`` of each stage."""
+        """Take over points that were evaluated earlier, values and ``evaluated`` of each stage."""
         for ledger, (values, evaluated) in zip(self._stages, stages, strict=True):
             ledger.restore(values, evaluated)
 
     def _pace(self, stage: int) -> float | None:
-        """Returns the seconds per point, or None while they are not known."""
+        """Return the seconds per point, or None while they are not known."""
         seconds, n_evaluated = self._paces[stage]
         return seconds / n_evaluated if n_evaluated else None
 
     def _time_left(self, stage: int) -> float | None:
-        """Returns the seconds left of a stage; with a tolerance those of all points, until it is met."""
+        """Return the seconds left of a stage; with a tolerance those of all points, until it is met."""
         if stage == 0 and self.refinement is not None and self.refinement.done:
             return 0.0
         evaluated, pace = self._stages[stage].evaluated, self._pace(stage)

@@ -109,31 +109,31 @@ class Session:
         return self._queue.closed
 
     def snapshot(self) -> Snapshot:
-        """Returns all that is known now, frozen."""
+        """Return all that is known now, frozen."""
         return self._queue.snapshot()
 
     def publish(self) -> None:
-        """Calls ``on_update`` with the present state."""
+        """Call ``on_update`` with the present state."""
         self._queue.publish()
 
     def request(self, request: Request) -> None:
-        """Computes another surface instead; what is known of it already is shown at once."""
+        """Compute another surface instead; what is known of it already is shown at once."""
         self._queue.request(request)
 
     def pause(self) -> None:
-        """Halts before the next batch; nothing is lost."""
+        """Halt before the next batch; nothing is lost."""
         self._queue.change("paused", when=("running",))
 
     def resume(self) -> None:
-        """Goes on after a pause, a stop or an error."""
+        """Go on after a pause, a stop or an error."""
         self._queue.change("running", when=("paused", "stopped", "error"))
 
     def stop(self) -> None:
-        """Ends this surface before the next batch; what was evaluated is kept."""
+        """End this surface before the next batch; what was evaluated is kept."""
         self._queue.change("stopped", when=("running", "paused"))
 
     def inspect(self, alpha: float, beta: float) -> Future[dict[str, Any]]:
-        """Looks closely at one point of the plane, before anything else, also after a pause or a stop.
+        """Look closely at one point of the plane, before anything else, also after a pause or a stop.
 
         Returns:
             The answer: alpha and beta, the quantities there, and the gradient and the Hessian. It is cancelled if
@@ -142,7 +142,7 @@ class Session:
         return self._queue.inspect(alpha, beta)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Blocks until the surface is done or stopped.
+        """Block until the surface is done or stopped.
 
         Args:
             timeout: Seconds to wait at most; None waits for ever.
@@ -154,12 +154,12 @@ class Session:
         self._queue.wait(timeout, from_engine=threading.current_thread() is self._thread)
 
     def run(self) -> None:
-        """Computes in the calling thread until the surface is done, stopped or failed, or the session closed."""
+        """Compute in the calling thread until the surface is done, stopped or failed, or the session closed."""
         if self._worker is not None:
             self._worker.run()
 
     def start(self) -> None:
-        """Starts the engine thread.
+        """Start the engine thread.
 
         Raises:
             RuntimeError: If it was started or closed before.
@@ -175,7 +175,7 @@ class Session:
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Ends the engine thread, waits for it at most ``timeout`` seconds, and frees the model and the data."""
+        """End the engine thread, wait for it at most ``timeout`` seconds, and free the model and the data."""
         self._queue.close()
         if self._thread is None:
             self._worker = None
@@ -188,7 +188,7 @@ class Session:
         stages: Sequence[tuple[Mapping[str, NDArray[np.float64]], NDArray[np.bool_]]],
         attributes: Mapping[str, Any],
     ) -> None:
-        """Takes over an earlier Dataset of the present surface.
+        """Take over an earlier Dataset of the present surface.
 
         Args:
             dataset: Its trajectory and its precision are kept.

@@ -11,14 +11,14 @@ class Closable(Protocol):
     """A session, or anything else with an engine thread."""
 
     def close(self, timeout: float = ...) -> None:
-        """Ends the thread, and waits for it at most ``timeout`` seconds."""
+        """End the thread, and wait for it at most ``timeout`` seconds."""
 
 
 running: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
 def close_at_exit(session: Closable) -> None:
-    """Closes a session when the interpreter exits, unless it is gone by then."""
+    """Close a session when the interpreter exits, unless it is gone by then."""
     running.add(session)
 
 

@@ -68,19 +68,19 @@ class Snapshot:
 
 
 def frozen(arrays: Mapping[str, Floats]) -> Mapping[str, Floats]:
-    """Returns a read-only mapping of read-only copies of arrays."""
+    """Return a read-only mapping of read-only copies of arrays."""
     return MappingProxyType({name: read_only(array) for name, array in arrays.items()})
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Returns a copy of an array that cannot be written to."""
+    """Return a copy of an array that cannot be written to."""
     copy: NDArray[Any] = array.copy()
     copy.setflags(write=False)
     return copy
 
 
 def dataset_of(snapshot: Snapshot) -> xarray.Dataset:
-    """Returns the surface as far as it is known, as a Dataset with the whole recipe; predictions are kept apart."""
+    """Return the surface as far as it is known, as a Dataset with the whole recipe; predictions are kept apart."""
     request = snapshot.request
     values = {**snapshot.values, **{f"{name}_predicted": array for name, array in snapshot.predicted.items()}}
     dataset = surface_dataset(request.alpha, request.beta, values, snapshot.evaluated, snapshot.attributes)

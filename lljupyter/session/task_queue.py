@@ -60,7 +60,7 @@ class TaskQueue:
     # Commands.
 
     def request(self, request: Request) -> None:
-        """Turns to another surface; what is known of it already is published at once."""
+        """Turn to another surface; what is known of it already is published at once."""
         passes = coarse_to_fine(request.alpha, request.beta)
         with self._condition:
             if self.closed:
@@ -71,7 +71,7 @@ class TaskQueue:
         self.publish()
 
     def change(self, status: Status, when: Sequence[Status]) -> None:
-        """Sets the status, if it is one of ``when`` now."""
+        """Set the status, if it is one of ``when`` now."""
         with self._condition:
             if self.closed or self._status not in when:
                 return
@@ -80,7 +80,7 @@ class TaskQueue:
         self.publish()
 
     def inspect(self, alpha: float, beta: float) -> Answer:
-        """Has a point inspected before anything else; an earlier point without an answer is cancelled."""
+        """Have a point inspected before anything else; an earlier point without an answer is cancelled."""
         answer: Answer = Future()
         with self._condition:
             task = InspectPoint(self._schedule.points.request, alpha, beta)
@@ -93,7 +93,7 @@ class TaskQueue:
         return answer
 
     def close(self) -> None:
-        """Has the engine end; points without an answer are cancelled."""
+        """Have the engine end; points without an answer are cancelled."""
         with self._condition:
             self.closed = True
             if self._status not in ENDED:
@@ -104,7 +104,7 @@ class TaskQueue:
             former[1].cancel()
 
     def preview_from(self, samples: Samples | None) -> None:
-        """Has slow surfaces previewed from some of the samples."""
+        """Have slow surfaces previewed from some of the samples."""
         with self._condition:
             self._schedule.preview_samples = samples
 
@@ -114,14 +114,14 @@ class TaskQueue:
         stages: Sequence[tuple[Mapping[str, Floats], Any]],
         attributes: Mapping[str, Any],
     ) -> None:
-        """Takes over an earlier Dataset of the present surface, see ``Session.inherit_from``."""
+        """Take over an earlier Dataset of the present surface, see ``Session.inherit_from``."""
         with self._condition:
             self._schedule.restore(stages)
             self._schedule.attributes = dict(attributes)
             self._inherited = self._schedule.points.request.seed, dataset
 
     def wait(self, timeout: float | None, from_engine: bool) -> None:
-        """Blocks until the surface is done or stopped, and (not from the engine itself) the last task has ended."""
+        """Block until the surface is done or stopped, and (not from the engine itself) the last task has ended."""
         with self._condition:
             if not self._condition.wait_for(
                 lambda: self._status in ENDED and (from_engine or not self._running), timeout
@@ -137,7 +137,7 @@ class TaskQueue:
     # State.
 
     def snapshot(self) -> Snapshot:
-        """Returns all that is known now, frozen."""
+        """Return all that is known now, frozen."""
         with self._condition:
             schedule, request = self._schedule, self._schedule.points.request
             n_done, n_points = schedule.counts()
@@ -171,19 +171,19 @@ class TaskQueue:
             )
 
     def publish(self) -> None:
-        """Calls ``on_update`` with the present state."""
+        """Call ``on_update`` with the present state."""
         self._throttle.publish(lambda: self.on_update(self.snapshot()))
 
     # What the worker calls.
 
     def wait_for_work(self) -> bool:
-        """Blocks until there is something to do; returns False once the session is closed."""
+        """Block until there is something to do; return False once the session is closed."""
         with self._condition:
             self._condition.wait_for(lambda: self.closed or self._status == "running" or self._wanted is not None)
             return not self.closed
 
     def claim(self, chunk: Callable[[float | None], int]) -> Task | None:
-        """Returns what to do next, see ``Schedule.claim``, or None if there is nothing to claim for now."""
+        """Return what to do next, see ``Schedule.claim``, or None if there is nothing to claim for now."""
         with self._condition:
             task: Task | None = None
             if self.closed:
@@ -205,7 +205,7 @@ class TaskQueue:
         return task
 
     def raise_if_stale(self, task: Task) -> float:
-        """Waits while the session is paused; returns the seconds that took.
+        """Wait while the session is paused, and return the seconds that took.
 
         Raises:
             Interrupted: If the task is not wanted any more.
@@ -222,7 +222,7 @@ class TaskQueue:
         return waited
 
     def complete(self, task: Task, result: Any) -> None:
-        """Keeps the result of a task; that of a claim that is over changes nothing."""
+        """Keep the result of a task; that of a claim that is over changes nothing."""
         with self._condition:
             answer = self._answers.pop(task, None)
             news = self._schedule.complete(task, result)
@@ -235,7 +235,7 @@ class TaskQueue:
             self.publish()
 
     def fail(self, error: BaseException, task: Task | None = None) -> None:
-        """Ends the surface with an error, unless the task belongs to a request that is not wanted any more."""
+        """End the surface with an error, unless the task belongs to a request that is not wanted any more."""
         _clear_frames(error)
         with self._condition:
             answer = None if task is None else self._answers.pop(task, None)
@@ -250,7 +250,7 @@ class TaskQueue:
             self.publish()
 
     def task_finished(self, task: Task) -> None:
-        """Records that a task has ended; a claim that was neither completed nor failed is given back."""
+        """Record that a task has ended; a claim that was neither completed nor failed is given back."""
         with self._condition:
             self._running.discard(task)
             self._schedule.release(task)
@@ -261,7 +261,7 @@ class TaskQueue:
 
 
 def _clear_frames(error: BaseException | None) -> None:
-    """Clears the frames of a failed forward pass, which hold its activations."""
+    """Clear the frames of a failed forward pass, which hold its activations."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

@@ -35,7 +35,7 @@ class Task(Protocol):
         """The surface that it belongs to."""
 
     def run(self, engine: Engine, tick: Tick) -> Any:
-        """Does the work and returns its result."""
+        """Do the work and return its result."""
 
 
 class StrategyUsed(NamedTuple):
@@ -104,7 +104,7 @@ class EvaluatePoints:
     stage: int = 0
 
     def run(self, engine: Engine, tick: Tick) -> PointValues:
-        """Returns the values of the points."""
+        """Return the values of the points."""
         if engine.preview is not None:
             engine.preview.forget()
         evaluator = engine.on_plane(engine.evaluators[self.stage], self.request.seed)
@@ -125,7 +125,7 @@ class EvaluateCheckpoint:
     checkpoint: Checkpoint
 
     def run(self, engine: Engine, tick: Tick) -> Values:
-        """Returns the values of the checkpoint, each of shape (1,)."""
+        """Return the values of the checkpoint, each of shape (1,)."""
         evaluator = engine.evaluators[0]
         try:
             states = self.checkpoint.tensors(evaluator.states)
@@ -146,7 +146,7 @@ class EvaluatePreview:
     before: Mapping[str, Sums]
 
     def run(self, engine: Engine, tick: Tick) -> PreviewValues | None:
-        """Returns the value of the point, or None if the model fails: its points will tell what is wrong with it."""
+        """Return the value of the point, or None if the model fails: its points will tell what is wrong with it."""
         assert engine.preview is not None
         engine.on_plane(engine.evaluators[0], self.request.seed)
         began = _clock(tick)
@@ -173,7 +173,7 @@ class Refine:
     generator: Mapping[str, Any]
 
     def run(self, engine: Engine, tick: Tick) -> Round:
-        """Returns the prediction and the cells of the next round."""
+        """Return the prediction and the cells of the next round."""
         return next_round(self.request, self.values, self.evaluated, self.tolerance, self.held, self.generator)
 
 
@@ -189,7 +189,7 @@ class TryStrategy:
     coarse: bool
 
     def run(self, engine: Engine, tick: Tick) -> Tuned:
-        """Tries one strategy if that pays now."""
+        """Try one strategy if that pays now."""
         engine.on_plane(engine.evaluators[0], self.request.seed)
         autotuner = engine.autotuner
         assert autotuner is not None
@@ -209,7 +209,7 @@ class InspectPoint:
     beta: float
 
     def run(self, engine: Engine, tick: Tick) -> dict[str, Any]:
-        """Returns the coordinates, the quantities, gradient and Hessian there, or why something is missing."""
+        """Return the coordinates, the quantities, gradient and Hessian there, or why something is missing."""
         return engine.inspect(self.request.seed, self.alpha, self.beta, tick)
 
 

@@ -40,7 +40,7 @@ class Throttle:
         return False
 
     def publish(self, send: Callable[[], None]) -> None:
-        """Sends an update now; an error of the observer is logged."""
+        """Send an update now; an error of the observer is logged."""
         with self._lock:
             self._last = time.monotonic()
             try:

@@ -27,7 +27,7 @@ class Pauses:
         self.waited = 0.0
 
     def __call__(self) -> None:
-        """Waits or raises."""
+        """Wait or raise."""
         self.waited += self._queue.raise_if_stale(self._task)
 
 
@@ -49,7 +49,7 @@ class Worker:
         self._n_in_flight = n_in_flight
 
     def serve(self) -> None:
-        """Works whenever there is something to do, until the session is closed."""
+        """Work whenever there is something to do, until the session is closed."""
         step_back()
         while self._queue.wait_for_work():
             try:
@@ -58,7 +58,7 @@ class Worker:
                 self._queue.fail(RuntimeError(f"the engine was ended by {type(error).__name__}: {error}"))
 
     def run(self) -> None:
-        """Works until there is nothing left to do for now."""
+        """Work until there is nothing left to do for now."""
         in_flight: dict[Future[Any], Task] = {}
         try:
             while True:
@@ -93,7 +93,7 @@ class Worker:
             self._queue.task_finished(task)
 
     def _chunk(self, pace: float | None) -> int:
-        """Returns how many points to evaluate in one task, from the seconds per point."""
+        """Return how many points to evaluate in one task, from the seconds per point."""
         group = self._engine.evaluators[0].group
         fitting = int(CHUNK_SECONDS / max(CHUNK_SECONDS if pace is None else pace, 1e-9))
         return max(fitting // group, 1) * group

@@ -101,6 +101,34 @@ def test_a_point_of_another_plane_is_not_shown_any_more(make):
     assert widget.probe["status"] == "done"
 
 
+def test_whoever_waits_for_a_point_is_told_when_another_one_is_asked_for(make):
+    class Slow(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x):
+            if threading.current_thread() is not threading.main_thread():
+                entered.set()
+                assert go.wait(PATIENCE)
+            return self.inner(x)
+
+    entered, go = threading.Event(), threading.Event()
+    widget = LandscapeWidget(Slow(), batches_of(8), resolution=3, seed=3, evaluation="plain")
+    try:
+        assert entered.wait(PATIENCE)
+        threading.Timer(
+            0.2, lambda: (widget._on_command({"type": "probe", "alpha": 0.5, "beta": 0}, []), go.set())
+        ).start()
+        with pytest.raises(
+            RuntimeError, match=r"expected an answer for \(0\.3, -0\.7\), got another point; ask for it a"
+        ):
+            widget.probe_at(*POINT, timeout=PATIENCE)
+    finally:
+        go.set()
+        widget.close()
+
+
 def test_what_can_not_be_probed_is_refused(make):
     widget = make()
     with pytest.raises(TypeError, match="expected a point as two numbers"):

@@ -53,7 +53,7 @@ class CheckpointLosses:
         self._claims: set[EvaluateCheckpoint] = set()
 
     def claim(self, request: Request) -> EvaluateCheckpoint | None:
-        """Returns the next checkpoint to evaluate, or None if all are evaluated or claimed."""
+        """Return the next checkpoint to evaluate, or None if all are evaluated or claimed."""
         if not self._waiting:
             return None
         index = self._waiting.pop(0)
@@ -62,20 +62,20 @@ class CheckpointLosses:
         return task
 
     def complete(self, task: EvaluateCheckpoint, values: Values) -> None:
-        """Keeps the values of a checkpoint; those of a claim that is over change nothing."""
+        """Keep the values of a checkpoint; those of a claim that is over change nothing."""
         if task in self._claims:
             self._claims.remove(task)
             for name, array in self._values.items():
                 array[task.index] = values[name][0]
 
     def release(self, task: EvaluateCheckpoint) -> None:
-        """Gives a claim back, so that the checkpoint is claimed again before the others."""
+        """Give a claim back, so that the checkpoint is claimed again before the others."""
         if task in self._claims:
             self._claims.remove(task)
             self._waiting.insert(0, task.index)
 
     def known(self) -> TrajectoryLosses:
-        """Returns copies of all that is known."""
+        """Return copies of all that is known."""
         path = self._path
         arrays = {"alpha": path.alpha, "beta": path.beta, "outside": path.outside, **self._values}
         if np.isfinite(self._rates).any():

@@ -37,7 +37,7 @@ class PreviewMeans(NamedTuple):
     def drawn(
         self, request: Request, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]
     ) -> tuple[dict[str, Floats], PreviewNote | None]:
-        """Returns what to draw until the coarsest pass is complete, ``{name: array}``, and its description.
+        """Return what to draw until the coarsest pass is complete, ``{name: array}``, and its description.
 
         Args:
             request: The surface.
@@ -101,7 +101,7 @@ class Preview:
         self.done = not cells or (pace is not None and pace * len(cells) <= SECONDS)
 
     def claim(self, request: Request) -> EvaluatePreview | None:
-        """Returns the next point to evaluate, or None if one is claimed already or nothing is left to do."""
+        """Return the next point to evaluate, or None if one is claimed already or nothing is left to do."""
         if self.done or self._claimed is not None:
             return None
         cell = next(cell for cell in self._cells if self._reached[cell] < self._share)
@@ -110,12 +110,12 @@ class Preview:
         return self._claimed
 
     def release(self, task: EvaluatePreview) -> None:
-        """Gives a claim back."""
+        """Give a claim back."""
         if task is self._claimed:
             self._claimed = None
 
     def complete(self, task: EvaluatePreview, result: PreviewValues | None) -> bool:
-        """Keeps the value of a point; None ends the preview.
+        """Keep the value of a point; None ends the preview.
 
         Returns:
             Whether all points are now known from more samples than before.
@@ -150,7 +150,7 @@ class Preview:
         return True
 
     def means(self) -> PreviewMeans | None:
-        """Returns the estimates so far, or None while there is nothing to draw."""
+        """Return the estimates so far, or None while there is nothing to draw."""
         return PreviewMeans(self._means, self._samples.n) if self._sized and self._means else None
 
     def _give_up(self) -> None:

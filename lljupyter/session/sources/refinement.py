@@ -15,7 +15,7 @@ from lljupyter.session.tasks import Refine
 
 
 def check_tolerance(tolerance: float | None) -> None:
-    """Checks the error that is allowed for predicted points.
+    """Check the error that is allowed for predicted points.
 
     Raises:
         TypeError: If it is not a number.
@@ -51,7 +51,7 @@ class Refinement:
         self.done = False
 
     def claim(self, request: Request, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]) -> Refine | None:
-        """Returns the next round, or None if it is claimed already or nothing is left to do.
+        """Return the next round, or None if it is claimed already or nothing is left to do.
 
         Args:
             request: The surface.
@@ -65,7 +65,7 @@ class Refinement:
         return self._claimed
 
     def complete(self, task: Refine, result: Round) -> list[Cell]:
-        """Keeps a round; returns the cells to evaluate next, none if the claim is over."""
+        """Keep a round, and return the cells to evaluate next, none if the claim is over."""
         if task is not self._claimed:
             return []
         self._claimed = None
@@ -75,6 +75,6 @@ class Refinement:
         return result.cells
 
     def release(self, task: Refine) -> None:
-        """Gives a claim back."""
+        """Give a claim back."""
         if task is self._claimed:
             self._claimed = None

@@ -47,7 +47,7 @@ class Round(NamedTuple):
 
 
 def first_generator() -> Mapping[str, Any]:
-    """Returns the state of the random generator before the first round: the same for every surface."""
+    """Return the state of the random generator before the first round: the same for every surface."""
     return np.random.default_rng(0).bit_generator.state
 
 
@@ -59,7 +59,7 @@ def next_round(
     held: Sequence[Cell],
     generator: Mapping[str, Any],
 ) -> Round:
-    """Predicts the surface from what is known, and chooses the cells to evaluate next.
+    """Predict the surface from what is known, and choose the cells to evaluate next.
 
     Args:
         request: The surface.
@@ -106,14 +106,14 @@ def _as_cells(rows: Cells) -> list[Cell]:
 
 
 def _quantile(errors: Floats, share: float) -> float:
-    """Returns a quantile of errors, inf if it lies between infinite ones."""
+    """Return a quantile of errors, inf if it lies between infinite ones."""
     with np.errstate(invalid="ignore"):
         quantile = float(np.quantile(errors, share))
     return np.inf if np.isnan(quantile) else quantile
 
 
 def _expected_errors(errors: Floats, fitted: NDArray[np.bool_]) -> Floats:
-    """Estimates the error of each prediction: that of the nearest known points, times the squared distance."""
+    """Estimate the error of each prediction: that of the nearest known points, times the squared distance."""
     index = np.argwhere(fitted & np.isfinite(errors))
     cells = np.argwhere(np.ones_like(fitted))
     known = errors[tuple(index.T)]
@@ -128,7 +128,7 @@ def _expected_errors(errors: Floats, fitted: NDArray[np.bool_]) -> Floats:
 
 
 def _chosen(expected: Floats, free: NDArray[np.bool_], n: int) -> Cells:
-    """Returns the cells with the largest expected errors, keeping a distance from each other; shape (k, 2)."""
+    """Return the cells with the largest expected errors, keeping a distance from each other; shape (k, 2)."""
     scores = np.where(free, expected, -1.0)
     rows, columns = np.indices(expected.shape)
     chosen = []

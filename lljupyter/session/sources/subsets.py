@@ -55,7 +55,7 @@ class Subsets:
     def measure(
         self, point: Floats, low: float, high: float, before: Mapping[str, Sums], tick: Callable[[], None]
     ) -> tuple[dict[str, Sums], Values, int]:
-        """Evaluates one point, shape (1, 2), on the samples of the share ``high``, see ``PreviewSource``.
+        """Evaluate one point, shape (1, 2), on the samples of the share ``high``, see ``PreviewSource``.
 
         Raises:
             RuntimeError: If the model or the loss raises.
@@ -68,7 +68,7 @@ class Subsets:
         return sums, means, sum(batch.n for part in batches.values() for batch in part)
 
     def between(self, low: float, high: float) -> dict[str, list[Batch]]:
-        """Returns the samples of the share ``high`` that are not in the share ``low``, ``{prefix: batches}``."""
+        """Return the samples of the share ``high`` that are not in the share ``low``, ``{prefix: batches}``."""
         if self._kept is None or self._kept[0] != (low, high):
             batches = self._plain.batches
             size = max(batch.n for part in batches.values() for batch in part)
@@ -77,7 +77,7 @@ class Subsets:
         return self._kept[1]
 
     def forget(self) -> None:
-        """Frees the samples that were used last."""
+        """Free the samples that were used last."""
         self._kept = None
 
     def _n_units(self, batches: Sequence[Batch]) -> int:

@@ -1,4 +1,4 @@
-"""Predicts a surface between points that are known, and how far off the prediction is at each of them."""
+"""Prediction of a surface between known points, and its error at each of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Prediction(NamedTuple):
     """A surface that is known in part.
 
     Attributes:
-        values: Shape (n_beta, n_alpha); what is known is as given, what is next to something not finite is NaN.
-        errors: Shape (n_beta, n_alpha): at known points, by how much each would be missed without itself, relatively;
-            NaN elsewhere.
+        values: Shape (n_beta, n_alpha); known values are as given, those next to a value that is not finite are NaN.
+        errors: Shape (n_beta, n_alpha): at known points, the relative error of the prediction without that point; NaN
+            elsewhere.
     """
 
     values: Floats
@@ -28,7 +28,7 @@ class Prediction(NamedTuple):
 
 
 def predict(values: Floats, known: NDArray[np.bool_], alpha: Floats, beta: Floats) -> Prediction:
-    """Predicts what is not known by cubic radial basis functions and a plane.
+    """Predict unknown values with cubic radial basis functions and a plane.
 
     Losses that are positive throughout span orders of magnitude, so their logarithm is predicted. The error without
     a point follows from the same matrix, ``weight_i / inverse_ii``.
@@ -66,7 +66,7 @@ def predict(values: Floats, known: NDArray[np.bool_], alpha: Floats, beta: Float
 
 
 def relative_errors(predicted: Floats, measured: Floats) -> Floats:
-    """Returns by how much predictions are off, as a share of what was measured; inf where only one is finite."""
+    """Return the errors of predictions, relative to the measured values; inf if only one of the two is finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
         errors = np.abs(predicted - measured) / np.abs(measured)
     both: NDArray[np.bool_] = ~np.isfinite(predicted) & ~np.isfinite(measured)

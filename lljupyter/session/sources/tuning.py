@@ -24,7 +24,7 @@ class Tuning:
         self._claimed: TryStrategy | None = None
 
     def record(self, task: EvaluatePoints, values: Values, strategy: StrategyUsed) -> None:
-        """Keeps points of the present surface that were just evaluated."""
+        """Keep points of the present surface that were just evaluated."""
         if task.request.seed != self._seed:
             self._seed, self._known, self._provisional = task.request.seed, [], []
         self._provisional.append((strategy.label, task))
@@ -33,7 +33,7 @@ class Tuning:
         self._ready = True
 
     def claim(self, request: Request, remaining: float | None, coarse: bool) -> TryStrategy | None:
-        """Returns an attempt to find a faster strategy: one for each chunk of points on the plane of the request.
+        """Return an attempt to find a faster strategy: one for each chunk of points on the plane of the request.
 
         Args:
             request: The surface.
@@ -49,7 +49,7 @@ class Tuning:
         return self._claimed
 
     def complete(self, task: TryStrategy, result: Tuned) -> list[Cell]:
-        """Returns the cells of the surface to evaluate again, once it is settled which strategy is used."""
+        """Return the cells of the surface to evaluate again, once it is settled which strategy is used."""
         if task is not self._claimed:
             return []
         self._claimed = None
@@ -60,6 +60,6 @@ class Tuning:
         return [cell for points in others if points.request is task.request for cell in points.cells]
 
     def release(self, task: TryStrategy) -> None:
-        """Gives a claim back."""
+        """Give a claim back."""
         if task is self._claimed:
             self._claimed, self._ready = None, True
