@@ -1,18 +1,21 @@
-"""One table of the options of the style: traits, documentation, checks and figures agree with it."""
+"""One table of the options of the style: traits, signatures, documentation, checks and figures agree with it."""
 
 from __future__ import annotations
 
 import inspect
-import re
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import traitlets
+from support.made import made_surface
 
 from lljupyter import LandscapeWidget, to_matplotlib
+from lljupyter.compute.signatures import explanations
+from lljupyter.jupyter.options import STYLE_DEFAULTS, StyleOptions
 from lljupyter.jupyter.viewer import Landscape
 from lljupyter.surface.draw.scaling import make_scene
-from lljupyter.surface.style import STYLE, checked_option
+from lljupyter.surface.style import DEFAULTS, STYLE, checked_option
 
 GOOD = {
     "name": ["loss"],
@@ -44,12 +47,23 @@ def test_traits_are_those_of_the_table():
     assert shown == {name for name, option in STYLE.items() if option.kind == "flag"}
 
 
-def test_the_documentation_is_that_of_the_table():
-    text = re.sub(r"\s+", " ", inspect.getdoc(Landscape) or "")
+def test_the_options_in_signatures_are_those_of_the_table():
+    hints = get_type_hints(StyleOptions)
+    assert list(hints) == ["title", *STYLE]
+    assert {**STYLE_DEFAULTS, "quantity": "loss"} == {"title": "", **DEFAULTS}
     for name, option in STYLE.items():
-        assert f"{name}: {option.text}" in text, name
-    widget = inspect.getdoc(LandscapeWidget) or ""
-    assert [name for name in STYLE if f"``{name}``" not in widget] == []
+        choices = get_args(hints[name]) if option.kind == "choice" else ()
+        assert choices == option.choices, name
+        assert (hints[name] is bool) == (option.kind == "flag"), name
+
+
+def test_every_option_is_documented():
+    documented = explanations([StyleOptions])
+    assert list(documented) == ["title", *STYLE]
+    for name, option in STYLE.items():
+        assert all(f'"{choice}"' in documented[name] for choice in option.choices), name
+        for owner in (Landscape, LandscapeWidget):
+            assert f"{name}: " in (inspect.getdoc(owner) or ""), name
 
 
 @pytest.mark.parametrize("name", STYLE)
@@ -73,6 +87,4 @@ def test_figures_have_the_options_of_the_table(made):
 
 @pytest.fixture
 def made():
-    from support.made import made_surface
-
     return made_surface(7, 5)
