@@ -137,7 +137,7 @@ def _listed(text: str) -> str:
     """Return the entries of a JSON object, "a (0, 0), b (1, 0.25)"; any other text unchanged."""
     try:
         entries = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply to read
         return text
     written = (
         (name, f"({_text(value)})" if isinstance(value, list) else _text(value)) for name, value in entries.items()

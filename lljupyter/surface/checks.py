@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray
 
+# Squares of coordinates, and of steps between them, are computed.
+LARGEST = 1e100
 # What a drawn trajectory needs at least.
 TRAJECTORY_PARTS = ("alpha", "beta", "outside")
 
@@ -27,12 +29,34 @@ def check_attributes(attributes: Mapping[Any, Any], path: Path | None = None) ->
     Raises:
         ValueError: If one is of another kind.
     """
+    for name, value in attributes.items():
+        try:
+            str(value)
+        except Exception as error:
+            raise ValueError(
+                f"expected attributes that can be written as texts, got {name!r} as an object of the type "
+                f"{type(value).__name__} that cannot; leave it out with del surface.attrs[{name!r}]"
+            ) from error
     for name, (is_right, kind) in KNOWN.items():
         if name in attributes and not is_right(attributes[name]):
             first = "" if path is None else f"surface = xarray.load_dataset({str(path)!r}) reads the file as it is: "
             raise ValueError(
                 f"expected the attribute {name!r} of {path or 'the surface'} as {kind}, got "
                 f"{short(attributes[name])}; {first}correct it, or leave it out with del surface.attrs[{name!r}]"
+            )
+
+
+def check_names(dataset: xarray.Dataset) -> None:
+    """Check that all variables have texts as names.
+
+    Raises:
+        ValueError: If one has another name.
+    """
+    for name in dataset.variables:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"expected variables with texts as names, got {short(name)}; "
+                f"leave it out with surface.drop_vars({short(name)})"
             )
 
 
@@ -56,6 +80,39 @@ def check_trajectory(dataset: xarray.Dataset) -> None:
         raise ValueError(
             f"expected numbers {wrong[0]!r} of the trajectory on the dimension (checkpoint,), got {got}; take the "
             "trajectory out with surface.drop_dims('checkpoint') and del surface.attrs['trajectory_captured']"
+        )
+
+
+def check_axis(dataset: xarray.Dataset, axis: str) -> None:
+    """Check that the coordinates along an axis are finite numbers.
+
+    Raises:
+        ValueError: If there are none, or other ones.
+    """
+    values = dataset.coords[axis].values if axis in dataset.coords else None
+    if values is None or values.dtype.kind not in "iuf" or values.ndim != 1 or not values.size:
+        got = "none" if values is None else f"{values.dtype} of shape {values.shape}"
+        raise ValueError(
+            f"expected numbers as coordinates along {axis}, got {got}; set them with surface.assign_coords({axis}=...)"
+        )
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
+        raise ValueError(
+            f"expected finite coordinates along {axis}, got {short(values)}; set them with "
+            f"surface.assign_coords({axis}=...)"
+        )
+
+
+def check_evaluated(dataset: xarray.Dataset) -> None:
+    """Check that ``evaluated`` is True or False at every point.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    values = dataset["evaluated"].values
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"expected 'evaluated' as True or False at every point, got {short(values)}; set it with "
+            "surface.assign(evaluated=surface.loss.notnull())"
         )
 
 
@@ -148,6 +205,7 @@ def short(value: Any) -> str:
 KNOWN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "directions": (lambda value: isinstance(value, str), "a text such as 'random'"),
     "norm": (lambda value: isinstance(value, str), "a text such as 'filter'"),
+    "ignore": (lambda value: isinstance(value, str), "a text such as 'biasbn'"),
     "seed": (_is_count, "a whole number"),
     "n_samples": (_is_count, "a whole number"),
     "explained_variance_ratio": (_is_shares, "a list of numbers such as [0.7, 0.2]"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.surface.checks import check_attributes, check_trajectory
+from lljupyter.surface.checks import check_attributes, check_names, check_trajectory
 
 if TYPE_CHECKING:
     import xarray
@@ -139,6 +139,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     if "seed" in dataset.dims and not (seeds and dataset.sizes["seed"]):
         raise ValueError(f"expected one seed, got {dataset.sizes['seed']} of them; take one with dataset.isel(seed=0)")
     check_attributes(dataset.attrs)
+    check_names(dataset)
     _check_axes(dataset)
     dataset = with_both_axes(dataset)
     check_trajectory(dataset)

@@ -1,4 +1,4 @@
-"""Numbers that say in a word what a picture of a landscape shows."""
+"""Numbers that summarize what a picture of a landscape shows."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lljupyter.surface.checks import check_axis
+
 if TYPE_CHECKING:
     import xarray
 
-# A curvature below this share of the other one counts as flat (Li et al. 2018, section 6: about 1 %).
+# A curvature below this fraction of the other one counts as flat (Li et al. 2018, section 6: about 1 %).
 TOLERANCE = 0.01
 
 
 def sharpness(dataset: xarray.Dataset, *, radius: float = 0.5, quantity: str = "loss") -> float:
-    """Returns how far the loss rises around the center: the mean of ``f(alpha, beta) - f(0, 0)`` within a radius.
+    """Return how far the loss rises around the center: the mean of ``f(alpha, beta) - f(0, 0)`` within a radius.
 
-    Comparable between networks where the directions are filter-normalized.
+    Comparable between networks if the directions are filter-normalized.
 
     Args:
         dataset: A surface or a line, with the center on its grid.
         radius: In multiples of the directions.
-        quantity: What rises.
+        quantity: The quantity.
 
     Returns:
         The mean over the points of the grid within the radius that were evaluated; inf where one is infinite.
@@ -41,15 +43,15 @@ def sharpness(dataset: xarray.Dataset, *, radius: float = 0.5, quantity: str = "
 
 
 def nonconvex_share(dataset: xarray.Dataset, *, quantity: str = "loss", tolerance: float = TOLERANCE) -> float:
-    """Returns the share of the plane where the surface curves downwards in some direction of the plane.
+    """Return the fraction of the plane where the surface curves downwards in some direction of the plane.
 
-    The 2 x 2 Hessian of the surface is taken by central differences at every point inside the grid. Where its smaller
+    The 2 x 2 Hessian of the surface is computed by central differences at every point inside the grid. If its smaller
     eigenvalue is negative, so is one of the Hessian of the whole network; the reverse does not hold.
 
     Args:
         dataset: A surface of at least 3 x 3 points, evenly spaced.
-        quantity: Whose curvature.
-        tolerance: An eigenvalue counts as negative below minus this share of the larger absolute one, so that
+        quantity: The quantity whose curvature is taken.
+        tolerance: An eigenvalue counts as negative below minus this fraction of the larger absolute one, so that
             rounding in flat parts does not count.
 
     Returns:
@@ -84,7 +86,11 @@ def _values(dataset: xarray.Dataset, quantity: str) -> tuple[xarray.DataArray, l
     if quantity not in dataset.data_vars:
         raise ValueError(f"expected quantity as one of {list(dataset.data_vars)}, got {quantity!r}; try 'loss'")
     values = dataset[quantity]
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"expected numbers {quantity!r}, got {values.dtype}; convert them, or name another quantity")
     axes: list[str] = [axis for axis in ("beta", "alpha") if axis in values.dims]
     if not axes or len(axes) < len(values.dims):
         raise ValueError(f"expected {quantity} on (beta, alpha), got {values.dims}; take one with .isel(seed=0), say")
-    return values, axes
+    for axis in axes:
+        check_axis(dataset, axis)
+    return values.astype(np.float64), axes

@@ -52,8 +52,14 @@ def restore_points(
             "pass the loaders and quantities that it was computed with"
         )
     surface = dataset.transpose("beta", "alpha", ...)
-    evaluated = surface["evaluated"].values
+    evaluated = surface["evaluated"].values.astype(bool)
     unknown = np.full(evaluated.shape, np.nan)  # the authors' files have no standard errors
+    for name in session.names:
+        if name in surface and (surface[name].dims != ("beta", "alpha") or surface[name].dtype.kind not in "biuf"):
+            raise ValueError(
+                f"expected numbers {name!r} on the dimensions (beta, alpha) to resume, got {surface[name].dtype} on "
+                f"{surface[name].dims}; pass the result as it was computed"
+            )
     values = {name: surface[name].values if name in surface else unknown for name in session.names}
     first_stage = {name: values[name] for name in session.names if name not in session.further}
     _check_values(surface, first_stage, evaluator, plane, reduced=_precision_option(dataset.attrs) == "auto")
@@ -61,7 +67,7 @@ def restore_points(
     if session.further:
         second_stage = {name: values[name] for name in session.further}
         stages.append((second_stage, np.isfinite(second_stage["hvps"])))
-    attributes = {k: v for k, v in dataset.attrs.items() if k.startswith(("evaluation", "precision"))}
+    attributes = {k: v for k, v in dataset.attrs.items() if str(k).startswith(("evaluation", "precision"))}
     session.inherit_from(dataset, stages, attributes)
 
 
@@ -71,16 +77,24 @@ def _check_recipe(earlier: Mapping[Any, Any], recipe: Mapping[str, Any]) -> None
     earlier, recipe = ({**attributes, "precision": _precision_option(attributes)} for attributes in (earlier, recipe))
     for name in SAME:
         before, now = earlier.get(name), recipe.get(name)
-        if before is not None and now is not None and before != now:
+        if before is not None and now is not None and _differ(before, now):
             raise ValueError(
                 f"expected a result with {name} = {now!r} to resume, got one with {before!r}; "
                 "pass the loader, directions and options that it was computed with"
             )
 
 
+def _differ(before: Any, now: Any) -> bool:
+    """Return True if two attributes differ; those of other origin may be arrays, which have no one answer."""
+    try:
+        return bool(before != now)
+    except ValueError:
+        return True
+
+
 def _precision_option(recipe: Mapping[Any, Any]) -> str:
     """Return the option ``precision`` of a result: "auto" may have used the model's own, which may be bfloat16."""
-    reduced = recipe.get("precision") == "auto" or "precision_error" in recipe
+    reduced = str(recipe.get("precision")) == "auto" or "precision_error" in recipe
     return str(recipe.get("precision_option", "auto" if reduced else "float32"))
 
 
@@ -100,7 +114,7 @@ def _check_values(
     ends = "loss" if curvature is None else ("lambda_min", "lambda_max")
     losses = [name for name in evaluator.quantities if name.endswith(ends)]
     names = losses or list(evaluator.quantities)
-    usable = surface["evaluated"].values & np.all([np.isfinite(known[name]) for name in names], axis=0)
+    usable = surface["evaluated"].values.astype(bool) & np.all([np.isfinite(known[name]) for name in names], axis=0)
     if not usable.any():
         return
     row, column = _half_way(surface, usable)

@@ -12,13 +12,13 @@ from torch import nn
 
 from lljupyter.geometry.checkpoints import Trajectory
 from lljupyter.geometry.direction_files import beside, load_directions
-from lljupyter.geometry.directions import Ignore, Norm
+from lljupyter.geometry.directions import Ignore, Norm, check_norm
 from lljupyter.geometry.filters import Filters
 from lljupyter.geometry.parameters import Parameters, fingerprint
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.select import Selection, hash_names, selected, selection_of
 from lljupyter.geometry.trajectory import PrincipalDirections
-from lljupyter.surface.checks import check_attributes
+from lljupyter.surface.checks import check_attributes, check_axis, check_evaluated, check_names
 from lljupyter.surface.io.load import load
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ def earlier_surface(
             f"{dict(getattr(dataset, 'sizes', {})) or type(dataset).__name__}; "
             "pass what loss_surface returned, or its path"
         )
-    check_attributes(dataset.attrs)
+    _check_grid(dataset)
     saved_for = dataset.attrs.get("model_fingerprint")
-    if saved_for not in (None, fingerprint(model)):
+    if saved_for is not None and str(saved_for) != fingerprint(model):
         raise ValueError(
             f"expected a result of this model to resume, got one of another model "
             f"({dataset.attrs.get('model')}) or of other weights; load the weights that it was computed with"
@@ -154,8 +154,9 @@ def earlier_line(
             f"{dict(getattr(line, 'sizes', {})) or type(line).__name__}; "
             "pass what loss_line or interpolate returned, or its path"
         )
+    _check_grid(line)
     for name, value in attributes.items():
-        if line.attrs.get(name) != value:
+        if str(line.attrs.get(name)) != value:
             raise ValueError(
                 f"expected the line between these models to resume, got one with {name} = {line.attrs.get(name)!r}; "
                 "pass both models as they were when it was computed"
@@ -168,6 +169,21 @@ def earlier_line(
             )
         direction = load_directions(path, model)[0]
     return line.expand_dims(beta=[0.0]), direction
+
+
+def _check_grid(dataset: xarray.Dataset) -> None:
+    """Check the parts of a result that any resumed computation reads: names, attributes, axes and ``evaluated``."""
+    check_attributes(dataset.attrs)
+    check_names(dataset)
+    for axis in dataset["evaluated"].dims:
+        check_axis(dataset, str(axis))
+    check_evaluated(dataset)
+    seed = dataset.coords.get("seed")
+    if seed is not None and (seed.ndim or seed.dtype.kind not in "iu"):
+        raise ValueError(
+            f"expected one whole number as the coordinate seed of a result to resume, got {seed.dtype} of shape "
+            f"{seed.shape}; take one with dataset.isel(seed=0), or leave it out with dataset.drop_vars('seed')"
+        )
 
 
 def _directions_of(
@@ -198,6 +214,8 @@ def _earlier(
     attributes: dict[Any, Any] = {
         name: None if str(value) == "none" else value for name, value in dataset.attrs.items()
     }
+    if is_random:
+        check_norm(attributes.get("norm"), attributes.get("ignore"))
     return EarlierSurface(
         dataset=dataset,
         directions=directions,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lljupyter.surface.checks import check_axis, check_evaluated
 from lljupyter.surface.io.hdf5 import require_hdf5
 from lljupyter.surface.io.walk import check_size
 
@@ -93,11 +94,14 @@ def write_h5(dataset: xarray.Dataset, path: Path, directions: Any = None) -> Non
     import h5py
 
     dims = dataset["evaluated"].dims
-    if not ("alpha" in dims and set(dims) <= {"alpha", "beta"}) or any(axis not in dataset.coords for axis in dims):
+    if not ("alpha" in dims and set(dims) <= {"alpha", "beta"}):
         raise ValueError(
-            f"expected one surface or line for an .h5 file, got the dimensions {dims} with the coordinates "
-            f"{list(dataset.coords)}; choose one, such as dataset.isel(seed=0), on (beta, alpha) or (alpha,)"
+            f"expected one surface or line for an .h5 file, got the dimensions {dims}; choose one, such as "
+            "dataset.isel(seed=0), on (beta, alpha) or (alpha,)"
         )
+    for axis in dims:
+        check_axis(dataset, str(axis))
+    check_evaluated(dataset)
     transposed = dataset.transpose("alpha", "beta", ..., missing_dims="ignore")
     evaluated = transposed["evaluated"].values.astype(bool)
     with h5py.File(path, "w") as file:
