@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from lljupyter.evaluate.plain import Plain
 from lljupyter.geometry.select import Selection
 from lljupyter.problem.loaders import Loader
+from lljupyter.problem.objective import LossFunction
 from lljupyter.problem.problem import build_problem
-from lljupyter.problem.quantities import LossFunction
 
 
 def gradient_direction(

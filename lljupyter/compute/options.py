@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lljupyter.geometry.trajectory import PrincipalDirections
     from lljupyter.hessian.evaluator import Hessians
     from lljupyter.problem.batchnorm import BatchNorm
-    from lljupyter.problem.quantities import LossFunction
+    from lljupyter.problem.objective import LossFunction
     from lljupyter.process.precision import Precision
 
     Directions: TypeAlias = tuple[Parameters, Parameters]

@@ -14,7 +14,7 @@ from lljupyter.compute.prepare.hessian import build_hessian
 from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import Hessians
 from lljupyter.problem.loaders import Loader
-from lljupyter.problem.quantities import LossFunction
+from lljupyter.problem.objective import LossFunction
 
 Floats = NDArray[np.float64]
 

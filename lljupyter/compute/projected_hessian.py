@@ -13,7 +13,7 @@ from lljupyter.compute.prepare.hessian import build_hessian
 from lljupyter.geometry.parameters import check_direction, parameters_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.problem.loaders import Loader
-from lljupyter.problem.quantities import LossFunction
+from lljupyter.problem.objective import LossFunction
 
 
 def projected_hessian(

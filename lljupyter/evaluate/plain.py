@@ -6,9 +6,9 @@ This is the definition of every value. All other strategies are held to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +18,12 @@ from torch import Tensor
 from lljupyter.evaluate.strategy import BatchesByLoader, Moving, Tick, Values
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.problem.averages import Measured, means_of
-from lljupyter.problem.batches import Batch, brought, copied, split, to_device
+from lljupyter.problem.batches import Batch, brought, split, to_device
 from lljupyter.problem.batchnorm import recalibrate, running_norms
-from lljupyter.problem.model import call, plain_evaluation
+from lljupyter.problem.model import plain_evaluation
 from lljupyter.problem.problem import Problem
 from lljupyter.process.memory import keep_freed_memory
 from lljupyter.process.precision import exact_products
-from lljupyter.process.randomness import fixed_randomness
 from lljupyter.process.threads import using_threads
 
 # When the data are not on the device, a batch that was brought over serves this many points.
@@ -62,7 +61,8 @@ class Plain:
     def __init__(self, problem: Problem, n_threads: int | None = None) -> None:
         keep_freed_memory()
         self.problem = problem
-        self.model, self._live = problem.working_copy()
+        self._copy = problem.working_copy()
+        self.model, self._live = self._copy.model, self._copy.states
         self.batches: BatchesByLoader = problem.batches
         self.group = 1 if problem.resident else STREAMED_GROUP
         self.label = "plain" if n_threads is None else f"plain, {n_threads} thread"
@@ -128,11 +128,11 @@ class Plain:
         parameters = dict(self.model.named_parameters())
         leaves = [parameters[name].requires_grad_() for name in problem.parameters]
         total = [torch.zeros_like(theta) for theta in problem.center.values()]
-        weight = 0.0
+        weight, prefix = 0.0, next(iter(self.batches))
         with plain_evaluation(problem.device), exact_products(), torch.enable_grad():
             for batch in self._first_batches():
                 there = to_device(batch, problem.device)
-                totals, weights = problem.measures["loss"](self._outputs(there), there.targets, there.n)
+                totals, weights = self._copy.loss(prefix, there)
                 gradients = torch.autograd.grad(totals.sum(), leaves, allow_unused=True)
                 weight += float(weights.sum())
                 for target, part in zip(total, gradients, strict=True):
@@ -163,9 +163,8 @@ class Plain:
                     self._recalibrate(places[i].label, tick)
                     current = i
                 with naming(places[i].label):
-                    outputs = self._outputs(batch)
-                    for kind in problem.kinds[prefix]:
-                        measured[prefix + kind][i].append(problem.measures[kind](outputs, batch.targets, batch.n))
+                    for kind, pair in self._copy.measure(prefix, batch).items():
+                        measured[prefix + kind][i].append(pair)
         return measured
 
     def _in_order(self, n_places: int, batches: BatchesByLoader) -> Iterator[tuple[int, str, Batch]]:
@@ -186,16 +185,11 @@ class Plain:
             for (prefix, _), batch in zip(pairs, there, strict=True):
                 yield from ((i, prefix, batch) for i in range(n_places))
 
-    def _outputs(self, batch: Batch) -> Any:
-        # A model that draws random numbers all the same draws the same ones at every point.
-        with fixed_randomness() if self.problem.draws else nullcontext():
-            return call(self.model, copied(batch.inputs) if self.problem.changes_inputs else batch.inputs)
-
     def _recalibrate(self, label: str, tick: Tick) -> None:
         def forward(batch: Batch) -> None:
             tick()  # what it raises passes through as it is
             with naming(label):
-                self._outputs(to_device(batch, self.problem.device))
+                self._copy.outputs(to_device(batch, self.problem.device))
 
         if self._norms:
             recalibrate(self._norms, self._first_batches(), forward)

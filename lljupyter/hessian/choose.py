@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lljupyter.hessian.fast.double_backward import make_cheaper, undo
 from lljupyter.hessian.fast.layerwise_model import Program
 from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
 from lljupyter.hessian.operator import Hessian, bytes_kept
-from lljupyter.problem.batches import Batch, copied, resized, take, to_device
-from lljupyter.problem.model import call, plain_evaluation, tensors_by_name
+from lljupyter.problem.batches import Batch, resized, take, to_device
+from lljupyter.problem.model import plain_evaluation, tensors_by_name
 from lljupyter.problem.problem import Problem
+from lljupyter.problem.working_copy import WorkingCopy
 from lljupyter.process.precision import exact_products, has_bfloat16
-from lljupyter.process.randomness import fixed_randomness
 
 # What is kept differentiated stays below this share of the memory.
 KEPT_BUDGET = 0.3
@@ -33,8 +34,8 @@ class Differentiation:
     """Lends the Hessian of the mean loss of the first loader, wherever the model is.
 
     Args:
-        problem: Holds model, data and loss.
-        model: A private copy, whose layers may get another ``forward``; at the center.
+        problem: Holds data and loss.
+        working: A copy of its model, whose layers may get another ``forward``; at the center.
         parameters: Those of the copy that the Hessian is over, N numbers in all.
         vector: Shape (N,), to try products with.
         room: How many bytes there are.
@@ -50,11 +51,12 @@ class Differentiation:
     """
 
     def __init__(
-        self, problem: Problem, model: nn.Module, parameters: Mapping[str, Tensor], vector: Tensor, room: float
+        self, problem: Problem, working: WorkingCopy, parameters: Mapping[str, Tensor], vector: Tensor, room: float
     ) -> None:
-        self._model, self._parameters, self._vector = model, parameters, vector
-        self._measure, self._draws = problem.measures["loss"], problem.draws
-        self._changes_inputs, self._device = problem.changes_inputs, problem.device
+        self._model, self._parameters, self._vector = working.model, parameters, vector
+        prefix = next(iter(problem.batches))
+        self._loss, self._measure = partial(working.loss, prefix), problem.measures[prefix]["loss"]
+        self._device = problem.device
         self.batches: Sequence[Batch] = problem.first_batches
         self.program: Program | None = None
         self.rough: torch.dtype | None = None
@@ -80,24 +82,20 @@ class Differentiation:
         self, batches: Sequence[Batch], n_kept: int, tick: Callable[[], None] = lambda: None
     ) -> Hessian | ExplicitHessian:
         if self.program is None:
-            return Hessian(self._parameters, self._outputs, self._measure, batches, n_kept, tick)
+            return Hessian(self._parameters, self._loss, batches, n_kept, tick)
         return ExplicitHessian(self.program, self._parameters, self._measure, batches, n_kept, tick, self.rough)
-
-    def _outputs(self, inputs: object) -> object:
-        # As in the plain strategy: random numbers are the same ones for every batch.
-        with fixed_randomness() if self._draws else nullcontext():
-            return call(self._model, copied(inputs) if self._changes_inputs else inputs)
 
     def _try(self, problem: Problem) -> float:
         """Tries two samples, and the ways there are to be quicker; says how many bytes a sample takes, kept."""
-        first = to_device(take(self.batches[0], min(2, self.batches[0].n)), self._device)
-        with self.differentiable(), fixed_randomness():
+        first = self.batches[0]
+        first = to_device(take(first, min(2, first.n)) if problem.per_sample else first, self._device)
+        with self.differentiable():
             try:
                 plain = self._hessian([first], 0)
                 changed = make_cheaper(self._model)
                 if not self._agrees(first, plain):
                     undo(changed)
-                per_sample = bytes_kept(self._parameters, self._outputs, self._measure, first) / first.n
+                per_sample = bytes_kept(self._parameters, self._loss, first) / first.n
                 hessian = self._hessian([first], 1)
                 image = hessian.product(self._vector)
                 self._use_program(problem, first, hessian, image)
@@ -134,7 +132,7 @@ class Differentiation:
 
     def _use_program(self, problem: Problem, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor) -> None:
         """Takes products layer by layer from now on, if the model allows for it and they are the same."""
-        if self._draws or self._changes_inputs or not bool(torch.isfinite(image).all()):
+        if problem.obstacle or not bool(torch.isfinite(image).all()):
             return
         live = {**tensors_by_name(self._model, problem.states), **self._parameters}
         try:

@@ -65,7 +65,8 @@ class CurvatureEvaluator:
         self.center = problem.center
         self.states = problem.states
         self.n_samples = sum(batch.n for batch in problem.first_batches)
-        self.model, self._live = problem.working_copy()
+        working = problem.working_copy()
+        self.model, self._live = working.model, working.states
         parameters = dict(self.model.named_parameters())
         chosen = [name for name, theta in problem.center.items() if over == "all" or theta.dim() > 1]
         self.parameters = {name: parameters[name] for name in chosen}
@@ -91,7 +92,7 @@ class CurvatureEvaluator:
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         self.load(self.states)
-        self._differentiation = Differentiation(problem, self.model, self.parameters, self._noise, room)
+        self._differentiation = Differentiation(problem, working, self.parameters, self._noise, room)
 
     def leave_plane(self) -> None:
         """Frees the directions and what was remembered of the points."""

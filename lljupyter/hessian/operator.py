@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lljupyter.problem.batches import Batch, to_device
-from lljupyter.problem.quantities import Measure
+
+Loss = Callable[[Batch], tuple[Tensor, Tensor]]
 
 
 class Hessian:
@@ -21,8 +21,7 @@ class Hessian:
 
     Args:
         parameters: ``{name: leaf}``, the parameters that H is over, N numbers in all. They require gradients.
-        outputs: Returns the outputs of the model for the inputs of a batch.
-        measure: The loss, see ``measures_for``.
+        loss: Returns totals and weights of the loss of a batch, see ``Measure``.
         batches: All samples.
         n_kept: How many batches are kept differentiated.
         tick: Called before every batch; may wait, or raise to give the point up.
@@ -39,14 +38,13 @@ class Hessian:
     def __init__(
         self,
         parameters: Mapping[str, Tensor],
-        outputs: Callable[[Any], Any],
-        measure: Measure,
+        loss: Loss,
         batches: Sequence[Batch],
         n_kept: int,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._leaves = list(parameters.values())
-        self._outputs, self._measure, self._tick = outputs, measure, tick
+        self._loss, self._tick = loss, tick
         device = self._leaves[0].device
         self._kept: list[list[Tensor | None]] = []
         self._others = list(batches[n_kept:])
@@ -84,7 +82,7 @@ class Hessian:
 
     def _totals(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            return self._measure(self._outputs(batch.inputs), batch.targets, batch.n)
+            return self._loss(batch)
 
     def _differentiated(self, totals: Tensor, keep: bool) -> list[Tensor | None]:
         if not totals.requires_grad:  # a loss that does not depend on the parameters
@@ -107,7 +105,7 @@ class Hessian:
         return torch.cat([part.detach().reshape(-1) for part in whole])
 
 
-def bytes_kept(parameters: Mapping[str, Tensor], outputs: Callable[[Any], Any], measure: Measure, batch: Batch) -> int:
+def bytes_kept(parameters: Mapping[str, Tensor], loss: Loss, batch: Batch) -> int:
     """Returns how much memory a batch takes that is kept differentiated, the parameters themselves not counted."""
     saved: list[Tensor] = []
 
@@ -117,7 +115,7 @@ def bytes_kept(parameters: Mapping[str, Tensor], outputs: Callable[[Any], Any], 
 
     leaves = list(parameters.values())
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, saved.__getitem__):
-        totals, _ = measure(outputs(batch.inputs), batch.targets, batch.n)
+        totals, _ = loss(batch)
         if totals.requires_grad:
             torch.autograd.grad(totals.sum(), leaves, create_graph=True, allow_unused=True)
     known = {leaf.untyped_storage().data_ptr() for leaf in leaves}

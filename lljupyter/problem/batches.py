@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from lljupyter.problem.nested import joined, mapped, moved, rows_of, slice_of, tensors_of
 
 
 class Batch(NamedTuple):
     """One batch as the model takes it.
 
     Attributes:
-        inputs: A tensor, or a list, tuple or dict of tensors, each with the samples along the first axis.
-        targets: What the loss function compares the outputs with, samples along the first axis.
+        inputs: What the model is called with: a tensor, or a list, tuple or dict of tensors; or anything else, if an
+            objective takes the batch as a whole.
+        targets: What the loss function compares the outputs with.
         n: Number of samples.
+        axis: The axis of the samples in all tensors; None if the samples can't be told apart.
+        seed: What random numbers are seeded with for this batch, at every point.
     """
 
     inputs: Any
     targets: Any
     n: int
+    axis: int | None = 0
+    seed: int = 0
 
 
 def take(batch: Batch, n: int) -> Batch:
-    """Returns the first ``n`` samples of a batch, tensors as views."""
-    targets = batch.targets
-    if not tensors_of(targets) and hasattr(targets, "__getitem__") and hasattr(targets, "__len__"):
-        targets = targets[:n] if len(targets) == batch.n else targets
-    return Batch(_mapped(batch.inputs, lambda t: t[:n]), _mapped(targets, lambda t: t[:n]), n)
+    """Return the first ``n`` samples of a batch, tensors as views."""
+    assert batch.axis is not None
+    return _narrowed(batch, 0, n)
 
 
 def picked(batch: Batch, rows: Tensor) -> Batch:
-    """Returns some samples of a batch of tensors, ``rows`` as indices of shape (k,)."""
+    """Return some samples of a batch, ``rows`` as indices of shape (k,)."""
+    assert batch.axis is not None
+    inputs, targets = (rows_of(tree, rows, batch.axis, batch.n) for tree in (batch.inputs, batch.targets))
+    return batch._replace(inputs=inputs, targets=targets, n=len(rows))
 
-    def pick(tensor: Tensor) -> Tensor:
-        return tensor[rows.to(tensor.device)]
 
-    return Batch(_mapped(batch.inputs, pick), _mapped(batch.targets, pick), len(rows))
+def together(batches: Sequence[Batch]) -> Batch:
+    """Return the samples of several batches in one.
+
+    Raises:
+        ValueError: If they do not fit.
+        RuntimeError: If their shapes differ.
+    """
+    first = batches[0]
+    assert first.axis is not None
+    inputs, targets = (joined([getattr(b, part) for b in batches], first.axis) for part in ("inputs", "targets"))
+    return first._replace(inputs=inputs, targets=targets, n=sum(batch.n for batch in batches))
 
 
 def are_tensors(batches: Sequence[Batch]) -> bool:
-    """Says whether targets are tensors throughout, as inputs always are, so that samples can be chosen and joined."""
+    """Return True if targets are tensors throughout, as inputs always are, so that samples can be chosen and joined."""
     return all(tensors_of(batch.targets) for batch in batches)
 
 
+def of_several_sizes(batches: Sequence[Batch]) -> bool:
+    """Return True if targets have several shapes, beside the number of samples."""
+    return len({t.shape[1:] for batch in batches for t in tensors_of(batch.targets)[:1]}) > 1
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Returns a batch with all its tensors on a device; those that are there already are not copied."""
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(device, non_blocking=True)
-
-    return Batch(_mapped(batch.inputs, move), _mapped(batch.targets, move), batch.n)
+    """Return a batch with all its tensors on a device; those that are there already are not copied."""
+    return batch._replace(inputs=moved(batch.inputs, device), targets=moved(batch.targets, device))
 
 
 def pinned(batch: Batch) -> Batch:
@@ -65,7 +80,7 @@ def pinned(batch: Batch) -> Batch:
         return tensor.pin_memory() if tensor.device.type == "cpu" else tensor
 
     try:
-        return Batch(_mapped(batch.inputs, pin), _mapped(batch.targets, pin), batch.n)
+        return batch._replace(inputs=mapped(batch.inputs, pin), targets=mapped(batch.targets, pin))
     except RuntimeError:
         return batch
 
@@ -112,7 +127,7 @@ def resized(batches: Sequence[Batch], size: int, multiple: int = 1) -> list[Batc
         return list(batches)
     shapes = {tuple((t.shape[1:], t.dtype) for t in tensors_of((batch.inputs, batch.targets))) for batch in batches}
     if len(shapes) == 1 and len(batches) > 1:
-        batches = [_joined(batches)]
+        batches = [together(batches)]
     return split(batches, size, multiple)
 
 
@@ -123,8 +138,7 @@ def split(batches: Sequence[Batch], size: int, multiple: int = 1) -> list[Batch]
         n_parts = -(-batch.n // size)
         bounds = [multiple * round(batch.n * k / n_parts / multiple) for k in range(n_parts)]
         for start, stop in itertools.pairwise([*bounds, batch.n]):
-            part = partial(_rows, start=start, stop=stop)
-            found.append(Batch(_mapped(batch.inputs, part), _mapped(batch.targets, part), stop - start))
+            found.append(_narrowed(batch, start, stop - start))
     return found
 
 
@@ -146,7 +160,7 @@ def converted(batch: Batch, device: torch.device, dtype: torch.dtype, samples_in
         return tensor.to(kind).contiguous(memory_format=form)
 
     there = to_device(batch, device)
-    return Batch(_mapped(there.inputs, convert), there.targets, batch.n)
+    return there._replace(inputs=mapped(there.inputs, convert))
 
 
 def n_bytes(batches: Sequence[Batch], elsewhere: torch.device | None = None) -> int:
@@ -155,47 +169,10 @@ def n_bytes(batches: Sequence[Batch], elsewhere: torch.device | None = None) -> 
     return sum(t.numel() * t.element_size() for t in tensors if t.device != elsewhere)
 
 
-def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
-    return tensor[start:stop]
-
-
-def _joined(batches: Sequence[Batch]) -> Batch:
-    def join(parts: Sequence[Any]) -> Any:
-        first = parts[0]
-        if isinstance(first, Tensor):
-            return torch.cat(list(parts))
-        if isinstance(first, Mapping):
-            return {key: join([part[key] for part in parts]) for key in first}
-        return [join(column) for column in zip(*parts, strict=True)]
-
-    inputs, targets = (join([part[k] for part in batches]) for k in (0, 1))
-    return Batch(inputs, targets, sum(batch.n for batch in batches))
-
-
-def tensors_of(tree: Any) -> list[Tensor]:
-    """Returns the tensors of inputs or targets, in order; none where they are something else."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, Mapping):
-        return [t for part in tree.values() for t in tensors_of(part)]
-    if isinstance(tree, (list, tuple)):
-        return [t for part in tree for t in tensors_of(part)]
-    return []
-
-
-def _mapped(tree: Any, function: Any) -> Any:
-    if isinstance(tree, Tensor):
-        return function(tree)
-    if isinstance(tree, Mapping):
-        return {key: _mapped(part, function) for key, part in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_mapped(part, function) for part in tree]
-    return tree
-
-
-def copied(tree: Any) -> Any:
-    """Returns inputs or targets with memory of their own."""
-    return _mapped(tree, lambda t: t.detach().clone()) if tensors_of(tree) else copy.deepcopy(tree)
+def _narrowed(batch: Batch, start: int, n: int) -> Batch:
+    """Return ``n`` samples of a batch from ``start`` on, tensors as views."""
+    inputs, targets = (slice_of(tree, start, n, batch.axis or 0, batch.n) for tree in (batch.inputs, batch.targets))
+    return batch._replace(inputs=inputs, targets=targets, n=n)
 
 
 def versions(tree: Any) -> list[int]:

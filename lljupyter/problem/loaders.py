@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lljupyter.problem.batches import Batch, copied, n_bytes, take, tensors_of
-from lljupyter.process.randomness import fixed_randomness
+from lljupyter.problem.batches import Batch, n_bytes, take
+from lljupyter.problem.nested import copied, tensors_of
+from lljupyter.process.randomness import batch_seed, fixed_randomness
 
 Loader = Iterable[Any] | Mapping[str, Iterable[Any]]
 # Batches are kept; a loader that yields more than this share of the memory, or for ever, is refused.
@@ -32,9 +33,9 @@ def read_loaders(loader: Loader, device: torch.device, max_samples: int | None =
         ValueError: As ``read_batches``, with the name of the loader; or if a name is none that quantities can have.
     """
     read = {}
-    for prefix, part in _by_prefix(loader).items():
+    for position, (prefix, part) in enumerate(_by_prefix(loader).items()):
         try:
-            read[prefix] = read_batches(part, device, max_samples)
+            read[prefix] = read_batches(part, device, max_samples, position)
         except ValueError as error:
             if not prefix:
                 raise
@@ -42,7 +43,9 @@ def read_loaders(loader: Loader, device: torch.device, max_samples: int | None =
     return read
 
 
-def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int | None = None) -> list[Batch]:
+def read_batches(
+    loader: Iterable[Any], device: torch.device, max_samples: int | None = None, position: int = 0
+) -> list[Batch]:
     """Reads a loader once, from start to end, and keeps copies of its batches.
 
     Whatever the loader draws at random (order, augmentation) is drawn here with a fixed seed, once. The global
@@ -54,6 +57,7 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
             the model as positional arguments) or a dict of tensors (keyword arguments).
         device: The device of the model. Batches may come from the CPU or from this device.
         max_samples: Stop after this many samples; None reads all.
+        position: The number of the loader among several, from which the seeds of its batches are made.
 
     Returns:
         The batches, on the CPU or on the device they came from. The last may be smaller than the others.
@@ -81,7 +85,8 @@ def read_batches(loader: Iterable[Any], device: torch.device, max_samples: int |
             if left is not None and batch.n > left:
                 batch = take(batch, left)
             # A loader may hand out views of one buffer that it fills again for the next batch.
-            batches.append(Batch(copied(batch.inputs), copied(batch.targets), batch.n))
+            seed = batch_seed(position, len(batches))
+            batches.append(batch._replace(inputs=copied(batch.inputs), targets=copied(batch.targets), seed=seed))
             room -= n_bytes(batches[-1:])
             if room < 0:
                 raise ValueError(

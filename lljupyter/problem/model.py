@@ -1,42 +1,14 @@
-"""The model as it is evaluated: a private copy, so that the user's is never touched."""
+"""The model as it is evaluated: where it is, how it is called, and that it is without gradients and autocast."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-
-def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
-    """Returns a copy in evaluation mode whose parameters need no gradient.
-
-    Args:
-        model: Not changed.
-        device: Where the copy lives.
-
-    Raises:
-        ValueError: If it can't be copied.
-    """
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError("expected an eager module, got one compiled by torch.jit; pass the module it was made from")
-    # Weights that an old-style weight_norm or pruning computed are no leaves, which deepcopy refuses; their hooks
-    # compute them again at every call.
-    attributes = [value for module in model.modules() for value in vars(module).values()]
-    memo = {id(t): t.detach().clone() for t in attributes if isinstance(t, torch.Tensor) and not t.is_leaf}
-    try:
-        private = copy.deepcopy(model, memo)
-    except Exception as error:
-        raise ValueError(
-            f"expected a model that copy.deepcopy can copy, got {type(error).__name__}: {error}; remove tensors kept "
-            "as attributes from earlier forward passes, or load the weights into a fresh instance"
-        ) from error
-    for parameter in private.parameters():
-        parameter.requires_grad_(False)
-    return private.to(device).eval()
+from torch.nn.utils.rnn import PackedSequence
 
 
 def tensors_by_name(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
@@ -75,10 +47,11 @@ def available_device(device: torch.device | str) -> torch.device:
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
-    """Calls a model with the inputs of a batch: a tensor, several in a list or tuple, or keywords in a dict."""
+    """Call a model with the inputs of a batch: one, several in a list or tuple, or keywords in a dict."""
     if isinstance(inputs, dict):
         return model(**inputs)
-    return model(*inputs) if isinstance(inputs, (list, tuple)) else model(inputs)
+    several = isinstance(inputs, (list, tuple)) and not isinstance(inputs, PackedSequence)
+    return model(*inputs) if several else model(inputs)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
@@ -59,7 +60,7 @@ def copied(tree: Any) -> Any:
 
 
 def moved(tree: Any, device: torch.device) -> Any:
-    """Return nested data on a device; tensors that are there already are not copied. Other objects are asked by ``to``."""
+    """Return nested data on a device; tensors that are there already are not copied. Other objects have a ``to``."""
 
     def move(leaf: Any) -> Any:
         if isinstance(leaf, type) or not callable(getattr(leaf, "to", None)):
@@ -72,16 +73,14 @@ def moved(tree: Any, device: torch.device) -> Any:
     return mapped(tree, lambda t: t.to(device, non_blocking=True), move)
 
 
-def sizes_along(tree: Any, axis: int) -> set[int]:
-    """Return the sizes of all tensors along an axis; 0 stands for those that have no such axis."""
-    return {
-        t.shape[axis] if t.dim() > axis and t.layout == torch.strided and not t.is_nested else 0
-        for t in tensors_of(tree)
-    }
+def size_along(tree: Any, axis: int) -> int:
+    """Return the number of samples along an axis of all tensors; 0 if one has no such axis, or they disagree."""
+    sizes = {t.shape[axis] if t.dim() > axis and not (t.is_sparse or t.is_nested) else 0 for t in tensors_of(tree)}
+    return sizes.pop() if len(sizes) == 1 else 0
 
 
 def rows_of(tree: Any, rows: Tensor, axis: int, n: int) -> Any:
-    """Return some samples of nested data.
+    """Return some samples of nested data, in memory of their own.
 
     Args:
         tree: Tensors with ``n`` samples along ``axis``; lists and tuples of ``n`` other things have one per sample.
@@ -89,15 +88,24 @@ def rows_of(tree: Any, rows: Tensor, axis: int, n: int) -> Any:
         axis: The axis of the samples.
         n: How many samples there are.
     """
+    return _chosen(tree, lambda t: t.index_select(axis, rows.to(t.device)), lambda part: [part[k] for k in rows], n)
+
+
+def slice_of(tree: Any, start: int, k: int, axis: int, n: int) -> Any:
+    """Return ``k`` samples of nested data from ``start`` on, tensors as views; see ``rows_of``."""
+    return _chosen(tree, lambda t: t.narrow(axis, start, k), lambda part: part[start : start + k], n)
+
+
+def _chosen(tree: Any, of_tensor: Function, of_list: Callable[[Any], Any], n: int) -> Any:
     if isinstance(tree, Tensor):
-        return tree.index_select(axis, rows.to(tree.device))
+        return of_tensor(tree)
     if isinstance(tree, Mapping):
-        return _like(tree, {key: rows_of(part, rows, axis, n) for key, part in tree.items()})
+        return _like(tree, {key: _chosen(part, of_tensor, of_list, n) for key, part in tree.items()})
     if isinstance(tree, (list, tuple)):
         if len(tree) == n and not tensors_of(tree):
-            return _like(tree, [tree[k] for k in rows.tolist()])
-        return _like(tree, [rows_of(part, rows, axis, n) for part in tree])
-    return tree
+            return _like(tree, of_list(tree))
+        return _like(tree, [_chosen(part, of_tensor, of_list, n) for part in tree])
+    return of_list(tree) if isinstance(tree, np.ndarray) and len(tree) == n else tree
 
 
 def joined(trees: Sequence[Any], axis: int) -> Any:
@@ -116,6 +124,8 @@ def joined(trees: Sequence[Any], axis: int) -> Any:
         if any(list(tree) != list(first) for tree in trees):
             raise ValueError("they have several sets of keys")
         return _like(first, {key: joined([tree[key] for tree in trees], axis) for key in first})
+    if isinstance(first, np.ndarray):
+        return np.concatenate(list(trees))
     if isinstance(first, (list, tuple)):
         if not tensors_of(first):
             return _like(first, [part for tree in trees for part in tree])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +13,16 @@ from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import fingerprint, states_of, unwrapped
 from lljupyter.geometry.select import Selection, selected
-from lljupyter.problem.batches import Batch, copied, n_bytes, pinned, take, to_device
+from lljupyter.problem.batches import Batch, n_bytes, of_several_sizes, pinned, take, to_device
 from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, running_norms
+from lljupyter.problem.isolation.copying import copied_together
 from lljupyter.problem.loaders import Loader, read_loaders
-from lljupyter.problem.model import available_device, device_of, plain_evaluation, private_copy, tensors_by_name
-from lljupyter.problem.quantities import LossFunction, Measure, check_quantities, is_plain, measures_for
-from lljupyter.problem.trial import run_trial
+from lljupyter.problem.model import available_device, device_of, plain_evaluation
+from lljupyter.problem.nested import copied
+from lljupyter.problem.objective import LossFunction, Objective, check_loss, objective_for
+from lljupyter.problem.quantities import check_quantities, is_plain
+from lljupyter.problem.trial.trial import run_trial
+from lljupyter.problem.working_copy import Conditions, Measure, WorkingCopy
 from lljupyter.process.memory import data_budget
 
 
@@ -33,15 +38,15 @@ class Problem:
         parameters: The names of the parameters that can move: all of them, or those that were chosen.
         batches: The batches of each loader, ``{prefix: batches}``. A prefix is what the names of a loader's quantities
             begin with: "train_", or "" for a loader without a name.
-        measures: How each kind of quantity is measured, ``{"loss": measure, "accuracy": measure}``.
-        kinds: What is measured with each loader, ``{prefix: kinds}``.
+        objective: How a batch is measured; it uses ``model`` if the person's loss uses the model.
+        measures: How each kind of quantity is measured, ``{prefix: {"loss": measure, "accuracy": measure}}``.
+        reductions: What the loss of each loader is the mean of, in words, ``{prefix: words}``.
         device: Where to evaluate.
         resident: Whether the batches are on the device. If not, they are brought there once per chunk of points.
         batchnorm: How the running statistics of BatchNorm are treated away from the center.
-        draws: Whether the model draws random numbers although it is in evaluation mode. It then draws the same ones
-            at every point, and the global generators are put back after each batch.
+        conditions: What it takes for a batch to have the same value whenever it is measured.
+        loss_uses_model: Whether the loss reads the model beside its outputs.
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
-        changes_inputs: Whether the model changes its inputs in place; it gets copies then.
         classifies_plainly: Whether the loss is cross-entropy on class indices, without weights, smoothing or
             ignored targets.
         warnings: What to tell the person about the results.
@@ -54,14 +59,15 @@ class Problem:
     states: Mapping[str, Tensor]
     parameters: tuple[str, ...]
     batches: Mapping[str, tuple[Batch, ...]]
-    measures: Mapping[str, Measure]
-    kinds: Mapping[str, tuple[str, ...]]
+    objective: Objective
+    measures: Mapping[str, Mapping[str, Measure]]
+    reductions: Mapping[str, str]
     device: torch.device
     resident: bool
     batchnorm: BatchNorm
-    draws: bool
+    conditions: Conditions
+    loss_uses_model: bool
     per_sample: bool
-    changes_inputs: bool
     classifies_plainly: bool
     warnings: tuple[str, ...]
     title: str
@@ -72,6 +78,30 @@ class Problem:
     def center(self) -> dict[str, Tensor]:
         """The parameters at the center, ``{name: tensor}``."""
         return {name: self.states[name] for name in self.parameters}
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """What is measured with each loader, ``{prefix: kinds}``."""
+        return {prefix: tuple(kinds) for prefix, kinds in self.measures.items()}
+
+    @property
+    def draws(self) -> bool:
+        """Whether model or loss draw random numbers although they are in evaluation mode."""
+        return self.conditions.draws
+
+    @property
+    def obstacle(self) -> str:
+        """Why only the plain loop can evaluate it, or ""."""
+        conditions = self.conditions
+        reasons = {
+            "the model draws random numbers": conditions.draws,
+            "the model keeps something between calls": bool(conditions.keeps),
+            "the model changes its inputs in place": conditions.changes_inputs,
+            "the loss uses the model": self.loss_uses_model,
+            "the loss is computed with the model, not from its outputs": self.objective.kind != "loss",
+            "its running statistics are recomputed at every point": self.recalibrates,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
 
     @property
     def quantities(self) -> list[str]:
@@ -117,13 +147,15 @@ class Problem:
     def example(self) -> Any:
         """Return a copy of the inputs of one or two samples, on the device."""
         batch = self.first_batches[0]
-        return copied(to_device(take(batch, min(batch.n, 2)), self.device).inputs)
+        few = batch if batch.axis is None else take(batch, min(batch.n, 2))
+        return copied(to_device(few, self.device).inputs)
 
-    def working_copy(self) -> tuple[nn.Module, dict[str, Tensor]]:
-        """Return a copy of the model to compute with, and its states ``{name: tensor}``, to be moved in place."""
+    def working_copy(self) -> WorkingCopy:
+        """Return a copy of the model to compute with; its states are moved in place."""
         with plain_evaluation(self.device):
-            model = private_copy(self.model, self.device)
-        return model, tensors_by_name(model, self.states)
+            bound = self.objective.forward, self.measures
+            model, (forward, measures) = copied_together(self.model, bound, self.device)
+        return WorkingCopy(model, forward, measures, self.conditions, self.states)
 
 
 def build_problem(
@@ -145,7 +177,7 @@ def build_problem(
         model: A trained module, all on one device.
         loader: See ``read_batches``; or a dict of several by name, such as ``{"train": ..., "test": ...}``, which
             gives the quantities names such as "train_loss".
-        loss_fn: See ``measures_for``.
+        loss_fn: See ``objective_for``.
         quantities: Some of "loss" and "accuracy"; None for all that can be measured.
         device: Where to evaluate; None for the model's device.
         max_samples: Use only the first samples of each loader; None for all.
@@ -162,31 +194,47 @@ def build_problem(
     names = selected(model, parameters)
     home = device_of(model)
     there = home if device is None else available_device(device)
-    measures = measures_for(loss_fn, there)
+    check_loss(loss_fn)
     read = read_loaders(loader, there, max_samples)
     with plain_evaluation(there):
-        private = private_copy(model, there)
-        states = states_of(private)
-    resident = n_bytes([batch for batches in read.values() for batch in batches], there) <= data_budget(there)
+        private, bound = copied_together(model, loss_fn, there)
+    uses_model = bound is not loss_fn
+    if isinstance(bound, nn.Module):
+        bound = (bound if uses_model else copy.deepcopy(bound)).to(there).eval()
+    every = [batch for batches in read.values() for batch in batches]
+    about = {"labeled": all(isinstance(batch.inputs, dict) for batch in every), "varied": of_several_sizes(every)}
+    objective = objective_for(bound, None, **about)
+    theirs = objective_for(loss_fn, None, **about) if uses_model else objective
+    resident = n_bytes(every, there) <= data_budget(there)
     place = partial(to_device, device=there) if resident else pinned
-    batches = {prefix: tuple(place(batch) for batch in part) for prefix, part in read.items()}
-    trial = run_trial(private, batches, loss_fn, measures["loss"], quantities, there)
+    states = states_of(private)
+    trial = run_trial(
+        model,
+        theirs,
+        private,
+        objective,
+        {name: states[name] for name in names},
+        {prefix: [place(batch) for batch in part] for prefix, part in read.items()},
+        quantities,
+        there,
+    )
     return Problem(
         model=private,
         states=states,
         parameters=names,
-        batches=batches,
-        measures=measures,
-        kinds=trial.kinds,
+        batches=trial.batches,
+        objective=objective,
+        measures=trial.measures,
+        reductions=trial.reductions,
         device=there,
         resident=resident,
         batchnorm=batchnorm,
-        draws=trial.draws,
+        conditions=trial.conditions,
+        loss_uses_model=uses_model,
         per_sample=trial.per_sample,
-        changes_inputs=trial.changes_inputs,
-        classifies_plainly=is_plain(loss_fn, [batch for part in batches.values() for batch in part]),
+        classifies_plainly=is_plain(loss_fn, every),
         warnings=trial.warnings,
         title=type(model).__name__,
-        loss_name="cross-entropy" if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__),
+        loss_name=objective.name if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__),
         fingerprint=fingerprint(model),
     )

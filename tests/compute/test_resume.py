@@ -121,7 +121,7 @@ loss_surface(test_resume.Fleeting(60), tiny.loader(), resolution=7, save_to={pat
 
 @pytest.mark.parametrize("kind", ["surface", "line"])
 def test_what_was_interrupted_is_kept(tmp_path, kind):
-    calls = iter(range(10))
+    calls = iter(range(50))
 
     def loss_fn(outputs, targets):
         if next(calls, None) is None:

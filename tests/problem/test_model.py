@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lljupyter.geometry.parameters import unwrapped
-from lljupyter.problem.model import available_device, call, device_of, plain_evaluation, private_copy
+from lljupyter.problem.isolation.copying import private_copy
+from lljupyter.problem.model import available_device, call, device_of, plain_evaluation
 
 CPU = torch.device("cpu")
 

@@ -32,7 +32,12 @@ def test_a_problem_holds_what_was_found_out():
     assert problem.example().shape == (2, 1, 5, 5)
     assert problem.per_sample
     assert problem.classifies_plainly
-    assert (problem.draws, problem.changes_inputs, problem.recalibrates, problem.warnings) == (False, False, False, ())
+    assert (problem.draws, problem.conditions.changes_inputs, problem.recalibrates, problem.warnings) == (
+        False,
+        False,
+        False,
+        (),
+    )
 
 
 def test_the_states_are_those_of_the_private_model_and_not_of_the_persons():
@@ -64,7 +69,8 @@ class Counting(nn.Module):
 def test_the_trial_and_working_copies_leave_the_private_model_as_it_is():
     problem = build_problem(Counting(), [(torch.rand(6, 3).double(), torch.arange(6) % 2)])
     assert problem.states["calls"] == 0
-    model, live = problem.working_copy()
+    working = problem.working_copy()
+    model, live = working.model, working.states
     assert list(live) == list(problem.states)
     live["layer.weight"].fill_(7.0)
     assert bool((model.layer.weight == 7).all())
@@ -82,7 +88,8 @@ def test_tied_weights_are_one_state_of_the_working_copy():
     model = nn.Sequential(linear(2, 2), nn.Tanh(), linear(2, 2))
     model[2].weight = model[0].weight
     problem = build_problem(model, [(torch.rand(6, 2).double(), torch.arange(6) % 2)])
-    working, live = problem.working_copy()
+    copied = problem.working_copy()
+    working, live = copied.model, copied.states
     assert "2.weight" not in live
     live["0.weight"].zero_()
     assert not bool(working[2].weight.any())
@@ -172,7 +179,7 @@ def test_devices_that_cannot_be_used_are_refused(device):
 
 @pytest.mark.parametrize("n", [2, 3, 7])
 def test_a_loss_vector_of_the_wrong_length_is_refused_before_anything_is_computed(n):
-    with pytest.raises(ValueError, match="expected a loss with one value a sample"):
+    with pytest.raises(ValueError, match="expected a loss with one value per sample"):
         build_problem(network(), batches_of(8), loss_fn=lambda o, t: torch.zeros(n))
 
 
@@ -206,3 +213,30 @@ def test_compiled_models_are_unwrapped():
 def test_loaders_without_proper_names_are_refused(loader):
     with pytest.raises(ValueError, match=r"expected loaders with names, got the keys .*; try {'train': loader"):
         build_problem(tiny.network(), loader)
+
+
+class Scaled(nn.Module):
+    """A loss with a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+    def forward(self, outputs, targets):
+        assert not self.training
+        return self.scale * outputs.mean()
+
+
+@pytest.mark.parametrize(
+    "loss_fn", [Scaled(), nn.CrossEntropyLoss(weight=torch.ones(2).double())], ids=["own", "torch's"]
+)
+def test_a_loss_module_is_copied_not_used(loss_fn):
+    before = loss_fn.training, getattr(loss_fn, "reduction", None)
+    problem = build_problem(linear(3, 2), [(torch.rand(6, 3).double(), torch.arange(6) % 2)], loss_fn=loss_fn)
+    working = problem.working_copy()
+    expected = working.loss("", problem.first_batches[0])
+    for tensor in (*loss_fn.parameters(), *loss_fn.buffers()):
+        tensor.data.fill_(7.0)
+    for one, other in zip(working.loss("", problem.first_batches[0]), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert (loss_fn.training, getattr(loss_fn, "reduction", None)) == before

@@ -10,15 +10,26 @@ from torch.nn import functional
 
 from lljupyter.problem.averages import mean_and_stderr
 from lljupyter.problem.batches import Batch
-from lljupyter.problem.quantities import accuracy, check_classification, classifies, measures_for
+from lljupyter.problem.objective import check_loss, measure_of, objective_for, sum_of
+from lljupyter.problem.quantities import accuracy, check_classification, classifies
+from lljupyter.problem.trial.combination import SAMPLES, Combination
 
-CPU = torch.device("cpu")
 SCORES = torch.tensor([[2.0, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 0], [0, 0, 1]], dtype=torch.float64)
 CLASSES = torch.tensor([0, 1, 0, 0, 1])
 
 
+def objective(loss_fn):
+    return objective_for(loss_fn, None, labeled=False, varied=False)
+
+
+def measure_for(loss_fn):
+    """The likeliest form with one value per sample, or what the loss returns as it is."""
+    found = objective(loss_fn)
+    return found.forms[0].measure if found.forms else measure_of(found.loss, Combination("samples", SAMPLES, False), 5)
+
+
 def mean_of(loss_fn, outputs, targets, n=None):
-    totals, weights = measures_for(loss_fn, CPU)["loss"](outputs, targets, len(targets) if n is None else n)
+    totals, weights = measure_for(loss_fn)(outputs, targets, len(targets) if n is None else n)
     return float(totals.double().sum() / weights.double().sum())
 
 
@@ -122,27 +133,9 @@ def test_half_precision_does_not_overflow_in_the_sums():
     assert mean_of(lambda o, t: o.mean(), large, large) == 1000
 
 
-def test_a_loss_module_is_copied_not_used():
-    class Loss(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.scale = nn.Parameter(torch.tensor(2.0))
-
-        def forward(self, outputs, targets):
-            assert not self.training
-            return self.scale * outputs.mean()
-
-    for loss_fn in (Loss(), nn.CrossEntropyLoss(weight=WEIGHT)):
-        before = (loss_fn.training, getattr(loss_fn, "reduction", None))
-        measure = measures_for(loss_fn, CPU)["loss"]
-        with torch.no_grad():
-            measure(SCORES, CLASSES, 5)
-        assert (loss_fn.training, getattr(loss_fn, "reduction", None)) == before
-
-
 @pytest.mark.parametrize("loss_fn", [nn.CrossEntropyLoss(weight=WEIGHT), nn.NLLLoss(ignore_index=1)], ids=str)
 def test_a_batch_of_one_sample_weighs_what_its_class_weighs(loss_fn):
-    measure = measures_for(loss_fn, CPU)["loss"]
+    measure = measure_for(loss_fn)
     whole = measure(SCORES, CLASSES, 5)
     single = [measure(SCORES[k : k + 1], CLASSES[k : k + 1], 1) for k in range(5)]
     for k, column in enumerate(whole):
@@ -156,10 +149,10 @@ def test_a_mean_may_have_any_shape_of_one_value():
 @pytest.mark.parametrize("loss_fn", [nn.CrossEntropyLoss(), nn.NLLLoss(ignore_index=7), None], ids=str)
 def test_classes_are_checked_for_the_losses_that_are_indexed_by_them(loss_fn):
     with pytest.raises(ValueError, match="expected targets from 0 to 2 for a model with 3 outputs, got 3"):
-        check_classification(loss_fn, SCORES, [Batch(SCORES, CLASSES + 2, 5)])
-    check_classification(nn.MSELoss(), SCORES, [Batch(SCORES, CLASSES + 2, 5)])
+        check_classification(objective(loss_fn), SCORES, [Batch(SCORES, CLASSES + 2, 5)])
+    check_classification(objective(nn.MSELoss()), SCORES, [Batch(SCORES, CLASSES + 2, 5)])
     if getattr(loss_fn, "ignore_index", 0) == 7:
-        check_classification(loss_fn, SCORES, [Batch(SCORES, CLASSES.where(CLASSES == 0, 7), 5)])
+        check_classification(objective(loss_fn), SCORES, [Batch(SCORES, CLASSES.where(CLASSES == 0, 7), 5)])
 
 
 @pytest.mark.parametrize(
@@ -167,19 +160,26 @@ def test_classes_are_checked_for_the_losses_that_are_indexed_by_them(loss_fn):
     [
         ("ce", TypeError, r"expected loss_fn as a callable .*, got 'ce'; pass an instance"),
         (nn.CrossEntropyLoss, TypeError, r"expected loss_fn as a callable .*pass an instance such as"),
-        (nn.MSELoss(reduction="sum"), ValueError, r"got 'sum', whose value depends on the batch size; pass MSELoss\("),
     ],
-    ids=["string", "class", "sum"],
+    ids=["string", "class"],
 )
 def test_bad_loss_functions_are_refused(loss_fn, kind, message):
     with pytest.raises(kind, match=message):
-        measures_for(loss_fn, CPU)
+        check_loss(loss_fn)
+
+
+def test_a_sum_is_the_sum_over_all_batches():
+    loss_fn = nn.CrossEntropyLoss(reduction="sum", weight=WEIGHT, ignore_index=1)
+    form = next(form for form in objective(loss_fn).forms if form.is_sum)
+    parts = [sum_of(form.measure, 5)(SCORES[k], CLASSES[k], len(CLASSES[k])) for k in (slice(0, 2), slice(2, 5))]
+    totals, weights = (torch.cat(column) for column in zip(*parts, strict=True))
+    assert float(totals.sum() / weights.sum()) == pytest.approx(float(loss_fn(SCORES, CLASSES)), rel=1e-14)
 
 
 @pytest.mark.parametrize(
     ("loss_fn", "kind", "message"),
     [
-        (lambda o, t: torch.zeros(3), ValueError, r"one value a sample, shape \(5,\), .* got shape \(3,\); return"),
+        (lambda o, t: torch.zeros(3), ValueError, r"one value per sample, shape \(5,\), .* got shape \(3,\); return"),
         (lambda o, t: torch.zeros(5, 2), ValueError, r"got shape \(5, 2\); average over the other axes"),
         (lambda o, t: [1.0], TypeError, "expected a loss as a real tensor or number, got list"),
         (lambda o, t: torch.zeros(5, dtype=torch.complex64), TypeError, "real tensor or number, got torch.complex64"),
@@ -189,7 +189,7 @@ def test_bad_loss_functions_are_refused(loss_fn, kind, message):
 )
 def test_bad_losses_are_refused(loss_fn, kind, message):
     with pytest.raises(kind, match=message):
-        measures_for(loss_fn, CPU)["loss"](SCORES, CLASSES, 5)
+        measure_for(loss_fn)(SCORES, CLASSES, 5)
 
 
 def test_accuracy_counts_correct_predictions():
@@ -205,8 +205,7 @@ def test_accuracy_leaves_out_ignored_targets():
 
 
 def test_accuracy_leaves_out_what_the_loss_leaves_out():
-    measure = measures_for(nn.CrossEntropyLoss(ignore_index=1), CPU)["accuracy"]
-    correct, counted = measure(SCORES, CLASSES, 5)
+    correct, counted = accuracy(SCORES, CLASSES, 5, objective(nn.CrossEntropyLoss(ignore_index=1)).ignored)
     assert (int(correct.sum()), int(counted.sum())) == (2, 3)
 
 
@@ -257,11 +256,11 @@ def test_what_counts_as_a_classification(outputs, targets, expected):
 )
 def test_cross_entropy_is_not_guessed(outputs, targets, kind, message):
     with pytest.raises(kind, match=message):
-        check_classification(None, outputs, [Batch(SCORES, targets, 5)])
+        check_classification(objective(None), outputs, [Batch(SCORES, targets, 5)])
 
 
 def test_targets_of_every_batch_are_checked_and_ignored_ones_are_fine():
     good, ignored = Batch(SCORES, CLASSES, 5), Batch(SCORES, torch.full((5,), -100), 5)
-    check_classification(None, SCORES, [good, ignored])
+    check_classification(objective(None), SCORES, [good, ignored])
     with pytest.raises(ValueError, match="got 7"):
-        check_classification(None, SCORES, [good, Batch(SCORES, CLASSES + 7, 5)])
+        check_classification(objective(None), SCORES, [good, Batch(SCORES, CLASSES + 7, 5)])

@@ -43,8 +43,8 @@ def made(**options):
 def test_a_model_that_changes_its_inputs_gets_the_same_ones_every_time():
     expected = made().evaluate(CENTER)["loss"]
     evaluator = made(in_place=True)
-    assert evaluator.problem.changes_inputs
-    assert not made().problem.changes_inputs
+    assert evaluator.problem.conditions.changes_inputs
+    assert not made().problem.conditions.changes_inputs
     for _ in range(2):
         np.testing.assert_allclose(evaluator.evaluate(CENTER)["loss"], expected, rtol=1e-12)
     with CurvatureEvaluator(evaluator.problem).hessian_at(0.0) as hessian:

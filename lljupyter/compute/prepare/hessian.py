@@ -8,8 +8,8 @@ from torch import nn
 from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
 from lljupyter.problem.loaders import Loader
+from lljupyter.problem.objective import LossFunction
 from lljupyter.problem.problem import build_problem
-from lljupyter.problem.quantities import LossFunction
 
 
 def build_hessian(

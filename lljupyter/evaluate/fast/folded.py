@@ -76,10 +76,8 @@ class Folded:
         batch_bytes: int | None = None,
         sideways: bool = False,
     ) -> None:
-        if problem.draws or problem.recalibrates:
-            raise ValueError("the model draws random numbers, or its running statistics are recomputed at every point")
-        if problem.changes_inputs:
-            raise ValueError("the model changes its inputs in place")
+        if problem.obstacle:
+            raise ValueError(problem.obstacle)
         self._problem, device = problem, problem.device
         own = problem.dtype()
         self._dtype = own if dtype is None else dtype
@@ -151,7 +149,8 @@ class Folded:
                     if scores is not None:
                         measured = measure_scores(kinds, scores, batch.targets)
                     else:
-                        measured = {k: problem.measures[k](outputs, batch.targets, batch.n) for k in kinds}
+                        measures = problem.measures[prefix]
+                        measured = {k: measures[k](outputs, batch.targets, batch.n) for k in kinds}
                     for kind in kinds:
                         found[prefix + kind].append(measured[kind])
         return found

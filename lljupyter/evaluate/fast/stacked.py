@@ -69,11 +69,11 @@ class Stacked:
         self._problem = problem
         example, device = problem.example(), problem.device
         problem.dtype()  # raises if there are several
-        if problem.draws or not problem.resident:
-            raise ValueError("the model draws random numbers, or the data are not on the device")
+        if problem.obstacle or not problem.resident:
+            raise ValueError(problem.obstacle or "the data are not on the device")
         if not isinstance(example, Tensor) or not problem.per_sample:
             raise ValueError("it takes more than one tensor, or the loss is known as the mean over a batch only")
-        model, _ = problem.working_copy()  # tracing leaves its marks
+        model = problem.working_copy().model  # tracing leaves its marks
         self._steps, self._result = chain_of(model, example)
         self._layers: dict[str, nn.Linear] = {step.result: step.what for step in self._steps if step.kind == "linear"}
         self._plain = problem.classifies_plainly
@@ -259,7 +259,8 @@ class Stacked:
         flat = outputs.transpose(1, 2).reshape(k * n, -1)
         repeated = part.targets.repeat(k, *[1] * (part.targets.dim() - 1))
         with self._lock:  # the loss of the user need not be fit for two threads
-            measured = {kind: self._problem.measures[kind](flat, repeated, k * n) for kind in kinds}
+            measures = self._problem.measures[part.prefix]
+            measured = {kind: measures[kind](flat, repeated, k * n) for kind in kinds}
         return {kind: (totals.view(k, n), weights.view(k, n)) for kind, (totals, weights) in measured.items()}
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from lljupyter.hessian.fast.layer_maps import apply, apply_all, input_gradient, laid, weight_gradient
 from lljupyter.hessian.fast.local_maps import CrossEntropy, Local, Parts, Reshaped, Scaled
 from lljupyter.problem.batches import Batch, n_bytes
-from lljupyter.problem.quantities import Measure
+from lljupyter.problem.working_copy import Measure
 from lljupyter.tracing.convolution import PATCH, Convolution
 from lljupyter.tracing.traced import RELUS, traced
 

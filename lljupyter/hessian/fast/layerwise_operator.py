@@ -10,7 +10,7 @@ from torch import Tensor
 from lljupyter.hessian.fast.layerwise_model import Linearized, Program
 from lljupyter.hessian.fast.local_maps import Parts
 from lljupyter.problem.batches import Batch, picked, resized, to_device
-from lljupyter.problem.quantities import Measure
+from lljupyter.problem.working_copy import Measure
 
 # Rough products are over the samples that have this share in the Hessian, as far as the outputs tell: a network that
 # classifies most samples with certainty has no curvature from them.
@@ -23,7 +23,7 @@ class ExplicitHessian:
     Args:
         program: The model.
         parameters: See ``Hessian``.
-        measure: See ``Hessian``.
+        measure: The loss of the outputs, see ``Measure``.
         batches: All samples, on their device or elsewhere.
         n_kept: How many batches are kept linearized.
         tick: Called before every batch; may wait, or raise to give the point up.

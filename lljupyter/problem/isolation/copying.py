@@ -46,6 +46,11 @@ def copied_together(model: nn.Module, others: T, device: torch.device) -> tuple[
     return private, bound
 
 
+def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy of a model, see ``copied_together``."""
+    return copied_together(model, None, device)[0]
+
+
 def shared_memory(model: nn.Module) -> list[list[str]]:
     """Return the groups of names of parameters that are different objects and the same memory, transposed or not.
 

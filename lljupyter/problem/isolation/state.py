@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from lljupyter.problem.isolation.reachable import LONGEST, Place, places
@@ -52,8 +53,16 @@ class State(NamedTuple):
         new = [f"{kind}.{key}" for kind, held, keys in self.attributes for key in held if key not in keys]
         return list(dict.fromkeys([kept.place.name for kept in self.kept] + new))
 
+    def only(self, names: frozenset[str]) -> State:
+        """Return the part with these names, see ``names``; new attributes are looked for everywhere."""
+        return State([kept for kept in self.kept if kept.place.name in names], self.attributes)
+
+    def renewed(self) -> State:
+        """Return the same places as they are now."""
+        return State([_kept(kept.place._replace(value=kept.place.now())) for kept in self.kept], self.attributes)
+
     def put_back(self) -> None:
-        """Set everything to what it was."""
+        """Set all of it to what it was."""
         for _, attributes, keys in self.attributes:
             for key in set(attributes) - keys:
                 del attributes[key]
@@ -70,9 +79,14 @@ def state_of(*roots: Any) -> State:
         *roots: Modules or callables, see ``places``. Parameters and generators are left out.
     """
     found = (place for place in places(*roots) if not isinstance(place.value, (nn.Parameter, *GENERATORS)))
-    kept = [Kept(p, _content(p.value), p.value._version if isinstance(p.value, Tensor) else 0) for p in found]
+    kept = [_kept(place) for place in found]
     modules = [m for root in roots if isinstance(root, nn.Module) for m in root.modules()]
     return State(kept, [(type(m).__name__, vars(m), set(vars(m))) for m in modules])
+
+
+def _kept(place: Place) -> Kept:
+    version = place.value._version if isinstance(place.value, Tensor) else 0
+    return Kept(place, _content(place.value), version)
 
 
 def _content(value: Any) -> Any:
@@ -97,7 +111,9 @@ def _fill(value: Any, content: Any) -> None:
 def _has_changed(kept: Kept) -> bool:
     before, now = kept.place.value, kept.place.now()
     if isinstance(before, Tensor):
-        return now is not before or before._version != kept.version
+        if now is before and before._version == kept.version:
+            return False
+        return now is not before or kept.content is None or not torch.equal(before, kept.content)
     if not _is(now, before):
         return True
     if kept.content is None:

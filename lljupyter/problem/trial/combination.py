@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.problem.batches import Batch
-from lljupyter.problem.nested import joined, rows_of
+from lljupyter.problem.batches import Batch, picked
 
 Array = NDArray[np.float64]
 Value = Callable[[Batch], Array]
@@ -104,7 +103,9 @@ def combination_of(
     seen = [o for o in observations if o is not None]
     complete = 0 < len(seen) == len(observations)
     if shape == "values":
-        return Combination("values", SAMPLES, complete and all(close(np.concatenate(o.values), o.whole) for o in seen))
+        return Combination(
+            "values", SAMPLES, complete and all(close(np.concatenate(o.values, axis=-1), o.whole) for o in seen)
+        )
     if shape == "pair":
         return Combination("pair", SAMPLES, complete and all(close(np.sum(o.values, axis=0), o.whole) for o in seen))
     for weight in weights if seen else ():
@@ -122,14 +123,6 @@ def _mean(observation: Observation, weight: Weight) -> Array:
     return np.sum(terms, axis=0) / total if total else np.full(1, math.nan)
 
 
-def observe(value: Value, whole: Batch, parts: Sequence[Batch]) -> Observation | None:
-    """Return the values of samples together and in parts; None if that fails, as where a model insists on a size."""
-    try:
-        return Observation(parts, value(whole), [value(part) for part in parts])
-    except Exception:
-        return None
-
-
 def cut(batch: Batch) -> list[Batch]:
     """Return a batch of two samples or more in two uneven parts."""
     at = max(batch.n // 3, 1)
@@ -141,26 +134,6 @@ def spread(batch: Batch, k: int = N_TRIED) -> Batch:
     return batch if batch.n <= k else picked(batch, torch.linspace(0, batch.n - 1, k).round().long())
 
 
-def picked(batch: Batch, rows: Tensor) -> Batch:
-    """Return some samples of a batch."""
-    assert batch.axis is not None
-    inputs, targets = (rows_of(tree, rows, batch.axis, batch.n) for tree in (batch.inputs, batch.targets))
-    return batch._replace(inputs=inputs, targets=targets, n=len(rows))
-
-
-def together(batches: Sequence[Batch]) -> Batch:
-    """Return the samples of several batches in one.
-
-    Raises:
-        ValueError: If they do not fit.
-        RuntimeError: If their shapes differ.
-    """
-    first = batches[0]
-    assert first.axis is not None
-    inputs, targets = (joined([getattr(b, part) for b in batches], first.axis) for part in ("inputs", "targets"))
-    return first._replace(inputs=inputs, targets=targets, n=sum(batch.n for batch in batches))
-
-
 def distinct_targets(targets: Sequence[Any]) -> list[int]:
     """Return the values among the targets that a loss may leave out, the likeliest first; none if they are no classes.
 
@@ -169,7 +142,8 @@ def distinct_targets(targets: Sequence[Any]) -> list[int]:
     """
     if not targets or not all(isinstance(t, Tensor) and t.dtype in INTEGERS for t in targets):
         return []
-    values, counts = torch.cat([t.detach().reshape(-1).long().cpu() for t in targets]).unique(return_counts=True)
+    whole = torch.cat([t.detach().reshape(-1).long().cpu() for t in targets])
+    values, counts = torch.unique(whole, return_counts=True)
     known: list[int] = values.tolist()
     likely = [value for value in known if value < 0 or value in (255, 0)]
     common: list[int] = values[counts.argsort(descending=True)].tolist()

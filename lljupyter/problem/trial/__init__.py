@@ -1,0 +1,1 @@
+"""The trial: a few batches run through model and loss, before the first point."""

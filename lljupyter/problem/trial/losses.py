@@ -1,0 +1,230 @@
+"""How the loss of a loader is measured: tried on a whole batch, its parts, two batches joined, and at a moved point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from torch import Tensor
+
+from lljupyter.problem.batches import Batch, together
+from lljupyter.problem.nested import size_along
+from lljupyter.problem.objective import check_length
+from lljupyter.problem.trial.combination import (
+    SAMPLES,
+    Array,
+    Close,
+    Combination,
+    Observation,
+    Weight,
+    combination_of,
+    counts_for_nothing,
+    cut,
+    distinct_targets,
+    proportional,
+    spread,
+    unevenly_masked,
+)
+from lljupyter.problem.trial.rehearsal import Rehearsal, Run
+
+# By what share of their spread parameters are moved; less if that fails.
+SHARES = (0.1, 0.01, 0.001)
+# So many samples of each of two batches are joined.
+N_JOINED = 3
+# A loss module that is not torch's is also tried with the targets of so many other batches.
+N_OTHER_TARGETS = 200
+LANGUAGE_MODELS_IGNORE = -100
+
+
+class TriedLoss(NamedTuple):
+    """How the loss of a loader is measured.
+
+    Attributes:
+        combination: How batches are combined.
+        form: Which of the objective's forms stands for the loss; None for the loss as the person wrote it.
+        axis: The axis of the samples; None if they can't be told apart.
+    """
+
+    combination: Combination
+    form: int | None
+    axis: int | None
+
+
+class Tried(NamedTuple):
+    """What some samples gave together, and in parts."""
+
+    parts: Sequence[Batch]
+    whole: Run
+    values: Sequence[Run]
+
+    def observed(self, of: Callable[[Run], Array]) -> Observation:
+        """Return one thing that they gave."""
+        return Observation(self.parts, of(self.whole), [of(run) for run in self.values])
+
+
+def along(axis: int | None, batches: Sequence[Batch]) -> list[Batch]:
+    """Return batches whose samples lie along an axis; none if one has no such axis."""
+    if axis is None:
+        return [batch._replace(axis=None) for batch in batches]
+    sizes = [size_along((batch.inputs, batch.targets), axis) for batch in batches]
+    return [b._replace(axis=axis, n=n) for b, n in zip(batches, sizes, strict=True)] if all(sizes) else []
+
+
+def try_loss(rehearsal: Rehearsal, batches: Sequence[Batch], n_all: Sequence[Batch], close: Close) -> TriedLoss:
+    """Return how the loss of a loader is measured.
+
+    Args:
+        rehearsal: At the center.
+        batches: The first few batches, on the device.
+        n_all: All batches.
+        close: Compares two values.
+
+    Raises:
+        ValueError: If the loss returns several values, and not one per sample.
+    """
+    found: list[TriedLoss] = []
+    for axis in (0, 1):
+        labeled = along(axis, batches)
+        if not labeled or not along(axis, n_all):
+            continue
+        tried = _try_along(rehearsal, labeled, along(axis, n_all), close)
+        if tried is not None:
+            found.append(tried)
+            if tried.combination.divisible:
+                return tried
+    if found:
+        return found[0]
+    run = rehearsal.run(batches[0])
+    if run.shape == "values" and batches[0].axis is not None:
+        check_length(Tensor(run.value), batches[0].n)
+    return TriedLoss(combination_of(run.shape, [], [], close), None, None)
+
+
+def _try_along(
+    rehearsal: Rehearsal, batches: Sequence[Batch], every: Sequence[Batch], close: Close
+) -> TriedLoss | None:
+    """Return how the loss is measured if samples lie along an axis; None if it can't be that one."""
+    first, draws = batches[0], rehearsal.conditions.draws
+    run = rehearsal.run(first)
+    tried, complete = _gathered(rehearsal, batches, whole=not draws)
+    n_here = len(tried)
+    if _move(rehearsal, spread(first)):
+        elsewhere, complete_there = _gathered(rehearsal, batches, whole=False)
+        tried, complete = tried + elsewhere, complete and complete_there
+    rehearsal.move(0)
+    runs = [run, *(r for t in tried for r in (t.whole, *t.values))]
+    form = _form_of(rehearsal, runs, first, every, close)
+    if form is None and run.shape == "values" and run.value.shape != (first.n,):
+        return None
+    if form is not None or run.shape != "scalar":
+        shape = "values" if form is not None else run.shape
+        observed = [t.observed(partial(_totals_and_weights, form=form)) for t in tried]
+        complete = complete and not draws
+        return TriedLoss(combination_of(shape, observed if complete else [], [], close), form, first.axis)
+    observed = [t.observed(lambda r: r.value) for t in tried]
+    weights, ignored = _weights(rehearsal, spread(first), every, close)
+    if ignored and tried:
+        uneven = unevenly_masked(spread(first), ignored[0])
+        try:
+            parts = cut(uneven)
+            values = [rehearsal.run(part).value for part in parts]
+            observed.insert(n_here, Observation(parts, rehearsal.run(uneven).value, values))
+        except Exception:  # a loss that can't do with so few targets
+            complete = False
+    combination = combination_of("scalar", observed, weights, close)
+    divisible = combination.divisible and complete and not draws
+    return TriedLoss(combination._replace(divisible=divisible), None, first.axis)
+
+
+def _totals_and_weights(run: Run, form: int | None) -> Array:
+    found = run.value if form is None else run.forms[form]
+    assert found is not None  # a form that stands for the loss applied to every run
+    return found
+
+
+def _gathered(rehearsal: Rehearsal, batches: Sequence[Batch], whole: bool) -> tuple[list[Tried], bool]:
+    """Return what samples give together and in parts where the model is, and whether all of it could be had.
+
+    Args:
+        rehearsal: Runs them.
+        batches: Those of a loader.
+        whole: Whether the first batch as a whole is cut as well.
+    """
+    first, tried, complete = batches[0], [], True
+    divided: list[tuple[Batch, Sequence[Batch]]] = []
+    few = spread(first)
+    if first.n > 1:
+        divided += [(few, cut(few))]
+        divided += [(first, cut(first))] if whole and few is not first else []
+    others = [spread(batch, N_JOINED) for batch in batches[: N_JOINED if first.n == 1 else 2]]
+    if len(others) > 1:
+        with suppress(ValueError, RuntimeError):  # of several shapes: they are never joined
+            divided.append((together(others), others))
+    for samples, parts in divided:
+        try:
+            tried.append(Tried(parts, rehearsal.run(samples), [rehearsal.run(part) for part in parts]))
+        except Exception:  # a model may insist on a size
+            complete = False
+    return tried, complete and bool(tried)
+
+
+def _move(rehearsal: Rehearsal, few: Batch) -> bool:
+    """Move to where a few samples can be evaluated; return False if there is no such place."""
+    for share in SHARES:
+        rehearsal.move(share)
+        try:
+            rehearsal.run(few)
+        except Exception:  # a scale that became negative
+            continue
+        return True
+    return False
+
+
+def _form_of(
+    rehearsal: Rehearsal, runs: Sequence[Run], first: Batch, every: Sequence[Batch], close: Close
+) -> int | None:
+    """Return which form has the value of the loss in all runs, and with the targets of other batches."""
+    objective = rehearsal.objective
+    if objective.foreign:  # its mean may be over what the first batches do not tell apart
+        runs = [*runs, *_with_other_targets(rehearsal, runs[0], first, every)]
+    for k in range(len(objective.forms)):
+        values = [run.form_values[k] for run in runs]
+        if all(value is not None for value in values) and not objective.reduces:
+            return k
+        if all(v is not None and close(v, run.value) for v, run in zip(values, runs, strict=True)):
+            return k
+    return None
+
+
+def _with_other_targets(rehearsal: Rehearsal, run: Run, first: Batch, every: Sequence[Batch]) -> list[Run]:
+    """Return what the loss makes of the first outputs with the targets of other batches; of some shapes only."""
+    outputs, runs = run.outputs, []
+    if not isinstance(outputs, Tensor) or not isinstance(first.targets, Tensor) or first.axis != 0:
+        return []
+    for batch in every[1 : N_OTHER_TARGETS + 1]:
+        targets = batch.targets
+        if isinstance(targets, Tensor) and targets.shape[1:] == first.targets.shape[1:] and batch.n <= first.n:
+            there = batch._replace(targets=targets.to(first.targets.device), inputs=None)
+            runs.append(rehearsal.loss_of(outputs[: batch.n], there))
+    return runs
+
+
+def _weights(rehearsal: Rehearsal, few: Batch, every: Sequence[Batch], close: Close) -> tuple[list[Weight], list[int]]:
+    """Return what a mean may be over, the likeliest first, and the targets that count for nothing."""
+    targets = [batch.targets for batch in every]
+    if not all(isinstance(t, Tensor) and t.dim() for t in targets):
+        return [SAMPLES], []
+    known = distinct_targets(targets)
+    own = rehearsal.objective.kind == "own"
+    if own and known and LANGUAGE_MODELS_IGNORE not in known:
+        known = [LANGUAGE_MODELS_IGNORE, *known]
+
+    def value(batch: Batch) -> Array:
+        return rehearsal.run(batch).value
+
+    ignored = [t for t in known if few.n > 1 and counts_for_nothing(value, few, t, close)]
+    shifts = (0, 1) if own and targets[0].dim() > 1 else (0,)
+    weights = [Weight("targets", frozenset(ignored), shift) for shift in shifts]
+    return ([SAMPLES] if proportional([*weights, SAMPLES], every) else [*weights, SAMPLES]), ignored

@@ -1,0 +1,124 @@
+"""A copy of the model to compute with, and how a batch is measured on it so that every point sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lljupyter.problem.batches import Batch
+from lljupyter.problem.isolation.reachable import generators_of
+from lljupyter.problem.isolation.state import State, state_of
+from lljupyter.problem.model import tensors_by_name
+from lljupyter.problem.nested import copied, mapped
+from lljupyter.process.randomness import batch_seed, fixed_randomness
+
+Forward = Callable[[nn.Module, Batch], Any]
+# A measure maps (outputs, targets, n samples) to (totals, weights), both of shape (k,): k = n, or k = 1 for a batch
+# whose samples can't be told apart. The quantity is sum(totals) / sum(weights).
+Measure = Callable[[Any, Any, int], tuple[Tensor, Tensor]]
+Measures = Mapping[str, Mapping[str, Measure]]  # {prefix of the loader: {kind: measure}}
+Gradients = Literal["none", "inputs", "parameters"]
+
+
+class Conditions(NamedTuple):
+    """What it takes for a batch to have the same value whenever it is measured.
+
+    Attributes:
+        draws: Whether model or loss draw random numbers. They then draw the same ones at every point, others for every
+            batch, and all generators are put back after each batch.
+        n_draws: How often each batch is measured with other random numbers.
+        keeps: The names of what model or loss keep between calls; it is put back before each batch.
+        changes_inputs: Whether the model changes its inputs in place; it gets copies then.
+        gradients: What the objective differentiates by inside.
+    """
+
+    draws: bool = False
+    n_draws: int = 1
+    keeps: frozenset[str] = frozenset()
+    changes_inputs: bool = False
+    gradients: Gradients = "none"
+
+
+class WorkingCopy:
+    """A model to compute with, and what is measured on it.
+
+    Args:
+        model: In evaluation mode; changed by whoever moves its parameters.
+        forward: Maps the model and a batch to outputs.
+        measures: What is measured with each loader.
+        conditions: See ``Conditions``.
+        names: Of parameters and buffers that are to be moved.
+
+    Attributes:
+        model: As given.
+        measures: As given.
+        states: What is to be moved, ``{name: tensor}``; the tensors share memory with the model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        forward: Forward,
+        measures: Measures,
+        conditions: Conditions,
+        names: Iterable[str] = (),
+    ) -> None:
+        self.model, self.measures, self._forward, self._conditions = model, measures, forward, conditions
+        self.states = tensors_by_name(model, names)
+        roots = (model, forward, *(measure for kinds in measures.values() for measure in kinds.values()))
+        self._generators = generators_of(*roots) if conditions.draws else []
+        self._state: State | None = state_of(*roots).only(conditions.keeps) if conditions.keeps else None
+        for parameter in model.parameters():
+            parameter.requires_grad_(conditions.gradients == "parameters" and parameter.is_floating_point())
+
+    def outputs(self, batch: Batch) -> Any:
+        """Return the outputs of the model for a batch."""
+        with self.evaluation(batch) as there:
+            return self._forward(self.model, there)
+
+    def measure(self, prefix: str, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """Measure a batch of a loader: ``{kind: (totals, weights)}``, without gradients."""
+        draws = [self._measured(prefix, batch, draw) for draw in range(self._conditions.n_draws)]
+        if len(draws) == 1:
+            return draws[0]
+        stacked = {kind: zip(*(draw[kind] for draw in draws), strict=True) for kind in draws[0]}
+        return {kind: _means(pairs) for kind, pairs in stacked.items()}
+
+    def loss(self, prefix: str, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return totals and weights of the loss of a batch, with gradients if these are enabled."""
+        with self.evaluation(batch) as there:
+            return self.measures[prefix]["loss"](self._forward(self.model, there), there.targets, there.n)
+
+    def _measured(self, prefix: str, batch: Batch, draw: int) -> dict[str, tuple[Tensor, Tensor]]:
+        with self.evaluation(batch, draw) as there:
+            outputs = self._forward(self.model, there)
+            pairs = {kind: measure(outputs, there.targets, there.n) for kind, measure in self.measures[prefix].items()}
+        return {kind: (totals.detach(), weights.detach()) for kind, (totals, weights) in pairs.items()}
+
+    @contextmanager
+    def evaluation(self, batch: Batch, draw: int = 0) -> Iterator[Batch]:
+        """Lend a batch as the model is to be called with it, with random numbers and state fixed meanwhile."""
+        conditions = self._conditions
+        # As it is now: checkpoints bring buffers of their own.
+        state = None if self._state is None else self._state.renewed()
+        if conditions.changes_inputs:
+            batch = batch._replace(inputs=copied(batch.inputs))
+        with ExitStack() as stack:
+            if state is not None:
+                stack.callback(state.put_back)
+            if conditions.draws:
+                seed = batch.seed if draw == 0 else batch_seed(batch.seed, draw)
+                stack.enter_context(fixed_randomness(self._generators, seed))
+            if conditions.gradients != "none":
+                stack.enter_context(torch.enable_grad())
+                batch = batch._replace(inputs=mapped(batch.inputs, lambda t: t.detach()))  # it may require gradients
+            yield batch
+
+
+def _means(pairs: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
+    totals, weights = (torch.stack([t.double() for t in column]).mean(0) for column in pairs)
+    return totals, weights
