@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,11 @@ import pytest
 import torch
 import xarray
 from support import tiny
+from support.resuming import QUIET, marked, partly
 
 from lljupyter import (
-    between,
     convexity_map,
-    interpolate,
     load,
-    load_directions,
     loss_line,
     loss_surface,
     pca_directions,
@@ -26,17 +25,6 @@ from lljupyter import (
 from lljupyter.geometry.directions import orthogonalize
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
-
-QUIET = {"progress": False}
-
-
-def partly(whole: xarray.Dataset, n: int = 9) -> xarray.Dataset:
-    """A surface or line as it was when only n points were evaluated."""
-    known = np.zeros(whole.evaluated.size, dtype=bool)
-    known[np.random.default_rng(0).permutation(known.size)[:n]] = True
-    evaluated = whole.evaluated.copy(data=known.reshape(whole.evaluated.shape))
-    on_the_grid = [name for name, part in whole.items() if part.dims == evaluated.dims]
-    return whole.assign({name: whole[name].where(evaluated) for name in on_the_grid}).assign(evaluated=evaluated)
 
 
 @pytest.mark.parametrize("kind", ["random", "given", "pca"])
@@ -76,12 +64,7 @@ def test_resuming_evaluates_only_what_is_missing():
     assert int((resumed.loss > 50).sum()) == 3
 
 
-def marked(half: xarray.Dataset) -> xarray.Dataset:
-    """Another loss at all points but the one that is measured again: the known one nearest to half way to a corner."""
-    away = sum(abs(abs(half[axis]) / max(float(abs(half[axis]).max()), 1e-9) - 0.5) for axis in half.evaluated.dims)
-    checked = away.where(half.evaluated) == away.where(half.evaluated).min()
-    first = (checked.values.ravel().cumsum() == 1).reshape(checked.shape) & checked
-    return half.assign(loss=half.loss + 100 * ~first)
+CALLS = count(1)  # not an attribute of the model, whose state is put back between calls
 
 
 class Fleeting(torch.nn.Module):
@@ -89,11 +72,10 @@ class Fleeting(torch.nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.inner, self.left = tiny.network(), n
+        self.inner, self.n = tiny.network(), n
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.left -= 1
-        if self.left == 0:
+        if next(CALLS) == self.n:
             os._exit(3)
         return self.inner(x)
 
@@ -303,76 +285,3 @@ def test_only_a_format_that_can_be_resumed_is_written_meanwhile(tmp_path):
         with pytest.raises(ValueError, match=r"expected save_to as a path that ends in .nc, which resume can go on"):
             loss_surface(tiny.network(), tiny.loader(), resolution=2, save_to=tmp_path / name, **QUIET)
     assert list(tmp_path.iterdir()) == []
-
-
-# Lines.
-
-
-def line_of(kind: str, **options) -> xarray.Dataset:
-    a, b = tiny.network("a"), tiny.network("b")
-    if kind == "interpolated":
-        return interpolate(a, b, tiny.loader(), **options, **QUIET)
-    given = {"direction": between(a, b)} if kind == "given" and "resume" not in options else {}
-    return loss_line(a, tiny.loader(), **given, **options, **QUIET)
-
-
-LINES = {
-    "random": {"seed": 5, "norm": "layer", "ignore": None, "alpha": (-0.5, 1), "resolution": 13},
-    "given": {"alpha": (0, 2), "resolution": 12, "batchnorm": "recalibrate"},
-    "interpolated": {"resolution": 11, "batchnorm": "interpolate"},
-}
-
-
-@pytest.mark.parametrize("kind", LINES)
-def test_a_resumed_line_equals_the_uninterrupted_one_bitwise(tmp_path, kind):
-    whole = line_of(kind, save_to=tmp_path / "kept.nc", **LINES[kind])
-    xarray.testing.assert_identical(load(tmp_path / "kept.nc"), whole)
-    assert (tmp_path / "kept.directions.safetensors").exists() == (kind != "random")
-    save(partly(whole), tmp_path / "kept.nc")
-    how = {name: value for name, value in LINES[kind].items() if name == "batchnorm"}
-    resumed = line_of(kind, resume=tmp_path / "kept.nc", save_to=tmp_path / "new.nc", **how)
-    xarray.testing.assert_identical(resumed, whole)
-    xarray.testing.assert_identical(load(tmp_path / "new.nc"), whole)
-    save(marked(partly(whole, 4)), tmp_path / "kept.nc")
-    resumed = line_of(kind, resume=tmp_path / "kept.nc", **how)
-    assert int((resumed.loss > 50).sum()) == 3  # these were not computed again
-
-
-def test_a_line_is_resumed_from_memory():
-    whole = line_of("random", **LINES["random"])
-    xarray.testing.assert_identical(line_of("random", resume=partly(whole)), whole)
-
-
-def test_the_direction_of_a_line_is_kept_without_an_eta_of_zeros(tmp_path):
-    line_of("given", resolution=2, save_to=tmp_path / "kept.nc")
-    model, direction = tiny.network("a"), between(tiny.network("a"), tiny.network("b"))
-    delta, eta = load_directions(tmp_path / "kept.nc", model)
-    assert all(torch.equal(delta[name], part) for name, part in direction.items())
-    assert eta.keys() == delta.keys()
-    assert not any(part.any() for part in eta.values())
-    size = sum(part.nbytes for part in direction.values())
-    assert size < (tmp_path / "kept.directions.safetensors").stat().st_size < 1.5 * size
-
-
-def test_a_line_that_does_not_belong_is_not_resumed(tmp_path):
-    a, b = tiny.network("a"), tiny.network("b")
-    between_ab = line_of("interpolated", resolution=3)
-    with pytest.raises(
-        ValueError, match="expected the line between these models to resume, got one with model_b_finge"
-    ):
-        interpolate(a, a, tiny.loader(), resume=between_ab, **QUIET)
-    with pytest.raises(ValueError, match="expected a result of this model to resume, got one of another model"):
-        interpolate(b, b, tiny.loader(), resume=between_ab, **QUIET)
-    with pytest.raises(ValueError, match=r"expected the line between these .* got one with directions = 'random'"):
-        interpolate(a, b, tiny.loader(), resume=line_of("random", resolution=2), **QUIET)
-    with pytest.raises(ValueError, match=r"expected the direction of a line to resume .*; pass direction=\.\.\., or"):
-        line_of("given", resume=between_ab)
-    surface = loss_surface(a, tiny.loader(), resolution=2, **QUIET)
-    for wrong in (surface, 3):
-        with pytest.raises(
-            ValueError, match=r"expected a line on the dimension \(alpha,\) to resume, got (\{'beta'|int)"
-        ):
-            loss_line(a, tiny.loader(), resume=wrong, **QUIET)
-    save(line_of("given", resolution=2), tmp_path / "alone.nc")
-    with pytest.raises(FileNotFoundError, match=r"expected directions in .*alone.directions.safetensors, got no such"):
-        line_of("given", resume=tmp_path / "alone.nc")
