@@ -44,6 +44,7 @@ TESTED_IN = {
     "surface/draw/ticks.py": "contract/test_rules.py",
     "surface/formats.py": "contract/test_rules.py",
     "surface/io/authors.py": "surface/io/test_netcdf.py",
+    "surface/io/storable.py": "surface/test_checks.py",
     "surface/io/paraview.py": "surface/io/test_netcdf.py",
     "surface/layer_names.py": "contract/test_rules.py",
     "tracing/memory_layout.py": "evaluate/fast/test_folded.py",

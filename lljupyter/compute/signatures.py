@@ -76,11 +76,11 @@ def complete_docstring(docstring: str, options: type, about: Mapping[str, str]) 
 
 def explanations(tables: Iterable[type]) -> dict[str, str]:
     """Return ``{name: explanation}`` of all options, read from the docstrings of their tables."""
-    found: dict[str, str] = {}
+    about: dict[str, str] = {}
     for table in tables:
         entries = re.findall(ENTRY.format(r"(\w+)"), cleandoc(table.__doc__ or ""), re.MULTILINE)
-        found |= {name: text.strip() for name, text in entries}
-    return found
+        about |= {name: text.strip() for name, text in entries}
+    return about
 
 
 def check_names(names: Iterable[str], known: Sequence[str], verb: str) -> None:

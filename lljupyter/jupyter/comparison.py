@@ -28,7 +28,7 @@ class Comparison(Shared, ipywidgets.GridBox):
     """Landscapes that are drawn alike; made by ``compare``.
 
     Attributes:
-        landscapes: The widgets, in the order they were given.
+        landscapes: The widgets, in the order they were passed.
     """
 
     def __init__(self, landscapes: tuple[Landscape, ...], columns: int | None) -> None:
@@ -60,7 +60,7 @@ class Comparison(Shared, ipywidgets.GridBox):
 
 
 def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns: int | None = None) -> Comparison:
-    """Puts landscapes side by side, with one color scale, one height scale and one camera.
+    """Put landscapes side by side, with one color scale, one height scale and one camera.
 
     Pictures of filter-normalized directions may be compared this way: a surface that looks flatter is flatter. The
     scales hold the values of all of them and follow while they are computed. Whatever is changed about the drawing of
@@ -68,7 +68,7 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
 
     Args:
         *landscapes: Live widgets and Datasets such as ``loss_surface`` returns, in any mixture. A Dataset is shown as
-            it is, without controls that would compute. A widget that is shown elsewhere, too, is drawn alike there.
+            it is, without controls that would compute. A widget that is also shown elsewhere is drawn alike there.
         names: Their headings, in the same order; None for the names of the models.
         columns: How many stand in a row; None for as many as have room.
 
@@ -77,7 +77,7 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
 
     Raises:
         TypeError: If one is neither a widget nor a Dataset, or ``columns`` no whole number.
-        ValueError: If there is none, one is given twice, they have no quantity in common, there are more or fewer
+        ValueError: If there is none, one is passed twice, they have no quantity in common, there are more or fewer
             names, or ``columns`` is below 1.
 
     Example:
@@ -115,7 +115,7 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
 
 
 def _draw_alike(landscapes: tuple[Landscape, ...], common: list[str]) -> None:
-    """Draws all as the first one is drawn, as far as they have its quantities."""
+    """Draw all as the first one is drawn, as far as they have its quantities."""
     first = landscapes[0]
     style = {name: getattr(first, name) for name in STYLE}
     style["show_panel"] = False  # one panel each would be more controls than pictures; opening one opens all

@@ -25,7 +25,7 @@ class Shared:
         raise NotImplementedError
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "", caption: str = "") -> None:
-        """Writes what is shown, as it is drawn now, as a page that needs neither kernel nor network.
+        """Write what is shown, as it is drawn now, as a page that needs neither kernel nor network.
 
         Args:
             path: Where to write, ``.html``.
@@ -40,7 +40,7 @@ class Shared:
         write_page(self._pictures(), path, title=title, caption=caption, columns=self._columns)
 
     def to_matplotlib(self, *, title: str = "", filled: bool = True, size: tuple[float, float] | None = None) -> Figure:
-        """Draws what is shown, as it is drawn now, as a figure for a paper; see ``lljupyter.to_matplotlib``.
+        """Draw what is shown, as it is drawn now, as a figure for a paper; see ``lljupyter.to_matplotlib``.
 
         Args:
             title: A line above.
@@ -59,10 +59,10 @@ class Shared:
         return draw(styled, names, title=title, columns=self._columns, filled=filled, size=size)
 
     def snapshot(self, *, height: int = 780) -> Snapshot:
-        """Returns what is shown as it is drawn now, to be displayed in the notebook and to stay in it when it is saved.
+        """Return what is shown as it is drawn now, to be displayed in the notebook and to stay in it when it is saved.
 
-        It can be turned and switched like the widget, without a kernel, also after ``nbconvert --to html``. Where a
-        notebook isn't trusted, and on sites that show notebooks without their scripts, there is a still picture.
+        It can be turned and switched like the widget, without a kernel, also after ``nbconvert --to html``. If a
+        notebook is not trusted, and on sites that show notebooks without their scripts, there is a still picture.
 
         Args:
             height: Of the frame, in pixels.
@@ -77,7 +77,7 @@ class Shared:
         return Snapshot(page(self._pictures(), columns=self._columns), self._png(), height, repr(self))
 
     def _png(self) -> bytes | None:
-        """A still picture; None while there is nothing to draw."""
+        """Return a still picture; None while there is nothing to draw."""
         from lljupyter.surface.draw.matplotlib import png
 
         try:
@@ -87,9 +87,9 @@ class Shared:
             return None
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and for whoever can't show it a still picture and a text that is the same in every session.
+        """Return the widget, a still picture for programs that cannot show it, and a text that never changes.
 
-        No HTML: JupyterLab prefers it in notebooks that aren't trusted, strips it there, and shows nothing.
+        No HTML: JupyterLab prefers it in notebooks that are not trusted, strips it there, and shows nothing.
         """
         bundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]
         data = bundle[0] if isinstance(bundle, tuple) else bundle
@@ -98,12 +98,12 @@ class Shared:
         return bundle
 
     def _still(self) -> bytes | None:
-        """The still picture of the output; None where it would keep the widget waiting."""
+        """Return the still picture of the output; None if it would keep the widget waiting."""
         return self._png()
 
 
 class Snapshot:
-    """A page inside the notebook, with a still picture for whoever can't show it.
+    """A page inside the notebook, with a still picture for programs that cannot show it.
 
     Args:
         page: The page as text.

@@ -28,7 +28,7 @@ class ResultWidget(Landscape):
         **options: See ``ResultOptions``.
 
     Attributes:
-        seed: Which of several surfaces is shown; None where there is one.
+        seed: Which of several surfaces is shown; None if there is one.
 
     Raises:
         TypeError: If it is no Dataset, or an option is unknown.

@@ -64,7 +64,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         self._answer_while_cells_run()
 
     def quantities(self) -> list[str]:
-        """Returns the names of what can be drawn."""
+        """Return the names of what can be drawn."""
         raise NotImplementedError
 
     @property
@@ -94,7 +94,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         return to_plotly(picture.dataset, seed=picture.seed, title=title or self.title, **picture.style)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Takes settings from the browser; what is refused goes back to the value that was kept."""
+        """Take settings from the browser; what is refused goes back to the value that was kept."""
         try:
             super().set_state(sync_data)
         except traitlets.TraitError as error:
@@ -115,7 +115,7 @@ class Landscape(Shared, anywidget.AnyWidget):
         return checked_option(name, value, self.quantities())
 
     def _answer_while_cells_run(self) -> None:
-        """Lets the sliders work during a long cell.
+        """Let the sliders work during a long cell.
 
         ipykernel 7.4 answers a widget on whichever thread published last, which is never the one that is free; this
         private hook, looked up by name there, restores the subshell that the front end asked for.

@@ -35,10 +35,10 @@ CONTROLS = ("alpha", "beta", "seed", "resolution")
 
 
 class LandscapeWidget(Landscape):
-    """Shows the loss landscape of a model while it is computed, from coarse to fine, in a thread of its own.
+    """Shows the loss landscape of a model while it is computed, from coarse to fine, in its own thread.
 
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
-    free for other cells. The model is not changed in any way. Where the coarsest pass takes long, it is drawn from some
+    free for other cells. The model is not changed in any way. If the coarsest pass takes long, it is drawn from some
     of the samples first; ``surface`` never holds such values. Running the cell again ends what its earlier run was
     computing. The saved notebook keeps a picture of a widget that was shown when it was done already; of one that was
     shown while it was computed, ``w.snapshot()`` in a later cell keeps one.
@@ -128,7 +128,7 @@ class LandscapeWidget(Landscape):
         return dataset_of(self._engine.snapshot())
 
     def wait(self, timeout: float | None = None) -> xarray.Dataset:
-        """Blocks until the surface is done or stopped, and returns it. A pause is waited for, too.
+        """Block until the surface is done or stopped, and return it. A pause is waited for as well.
 
         Args:
             timeout: Seconds to wait at most; None waits for ever.
@@ -142,7 +142,7 @@ class LandscapeWidget(Landscape):
         return self.surface
 
     def pause(self) -> None:
-        """Halts before the next batch; nothing is lost."""
+        """Pause before the next batch; nothing is lost."""
         self._engine.pause()
 
     def resume(self) -> None:
@@ -150,11 +150,11 @@ class LandscapeWidget(Landscape):
         self._engine.resume()
 
     def stop(self) -> None:
-        """Ends the computation before the next batch; what was evaluated is kept and shown."""
+        """End the computation before the next batch; what was evaluated is kept and shown."""
         self._engine.stop()
 
     def probe_at(self, alpha: float, beta: float, timeout: float | None = None) -> dict[str, Any]:
-        """Looks at one point of the plane closely, on the grid or between, and shows what was found.
+        """Look at one point of the plane closely, on the grid or between, and show the result.
 
         Args:
             alpha: Coordinate along delta.
@@ -174,14 +174,14 @@ class LandscapeWidget(Landscape):
         """
         answer = self._inspect(alpha, beta)
         try:
-            found = answer.result(timeout)
+            values = answer.result(timeout)
         except futures.TimeoutError:
             raise TimeoutError(f"expected the point within {timeout:g} s, got no answer; wait longer") from None
         except futures.CancelledError:
             reason = "a closed widget; make a new one" if self._engine.closed else "another point; ask for it again"
             raise RuntimeError(f"expected an answer for ({alpha:g}, {beta:g}), got {reason}") from None
-        self._show_answer(found)  # the engine does so as well, but maybe a moment later
-        return found
+        self._show_answer(values)  # the engine does so as well, but maybe a moment later
+        return values
 
     def _inspect(self, alpha: Any, beta: Any) -> futures.Future[dict[str, Any]]:
         if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (alpha, beta)):
@@ -211,7 +211,7 @@ class LandscapeWidget(Landscape):
             self.log.debug("a point could not be sent: %s", error)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Writes the surface as far as it is known, with its directions where they do not come from a seed.
+        """Write the surface as far as it is known, with its directions unless they come from a seed.
 
         Args:
             path: A ``.nc`` file, which ``resume=path`` goes on with later, or another that ``lljupyter.save`` knows.
@@ -220,7 +220,7 @@ class LandscapeWidget(Landscape):
         save(self.surface, path, **{"directions": self._directions, **options})
 
     def close(self) -> None:
-        """Ends the computation, frees the copy of the model and the data, and takes the widget off the page."""
+        """End the computation, free the copy of the model and the data, and take the widget off the page."""
         if self._session is not None:
             self._session.close()
         super().close()
@@ -231,12 +231,12 @@ class LandscapeWidget(Landscape):
         return f"LandscapeWidget({self._engine.recipe['model']}, {n_alpha} x {n_beta})"
 
     def quantities(self) -> list[str]:
-        """Returns the names of what can be drawn."""
+        """Return the names of what can be drawn."""
         names: list[str] = self._engine.names
         return names
 
     def _still(self) -> bytes | None:
-        # While the first points are computed the widget is shown at once, and not after a picture of them. It can't be
+        # While the first points are computed the widget is shown at once, and not after a picture of them. It cannot be
         # added later: on update_display JupyterLab's widget manager makes a second view beside the first one.
         return self._png() if self._engine.snapshot().status != "running" else None
 

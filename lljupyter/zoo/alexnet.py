@@ -17,7 +17,7 @@ def alexnet(
     dropout: float = 0.0,
     activation: Activation = "relu",
 ) -> AlexNet:
-    """Builds the small AlexNet: two 5 x 5 convolutions, pooling and local response normalization; three linear layers.
+    """Build the small AlexNet: two 5 x 5 convolutions, pooling and local response normalization; three linear layers.
 
     Args:
         num_classes: Number of outputs.
@@ -75,6 +75,6 @@ class AlexNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, channels, image_size, image_size)."""
+        """Return class scores, (n, num_classes), of images, (n, channels, image_size, image_size)."""
         scores: Tensor = self.classifier(self.features(images).flatten(1))
         return scores

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     highest: int
 
     def checked(self, outputs: Any) -> Tensor:
-        """Returns the outputs of the model if they are scores of enough classes.
+        """Return the outputs of the model if they are scores of enough classes.
 
         Raises:
             ValueError: If they are not: cross-entropy would stop without a reason, on a GPU for good.
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
 
 def batches_of(loader: Iterable[Any], device: torch.device, dtype: torch.dtype) -> Iterator[Batch]:
-    """Yields the batches of a loader on a device, images in a precision.
+    """Yield the batches of a loader on a device, images in a precision.
 
     Raises:
         TypeError: If a batch is no pair of tensors.
@@ -68,7 +68,7 @@ def batches_of(loader: Iterable[Any], device: torch.device, dtype: torch.dtype) 
 
 
 def n_batches(loader: Any) -> int:
-    """Returns how many batches a loader yields.
+    """Return how many batches a loader yields.
 
     Raises:
         TypeError: If it does not know.
@@ -87,7 +87,7 @@ def n_batches(loader: Any) -> int:
 
 
 def augmented(images: Tensor) -> Tensor:
-    """Returns images moved by up to 4 pixels into either direction, over zeros, and half of them mirrored.
+    """Return images moved by up to 4 pixels into either direction, over zeros, and half of them mirrored.
 
     Zero is black in images from 0 to 1, and the mean color in normalized ones.
 

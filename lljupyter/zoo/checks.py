@@ -11,7 +11,7 @@ from torch import nn
 
 
 def whole_number(name: str, value: Any, *, least: int, advice: str) -> int:
-    """Returns a whole number (also NumPy's) as an int.
+    """Return a whole number (also NumPy's) as an int.
 
     Raises:
         ValueError: If it is none, or below ``least``.
@@ -26,24 +26,24 @@ def whole_number(name: str, value: Any, *, least: int, advice: str) -> int:
 
 
 def number(name: str, value: Any, *, positive: bool, advice: str) -> float:
-    """Returns a finite number that is positive, or at least 0, as a float.
+    """Return a finite number that is positive, or at least 0, as a float.
 
     Raises:
         ValueError: If it is none.
     """
     try:
-        found = math.nan if isinstance(value, bool) else float(value)
+        result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found) or found < 0 or (positive and not found):
+        result = math.nan
+    if not math.isfinite(result) or result < 0 or (positive and not result):
         raise ValueError(
             f"expected {name} as a finite number {'above' if positive else 'of at least'} 0, got {value!r}; {advice}"
         )
-    return found
+    return result
 
 
 def switch(name: str, value: Any, *, advice: str) -> bool:
-    """Returns True or False; anything else would silently be taken for one of them.
+    """Return True or False; anything else would silently be taken for one of them.
 
     Raises:
         ValueError: If it is neither.
@@ -54,7 +54,7 @@ def switch(name: str, value: Any, *, advice: str) -> bool:
 
 
 def first_parameter(model: Any) -> nn.Parameter:
-    """Returns the first parameter of a model, whose device and precision stand for all.
+    """Return the first parameter of a model, whose device and precision stand for all.
 
     Raises:
         TypeError: If it is no module.
@@ -69,7 +69,7 @@ def first_parameter(model: Any) -> nn.Parameter:
 
 
 def available(device: torch.device | str) -> torch.device:
-    """Returns a device as its tensors name it ("cuda" becomes "cuda:0").
+    """Return a device as its tensors name it ("cuda" becomes "cuda:0").
 
     Raises:
         ValueError: If there is none of that name, or it holds no values.

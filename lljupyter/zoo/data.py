@@ -31,7 +31,7 @@ class Split(NamedTuple):
 
 
 def digits(*, channels: int = 3, n_train: int = 1200, dtype: torch.dtype = torch.float32) -> Split:
-    """Returns scikit-learn's 1,797 handwritten digits, 8 x 8 pixels from 0 to 1; nothing is downloaded.
+    """Return scikit-learn's 1,797 handwritten digits, 8 x 8 pixels from 0 to 1; nothing is downloaded.
 
     Args:
         channels: The gray image is repeated in so many channels; 3 for networks made for color.
@@ -103,7 +103,7 @@ def cifar10(
 def jpeg_archive(
     path: str | os.PathLike[str], *, step: int = 1, normalize: tuple[Numbers, Numbers] = IMAGENET
 ) -> TensorDataset:
-    """Returns the images of an ``.npz`` archive of JPEG files, decoded and normalized.
+    """Return the images of an ``.npz`` archive of JPEG files, decoded and normalized.
 
     Args:
         path: The archive: ``jpeg``, the bytes of all files end to end (uint8), ``offsets``, where each begins and the
@@ -142,7 +142,7 @@ def jpeg_archive(
 
 
 def _arrays(path: Path) -> list[NDArray[Any]]:
-    """Returns ``jpeg``, ``offsets`` and ``labels`` of an archive."""
+    """Return ``jpeg``, ``offsets`` and ``labels`` of an archive."""
     names = ("jpeg", "offsets", "labels")
     try:
         archive = np.load(path, allow_pickle=False)

@@ -22,7 +22,7 @@ def densenet(
     dropout: float = 0.0,
     activation: Activation = "relu",
 ) -> DenseNet:
-    """Builds a DenseNet with bottlenecks and compression by half.
+    """Build a DenseNet with bottlenecks and compression by half.
 
     Args:
         depth: 121, 169 or 201 have the four blocks of the networks for ImageNet, behind a 3 x 3 convolution in place
@@ -80,7 +80,7 @@ class DenseNet(nn.Module):
         self.linear = nn.Linear(c, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, channels, height, width)."""
+        """Return class scores, (n, num_classes), of images, (n, channels, height, width)."""
         x = self.act(self.bn(self.stages(self.conv1(images))))
         scores: Tensor = self.linear(x.mean((2, 3)))
         return scores
@@ -99,7 +99,7 @@ class DenseLayer(nn.Module):
         self.drop = layers.drop()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns x with the new channels behind it."""
+        """Return x with the new channels behind it."""
         y = self.drop(self.conv1(self.act(self.bn1(x))))
         y = self.drop(self.conv2(self.act(self.bn2(y))))
         return torch.cat([x, y], 1)
@@ -116,5 +116,5 @@ class Transition(nn.Module):
         self.drop = layers.drop()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (n, c_out, height / 2, width / 2), rounded up."""
+        """Return (n, c_out, height / 2, width / 2), rounded up."""
         return functional.avg_pool2d(self.drop(self.conv(self.act(self.bn(x)))), 2, ceil_mode=True)

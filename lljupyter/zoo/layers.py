@@ -27,26 +27,26 @@ class Layers(NamedTuple):
     def convolution(
         self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, bias: bool | None = None
     ) -> nn.Conv2d:
-        """Returns a convolution that keeps the size of the image but for its stride; BatchNorm replaces its bias."""
+        """Return a convolution that keeps the size of the image but for its stride; BatchNorm replaces its bias."""
         bias = not self.batchnorm if bias is None else bias
         return nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=bias)
 
     def normalization(self, channels: int) -> nn.Module:
-        """Returns BatchNorm, or nothing."""
+        """Return BatchNorm, or nothing."""
         return nn.BatchNorm2d(channels) if self.batchnorm else nn.Identity()
 
     def nonlinearity(self) -> nn.Module:
-        """Returns ReLU or SELU (Klambauer et al. 2017)."""
+        """Return ReLU or SELU (Klambauer et al. 2017)."""
         return nn.SELU() if self.activation == "selu" else nn.ReLU()
 
     def drop(self) -> nn.Module:
-        """Returns dropout; with SELU alpha dropout, which keeps mean and variance (Klambauer et al. 2017)."""
+        """Return dropout; with SELU alpha dropout, which keeps mean and variance (Klambauer et al. 2017)."""
         if not self.dropout:
             return nn.Identity()
         return nn.AlphaDropout(self.dropout) if self.activation == "selu" else nn.Dropout(self.dropout)
 
     def initialize(self, model: nn.Module) -> None:
-        """Draws all weights anew from the global generator: variance 2 / fan-in for ReLU, 1 / fan-in (LeCun) for SELU.
+        """Draw all weights anew from the global generator: variance 2 / fan-in for ReLU, 1 / fan-in (LeCun) for SELU.
 
         Differs from the code of Li et al. in the linear layers, which start there with a standard deviation of 0.001.
 
@@ -65,7 +65,7 @@ class Layers(NamedTuple):
 
 
 def layers_of(batchnorm: Any, dropout: Any, activation: Any) -> Layers:
-    """Returns the layers for the switches of a family.
+    """Return the layers for the switches of a family.
 
     Raises:
         ValueError: If ``batchnorm`` is no bool, ``dropout`` no probability, or the activation unknown.

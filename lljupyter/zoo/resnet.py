@@ -23,7 +23,7 @@ def resnet(
     dropout: float = 0.0,
     activation: Activation = "relu",
 ) -> ResNet:
-    """Builds a CIFAR ResNet: three stages of n basic blocks with 16, 32 and 64 channels, depth 6n + 2.
+    """Build a CIFAR ResNet: three stages of n basic blocks with 16, 32 and 64 channels, depth 6n + 2.
 
     Parameter names are ``conv1, bn1, layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}, linear``, with projections also
     ``layer{2,3}.0.shortcut.{0,1}``.
@@ -84,7 +84,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(4 * width, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, channels, height, width)."""
+        """Return class scores, (n, num_classes), of images, (n, channels, height, width)."""
         x = self.act(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
         scores: Tensor = self.linear(x.mean((2, 3)))
@@ -110,7 +110,7 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns act(F(x) + shortcut(x)), or act(F(x))."""
+        """Return act(F(x) + shortcut(x)), or act(F(x))."""
         y: Tensor = self.drop(self.act(self.bn1(self.conv1(x))))
         y = self.bn2(self.conv2(y))
         if self.kind is not None:

@@ -14,7 +14,7 @@ from lljupyter.zoo.checks import first_parameter, whole_number
 
 @contextmanager
 def training(model: nn.Module, device: torch.device, kind: torch.dtype) -> Iterator[None]:
-    """Brings a model to a device, a precision and training mode; leaves it there, in its own and in evaluation mode."""
+    """Bring a model to a device, a precision and training mode; leave it there, in its own and in evaluation mode."""
     kept = first_parameter(model).dtype
     model.to(device)
     try:
@@ -41,7 +41,7 @@ def rates(optimizer: torch.optim.Optimizer) -> Iterator[list[Any]]:
 
 @contextmanager
 def limited_threads(n: int | None) -> Iterator[None]:
-    """Sets how many threads torch computes with; None leaves them."""
+    """Set how many threads torch computes with; None leaves them."""
     before = torch.get_num_threads()
     torch.set_num_threads(before if n is None else whole_number("threads", n, least=1, advice="leave it out"))
     try:

@@ -49,7 +49,7 @@ def train(
     threads: int | None = 1,
     progress: bool = True,
 ) -> xarray.Dataset:
-    """Trains a classifier in place, with cross-entropy, and leaves it in evaluation mode.
+    """Train a classifier in place, with cross-entropy, and leave it in evaluation mode.
 
     The recipe "paper" is SGD with Nesterov momentum of 0.9, learning rate 0.1, weight decay 0.0005, 300 epochs, and a
     tenth of the rate after 1/2, 3/4 and 11/12 of them. "short" is the same optimizer for 5 epochs, with a rate that
@@ -71,7 +71,7 @@ def train(
         lr: Highest learning rate; None for 0.1.
         weight_decay: None for 0.0005.
         optimizer: Another optimizer of the model's parameters, whose learning rates are the highest ones. A
-            ``TrajectoryRecorder`` needs it, too.
+            ``TrajectoryRecorder`` also needs it.
         augment: Whether images are moved by up to 4 pixels and mirrored, at random, as in the paper.
         seed: Of everything random.
         device: Where to train, and where the model stays; None for the model's device.
@@ -146,7 +146,7 @@ def train(
 
 
 def score(model: nn.Module, loader: Iterable[Any]) -> Score:
-    """Returns the mean cross-entropy and the accuracy of a classifier, in evaluation mode; the model is not changed.
+    """Return the mean cross-entropy and the accuracy of a classifier, in evaluation mode; the model is not changed.
 
     Args:
         model: The modes of its modules are as they were afterwards.

@@ -21,7 +21,7 @@ def vgg(
     dropout: float = 0.0,
     activation: Activation = "relu",
 ) -> VGG:
-    """Builds a VGG for small images: stages of 3 x 3 convolutions, each followed by max pooling, and two linear layers.
+    """Build a VGG for small images: stages of 3 x 3 convolutions, each followed by max pooling, and two linear layers.
 
     Args:
         depth: 9, three stages of 2, 2 and 3 convolutions; or 16, the five stages of VGG-16, whose three linear layers
@@ -85,6 +85,6 @@ class VGG(nn.Module):
         self.classifier = nn.Sequential(layers.drop(), nn.Linear(c_in, num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, channels, image_size, image_size)."""
+        """Return class scores, (n, num_classes), of images, (n, channels, image_size, image_size)."""
         scores: Tensor = self.classifier(self.fc(self.features(images).flatten(1)))
         return scores

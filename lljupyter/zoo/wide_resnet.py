@@ -21,7 +21,7 @@ def wide_resnet(
     dropout: float = 0.0,
     activation: Activation = "relu",
 ) -> ResNet | WideResNet:
-    """Builds a wide residual network, k times as wide as a ResNet.
+    """Build a wide residual network, k times as wide as a ResNet.
 
     The depth says which: 6n + 4, such as ``wide_resnet(28, 10)``, is Zagoruyko and Komodakis' WRN-28-10 (activation
     before convolution, a first layer that is not widened); 6n + 2, such as ``wide_resnet(56, 8)``, is Li et al.'s
@@ -101,7 +101,7 @@ class WideResNet(nn.Module):
         self.linear = nn.Linear(4 * width * k, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns class scores, (n, num_classes), of images, (n, channels, height, width)."""
+        """Return class scores, (n, num_classes), of images, (n, channels, height, width)."""
         x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
         scores: Tensor = self.linear(self.act(self.bn(x)).mean((2, 3)))
         return scores
@@ -123,7 +123,7 @@ class WideBlock(nn.Module):
         self.shortcut = layers.convolution(c_in, c_out, 1, stride=stride, bias=False) if shortcuts and changes else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns F(a) + shortcut, where a is the activated input; the identity passes x itself."""
+        """Return F(a) + shortcut, where a is the activated input; the identity passes x itself."""
         activated = self.act(self.bn1(x))
         y: Tensor = self.drop(self.act(self.bn2(self.conv1(activated))))
         y = self.conv2(y)

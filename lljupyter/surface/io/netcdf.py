@@ -44,14 +44,14 @@ def write_netcdf(dataset: xarray.Dataset, path: Path) -> None:
     with atomic(path) as temporary:
         try:
             marked.to_netcdf(temporary, engine="h5netcdf")
-            found = _parts(_read(temporary))
+            read_back = _parts(_read(temporary))
         except Exception as error:  # of names, sizes and encodings there are too many to check each before
             raise ValueError(
                 f"expected a Dataset that netCDF can hold, got one that it refuses ({error}); "
                 "rename or leave out what the message names"
             ) from error
-        for name in {**parts, **found}:
-            if parts.get(name) != found.get(name):
+        for name in {**parts, **read_back}:
+            if parts.get(name) != read_back.get(name):
                 raise ValueError(
                     f"expected a Dataset that netCDF can hold, got one of which {name} would be read back as "
                     "something else; convert it, such as dates to datetime64[ns], or leave it out"

@@ -48,7 +48,7 @@ def write_vtk(
     values = dataset.data_vars.get(quantity) if isinstance(quantity, str) else None
     if values is None or values.dims != ("beta", "alpha") or values.dtype.kind not in "biuf":
         raise ValueError(
-            f"expected a surface with numbers {quantity!r} on the dimensions (beta, alpha), got "
+            f"expected a surface with {quantity!r} on the dimensions (beta, alpha), as numbers, got "
             f"{list(dataset.data_vars)} on {dict(dataset.sizes)}; name one with quantity=..."
         )
     for axis in ("alpha", "beta"):
