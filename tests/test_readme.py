@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
-from support.reference import batches_of, network
+from support.reference import batches_of
 from traitlets.config import Config
 
 ROOT = Path(__file__).parents[1]
@@ -39,13 +39,10 @@ def fit(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
         optimizer.step()
 
 
-def another(shift: float) -> torch.nn.Module:
-    """A model of the same kind, somewhere else."""
-    model = network(torch.float32)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += shift * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(int(10 * shift)))
-    return model
+def reader_model(seed: int) -> torch.nn.Module:
+    """A small network for the images of ``batches_of``."""
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(25, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
 
 
 @pytest.fixture
@@ -55,10 +52,10 @@ def shell(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.chdir(tmp_path)
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
-    model = network(torch.float32)
+    model = reader_model(0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     shell.push({"torch": torch, "model": model, "optimizer": optimizer, "train": fit})
-    shell.push({"other": another(0.1), "third": another(0.2)})
+    shell.push({"other": reader_model(1), "third": reader_model(2)})
     return shell
 
 
@@ -66,7 +63,7 @@ def test_the_examples_run_from_top_to_bottom(shell):
     assert len(PYTHON) >= 6
     loader = batches_of(8, dtype=torch.float32)
     with torch.no_grad():
-        regression = [(inputs, shell.user_ns["other"].eval()(inputs)) for inputs, _ in loader]
+        regression = [(inputs, shell.user_ns["other"](inputs)) for inputs, _ in loader]
     for block in PYTHON:
         for there, here in HERE:
             block = block.replace(there, here)
