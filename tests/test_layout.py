@@ -16,7 +16,7 @@ VIEWER = TESTS.parent / "js" / "src"
 
 LONGEST = 390  # lines of a file
 MEDIAN = 160  # lines of half of the files in a tree
-MOST_FILES = 14  # of code in a folder
+MOST_FILES = 16  # of code in a folder
 
 # Modules that no test file is named after and none imports, and where what they do is tested.
 TESTED_IN = {
@@ -86,8 +86,8 @@ IMPORTED = {path: (names := imported_by(path)) | homes_of(names) for path in TRE
 def files_that_test(module: str) -> list[Path]:
     """Return the files that import a module, or are named after it or its folder.
 
-    ``session/test_session_end.py`` is named after ``session/session.py``, ``problem/test_trial.py`` after all modules of
-    ``problem/trial/``.
+    ``session/test_session_end.py`` is named after ``session/session.py``, ``problem/test_trial.py`` after the modules
+    of ``problem/trial/``.
     """
     path = Path(module)
     named = [path.with_suffix(""), *(folder for folder in path.parents if len(folder.parts) > 1)]
