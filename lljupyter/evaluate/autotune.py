@@ -33,6 +33,8 @@ TIMED_SECONDS = 0.03
 WARM_ROUNDS, WARM_SECONDS = 2, 0.3
 # A reduced precision whose loss is further off than this share is not used.
 LARGEST_ERROR = 0.01
+# Where another strategy is compared while only the center is known, which does not show how it moves.
+ELSEWHERE = (0.4, -0.3)
 # Exact strategies round in another order; more than this many times the precision of a number is no rounding.
 ROUNDINGS = 1e3
 # Another strategy has to be better by this factor, since a short time is not measured more exactly.
@@ -96,6 +98,7 @@ class Autotuner:
         self._best_seconds = np.inf
         self._seconds: dict[str, float | str] = {}
         self._error = 0.0
+        self._plain = plain
         self._exact: tuple[Strategy, float] = plain, np.inf
 
     def new_plane(self, strategy: Strategy) -> Strategy:
@@ -177,8 +180,10 @@ class Autotuner:
         """Return the seconds per point of a strategy, after checking its values."""
         if not strategy.reduced:
             # The first point is the center, where it does not show how directions are folded.
-            first = slice(min(1, len(points) - 1), 2)
-            points, values = points[first], {name: column[first] for name, column in values.items()}
+            points, values = points[1:2], {name: column[1:2] for name, column in values.items()}
+            if not len(points):
+                points = np.array([ELSEWHERE])
+                values, _ = evaluate_with(self._plain, points, tick)
         many = np.resize(points, (max(strategy.group, 1), 2))
         # This also sets up what is set up lazily.
         measured, _ = evaluate_with(strategy, many if strategy.reduced else points, tick)

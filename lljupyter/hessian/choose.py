@@ -19,6 +19,7 @@ from lljupyter.problem.model import plain_evaluation, tensors_by_name
 from lljupyter.problem.problem import Problem
 from lljupyter.problem.working_copy import WorkingCopy
 from lljupyter.process.precision import exact_products, has_bfloat16
+from lljupyter.process.randomness import fixed_randomness
 
 # What is kept differentiated stays below this share of the memory.
 KEPT_BUDGET = 0.3
@@ -89,7 +90,7 @@ class Differentiation:
         """Tries two samples, and the ways there are to be quicker; says how many bytes a sample takes, kept."""
         first = self.batches[0]
         first = to_device(take(first, min(2, first.n)) if problem.per_sample else first, self._device)
-        with self.differentiable():
+        with self.differentiable(), fixed_randomness():
             try:
                 plain = self._hessian([first], 0)
                 changed = make_cheaper(self._model)

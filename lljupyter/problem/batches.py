@@ -32,6 +32,10 @@ class Batch(NamedTuple):
     seed: int = 0
 
 
+class Labeled(dict[str, Any]):
+    """The inputs of a batch that the loader gave as a dict; its labels are the targets."""
+
+
 def take(batch: Batch, n: int) -> Batch:
     """Return the first ``n`` samples of a batch, tensors as views."""
     assert batch.axis is not None

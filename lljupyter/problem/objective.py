@@ -86,54 +86,61 @@ class Reading(NamedTuple):
     values: Tensor
 
 
-def check_loss(loss_fn: LossFunction | None) -> None:
-    """Check that a loss can be called.
+class About(NamedTuple):
+    """What is known of the data.
+
+    Attributes:
+        labeled: Whether batches are dicts, with which a model returns its own loss unless there is a ``loss_fn``.
+        varied: Whether samples have several sizes.
+        exists: Whether there are data.
+    """
+
+    labeled: bool = False
+    varied: bool = False
+    exists: bool = True
+
+
+def check_objective(loss_fn: LossFunction | None, whole: Callable[..., Any] | None, draws: int, has_data: bool) -> None:
+    """Check that a loss or an objective can be called.
 
     Raises:
         TypeError: If not.
+        ValueError: If both are given, or there are neither data nor an objective, or ``draws`` is below 1.
     """
+    if whole is not None and loss_fn is not None:
+        raise ValueError("expected objective or loss_fn, got both; objective(model, batch) is the whole of it")
+    if whole is None and not has_data:
+        raise ValueError("expected a loader, got None; pass objective=f(model) for a problem without data")
+    if isinstance(whole, type) or not (whole is None or callable(whole)):
+        raise TypeError(f"expected objective as a callable (model, batch) -> loss, got {whole!r}; pass a function")
     if isinstance(loss_fn, type) or not (loss_fn is None or callable(loss_fn)):
         raise TypeError(
             f"expected loss_fn as a callable (outputs, targets) -> loss, got {loss_fn!r}; "
             "pass an instance such as torch.nn.CrossEntropyLoss()"
         )
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise ValueError(f"expected draws as a whole number of at least 1, got {draws!r}; 1 draws once per batch")
 
 
-def objective_for(
-    loss_fn: LossFunction | None,
-    whole: Callable[..., Any] | None,
-    *,
-    labeled: bool,
-    varied: bool,
-) -> Objective:
+def objective_for(loss_fn: LossFunction | None, whole: Callable[..., Any] | None, about: About) -> Objective:
     """Return how a batch is measured.
 
     Args:
         loss_fn: ``loss_fn(outputs, targets)``; None for cross-entropy on class indices.
         whole: ``objective(model, batch)``, the whole of it; or None.
-        labeled: Whether batches are dicts, with which a model returns its own loss unless there is a ``loss_fn``.
-        varied: Whether samples have several sizes.
-
-    Raises:
-        TypeError: If something can't be called.
-        ValueError: If both are given.
+        about: The data.
     """
     if whole is not None:
-        if loss_fn is not None:
-            raise ValueError("expected objective or loss_fn, got both; objective(model, batch) is the whole of it")
-        if isinstance(whole, type) or not callable(whole):
-            raise TypeError(f"expected objective as a callable (model, batch) -> loss, got {whole!r}; pass a function")
-        return Objective(
-            partial(_forward_whole, whole), _outputs_themselves, (), True, None, False, _name(whole), "whole"
-        )
-    if loss_fn is None and labeled:
+        call_it = partial(_forward_whole if about.exists else _forward_without_data, whole)
+        return Objective(call_it, _outputs_themselves, (), True, None, False, _name(whole), "whole")
+    if loss_fn is None and about.labeled:
         return Objective(_forward_with_labels, _own_loss, (), True, None, False, "the model's own", "own")
     function: LossFunction = nn.CrossEntropyLoss() if loss_fn is None else loss_fn
     name = "cross-entropy" if loss_fn is None else _name(loss_fn)
     if isinstance(function, nn.Module) and isinstance(getattr(function, "reduction", None), str):
-        reduces, forms = function.reduction != "none", unreduced(function, varied)
-        call_it = partial(_indexed, function) if isinstance(function, INDEXED) else function
-        return Objective(_forward, call_it, forms, reduces, function, loss_fn is None, name, "loss")
+        reduces, forms = function.reduction != "none", unreduced(function, about.varied)
+        loss = partial(_indexed, function) if isinstance(function, INDEXED) else function
+        return Objective(_forward, loss, forms, reduces, function, loss_fn is None, name, "loss")
     return Objective(_forward, function, (), True, None, False, name, "loss")
 
 
@@ -204,7 +211,7 @@ def _forward(model: nn.Module, batch: Batch) -> Any:
 
 
 def _forward_with_labels(model: nn.Module, batch: Batch) -> Any:
-    return call(model, batch.inputs if batch.targets is None else {**batch.inputs, "labels": batch.targets})
+    return call(model, dict(batch.inputs) if batch.targets is None else {**batch.inputs, "labels": batch.targets})
 
 
 def _own_loss(outputs: Any, targets: Any) -> Any:

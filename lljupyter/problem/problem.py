@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import fingerprint, states_of, unwrapped
 from lljupyter.geometry.select import Selection, selected
-from lljupyter.problem.batches import Batch, n_bytes, of_several_sizes, pinned, take, to_device
+from lljupyter.problem.batches import Batch, Labeled, n_bytes, of_several_sizes, pinned, take, to_device
 from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, running_norms
 from lljupyter.problem.isolation.copying import copied_together
-from lljupyter.problem.loaders import Loader, read_loaders
+from lljupyter.problem.loaders import Loader, Read, read_loaders
 from lljupyter.problem.model import available_device, device_of, plain_evaluation
 from lljupyter.problem.nested import copied
-from lljupyter.problem.objective import LossFunction, Objective, check_loss, objective_for
+from lljupyter.problem.objective import About, LossFunction, Objective, check_objective, objective_for
 from lljupyter.problem.quantities import check_quantities, is_plain
-from lljupyter.problem.trial.trial import run_trial
+from lljupyter.problem.trial.cutting import trial_of
+from lljupyter.problem.trial.trial import Trial, run_trial
 from lljupyter.problem.working_copy import Conditions, Measure, WorkingCopy
 from lljupyter.process.memory import data_budget
 
@@ -160,7 +161,7 @@ class Problem:
 
 def build_problem(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     loss_fn: LossFunction | None = None,
     quantities: Sequence[str] | None = None,
@@ -168,6 +169,8 @@ def build_problem(
     max_samples: int | None = None,
     batchnorm: BatchNorm = "eval",
     parameters: Selection | None = None,
+    objective: Callable[..., Any] | None = None,
+    draws: int = 1,
 ) -> Problem:
     """Read a model and its data once, try a few samples, and return what was found as a frozen record.
 
@@ -176,13 +179,15 @@ def build_problem(
     Args:
         model: A trained module, all on one device.
         loader: See ``read_batches``; or a dict of several by name, such as ``{"train": ..., "test": ...}``, which
-            gives the quantities names such as "train_loss".
+            gives the quantities names such as "train_loss"; or None for an objective without data.
         loss_fn: See ``objective_for``.
         quantities: Some of "loss" and "accuracy"; None for all that can be measured.
         device: Where to evaluate; None for the model's device.
         max_samples: Use only the first samples of each loader; None for all.
         batchnorm: "recalibrate" recomputes the running statistics on the first loader at every point.
         parameters: What can move, see ``selected``; None for all parameters.
+        objective: ``objective(model, batch)``, the whole of what is measured, or ``objective(model)`` without data.
+        draws: How often a batch is measured with other random numbers, if model or loss draw some.
 
     Raises:
         TypeError: If model, loader or loss_fn is of another kind.
@@ -194,47 +199,46 @@ def build_problem(
     names = selected(model, parameters)
     home = device_of(model)
     there = home if device is None else available_device(device)
-    check_loss(loss_fn)
-    read = read_loaders(loader, there, max_samples)
+    check_objective(loss_fn, objective, draws, loader is not None)
+    read = {"": Read([Batch(None, None, 1, None)])}
+    if loader is not None:
+        read = read_loaders(loader, there, max_samples, objective is not None)
     with plain_evaluation(there):
-        private, bound = copied_together(model, loss_fn, there)
-    uses_model = bound is not loss_fn
-    if isinstance(bound, nn.Module):
-        bound = (bound if uses_model else copy.deepcopy(bound)).to(there).eval()
-    every = [batch for batches in read.values() for batch in batches]
-    about = {"labeled": all(isinstance(batch.inputs, dict) for batch in every), "varied": of_several_sizes(every)}
-    objective = objective_for(bound, None, **about)
-    theirs = objective_for(loss_fn, None, **about) if uses_model else objective
+        private, (bound_loss, bound_whole) = copied_together(model, (loss_fn, objective), there)
+    uses_model = bound_loss is not loss_fn
+    if isinstance(bound_loss, nn.Module):
+        bound_loss = (bound_loss if uses_model else copy.deepcopy(bound_loss)).to(there).eval()
+    every = [batch for part in read.values() for batch in part.batches]
+    about = About(isinstance(every[0].inputs, Labeled), of_several_sizes(every), loader is not None)
+    ours = objective_for(bound_loss, bound_whole, about)
+    theirs = ours if not uses_model and bound_whole is objective else objective_for(loss_fn, objective, about)
     resident = n_bytes(every, there) <= data_budget(there)
     place = partial(to_device, device=there) if resident else pinned
     states = states_of(private)
-    trial = run_trial(
-        model,
-        theirs,
-        private,
-        objective,
-        {name: states[name] for name in names},
-        {prefix: [place(batch) for batch in part] for prefix, part in read.items()},
-        quantities,
-        there,
-    )
+    center = {name: states[name] for name in names}
+
+    def run(batches: Mapping[str, Sequence[Batch]]) -> Trial:
+        placed = {prefix: [place(batch) for batch in part] for prefix, part in batches.items()}
+        return run_trial(model, theirs, private, ours, center, placed, quantities, there)
+
+    trial = trial_of(read, max_samples, run)
     return Problem(
         model=private,
         states=states,
         parameters=names,
         batches=trial.batches,
-        objective=objective,
+        objective=ours,
         measures=trial.measures,
         reductions=trial.reductions,
         device=there,
         resident=resident,
         batchnorm=batchnorm,
-        conditions=trial.conditions,
+        conditions=trial.conditions._replace(n_draws=draws if trial.conditions.draws else 1),
         loss_uses_model=uses_model,
         per_sample=trial.per_sample,
-        classifies_plainly=is_plain(loss_fn, every),
+        classifies_plainly=ours.kind == "loss" and is_plain(loss_fn, trial.every),
         warnings=trial.warnings,
         title=type(model).__name__,
-        loss_name=objective.name if loss_fn is None else getattr(loss_fn, "__name__", type(loss_fn).__name__),
+        loss_name=theirs.name,
         fingerprint=fingerprint(model),
     )

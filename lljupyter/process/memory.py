@@ -11,6 +11,12 @@ from pathlib import Path
 import torch
 
 MEMINFO = Path("/proc/meminfo")
+STATM = Path("/proc/self/statm")
+# Where a container's limit is kept, and what it uses of it: cgroups of version 2 and 1.
+LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
 UNKNOWN = 8e9
 # Data stay on an accelerator while they take less than this share of its free memory.
 DATA_BUDGET = 0.5
@@ -19,9 +25,31 @@ KEPT_BYTES = 30 << 20
 
 
 def available_bytes(device: torch.device) -> float:
-    """Returns how many bytes can be allocated on a device, about: what caches hold counts as free."""
+    """Return how many bytes can be allocated on a device, about: what caches hold counts as free."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
+    limit, used = _container()
+    return min(_free_bytes(), max(limit - used, 0.0))
+
+
+def total_bytes() -> float:
+    """Return how many bytes of memory this machine has, or the container may use."""
+    try:
+        whole = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # not known on this system
+        whole = math.inf
+    return min(whole, _container()[0])
+
+
+def used_bytes() -> float:
+    """Return how many bytes of memory this process holds; 0 where that is not known."""
+    try:
+        return float(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return 0.0
+
+
+def _free_bytes() -> float:
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", MEMINFO.read_text(), re.MULTILINE)
     except OSError:
@@ -32,6 +60,16 @@ def available_bytes(device: torch.device) -> float:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
         return UNKNOWN
+
+
+def _container() -> tuple[float, float]:
+    """Return the limit of the container, inf without one, and how much of it is in use."""
+    for limit, current in LIMITS:
+        try:
+            return float(limit.read_text()), float(current.read_text())
+        except (OSError, ValueError):  # none, or "max"
+            continue
+    return math.inf, 0.0
 
 
 def data_budget(device: torch.device) -> float:

@@ -59,8 +59,8 @@ def traced(model: nn.Module, example: Any) -> Trace:
     Raises:
         Exception: Of whatever kind, if it can't be traced, or a hook would be passed over.
     """
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
-        raise ValueError("it has forward hooks")
+    if any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.modules()):
+        raise ValueError("it has forward hooks, or a layer has a forward of its own")
     private = copy.deepcopy(model)
     tensors = (*private.named_parameters(), *private.named_buffers())
     names = {id(tensor): name for name, tensor in tensors if tensor.is_floating_point()}

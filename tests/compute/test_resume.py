@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -65,6 +66,9 @@ def test_resuming_evaluates_only_what_is_missing():
 
 
 CALLS = count(1)  # not an attribute of the model, whose state is put back between calls
+
+
+CALLS = itertools.count(1)  # an attribute that changes would be put back after each call
 
 
 class Fleeting(torch.nn.Module):

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lljupyter.problem.averages import mean_and_stderr
 from lljupyter.problem.batches import Batch
-from lljupyter.problem.objective import check_loss, measure_of, objective_for, sum_of
+from lljupyter.problem.objective import About, check_objective, measure_of, objective_for, sum_of
 from lljupyter.problem.quantities import accuracy, check_classification, classifies
 from lljupyter.problem.trial.combination import SAMPLES, Combination
 
@@ -19,7 +19,7 @@ CLASSES = torch.tensor([0, 1, 0, 0, 1])
 
 
 def objective(loss_fn):
-    return objective_for(loss_fn, None, labeled=False, varied=False)
+    return objective_for(loss_fn, None, About())
 
 
 def measure_for(loss_fn):
@@ -165,7 +165,7 @@ def test_classes_are_checked_for_the_losses_that_are_indexed_by_them(loss_fn):
 )
 def test_bad_loss_functions_are_refused(loss_fn, kind, message):
     with pytest.raises(kind, match=message):
-        check_loss(loss_fn)
+        check_objective(loss_fn, None, 1, True)
 
 
 def test_a_sum_is_the_sum_over_all_batches():

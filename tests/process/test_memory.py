@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lljupyter.process import memory
-from lljupyter.process.memory import available_bytes
+from lljupyter.process.memory import available_bytes, total_bytes, used_bytes
 
 CPU = torch.device("cpu")
 
@@ -32,3 +32,29 @@ def test_nothing_known_is_a_guess(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
     monkeypatch.setattr(os, "sysconf", unknown, raising=False)
     assert available_bytes(CPU) == pytest.approx(8e9)
+
+
+@pytest.fixture
+def container(monkeypatch, tmp_path):
+    """The files of a container, at first without a limit."""
+    limit, used = tmp_path / "max", tmp_path / "current"
+    limit.write_text("max\n")
+    used.write_text("300\n")
+    monkeypatch.setattr(memory, "LIMITS", ((tmp_path / "none", used), (limit, used)))
+    return limit
+
+
+def test_a_container_limits_what_there_is(container):
+    whole = total_bytes(), available_bytes(CPU)
+    container.write_text("1000\n")
+    assert (total_bytes(), available_bytes(CPU)) == (1000, 700)
+    container.write_text("200\n")
+    assert available_bytes(CPU) == 0
+    container.write_text(f"{2**62}\n")  # no limit, in version 1
+    assert total_bytes() == whole[0]
+
+
+def test_what_the_process_holds_is_known():
+    before = used_bytes()
+    held = torch.ones(50 << 20, dtype=torch.uint8)
+    assert used_bytes() - before > 0.9 * held.numel()

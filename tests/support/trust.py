@@ -56,7 +56,7 @@ def measured(model: nn.Module, loader: Any, **options: Any) -> Any:
 
 
 def check(model: nn.Module, loader: Any, value: Callable[[], Any], rtol: float = 2e-5, **options: Any) -> Any:
-    """Check that every strategy gives the person's own values, which differ from each other, and return the last line."""
+    """Check that every strategy gives the person's own values, which are not all one, and return the last line."""
     expected = truth(model, value)
     assert len(set(expected)) == len(ALPHAS), "the truth must not be flat"
     for strategy in STRATEGIES:

@@ -50,8 +50,8 @@ def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
         ValueError: If it is no chain of linear layers and elementwise functions, or a hook would be passed over.
         Exception: Of whatever kind, if it can't be traced.
     """
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
-        raise ValueError("it has forward hooks")
+    if any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.modules()):
+        raise ValueError("it has forward hooks, or a layer has a forward of its own")
     if not example.is_floating_point():
         raise ValueError("its inputs are no floating-point numbers")
     graph = trace_graph(model)

@@ -86,7 +86,7 @@ def _check_apart(several: list[tuple[str, Tensor]]) -> None:
     """Check that parameters within one storage have no element in common."""
     if len(several) < 2:
         return
-    taken = torch.zeros(several[0][1].untyped_storage().nbytes(), dtype=torch.bool)
+    taken = torch.zeros(several[0][1].untyped_storage().nbytes(), dtype=torch.bool, device="cpu")
     for name, parameter in several:
         size = parameter.element_size()
         start = parameter.storage_offset() * size

@@ -126,12 +126,12 @@ def _mean(observation: Observation, weight: Weight) -> Array:
 def cut(batch: Batch) -> list[Batch]:
     """Return a batch of two samples or more in two uneven parts."""
     at = max(batch.n // 3, 1)
-    return [picked(batch, torch.arange(at)), picked(batch, torch.arange(at, batch.n))]
+    return [picked(batch, torch.arange(at, device="cpu")), picked(batch, torch.arange(at, batch.n, device="cpu"))]
 
 
 def spread(batch: Batch, k: int = N_TRIED) -> Batch:
     """Return up to k samples from all over a batch: neighbors are often of one class."""
-    return batch if batch.n <= k else picked(batch, torch.linspace(0, batch.n - 1, k).round().long())
+    return batch if batch.n <= k else picked(batch, torch.linspace(0, batch.n - 1, k, device="cpu").round().long())
 
 
 def distinct_targets(targets: Sequence[Any]) -> list[int]:
@@ -176,7 +176,7 @@ def counts_for_nothing(value: Value, batch: Batch, target: int, close: Close) ->
         alone = value(with_targets(batch, target, slice(0, batch.n)))
         if np.isfinite(alone).all() and np.any(alone != 0):
             return False
-        rest = value(picked(batch, torch.arange(half, batch.n)))
+        rest = value(picked(batch, torch.arange(half, batch.n, device="cpu")))
         return bool(np.isfinite(rest).all()) and close(value(with_targets(batch, target, slice(0, half))), rest)
     except Exception:
         return False

@@ -148,10 +148,10 @@ class Rehearsal:
     def move(self, share: float) -> None:
         """Move all parameters by this share of their spread, in a direction that is always the same; 0 for back."""
         self._known.clear()
-        generator = torch.Generator().manual_seed(1)
+        generator = torch.Generator("cpu").manual_seed(1)
         tensors = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         for name, theta in self._center.items():
-            noise = torch.randn(theta.shape, generator=generator, dtype=torch.float32).to(theta)
+            noise = torch.randn(theta.shape, generator=generator, dtype=torch.float32, device="cpu").to(theta)
             spread = theta.abs().double().square().mean().sqrt() if theta.numel() else 0.0
             tensors[name].detach().copy_(theta + noise * float(spread or 1.0) * share if share else theta)
 

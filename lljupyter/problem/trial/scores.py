@@ -34,7 +34,9 @@ def are_scores(rehearsal: Rehearsal, objective: Objective, outputs: Tensor, batc
     n_shown = 0
     try:
         base = _mean(rehearsal, outputs, batch)
-        for row in torch.linspace(0, len(outputs) - 1, min(len(outputs), N_TRIED)).round().long().tolist():
+        for row in (
+            torch.linspace(0, len(outputs) - 1, min(len(outputs), N_TRIED), device="cpu").round().long().tolist()
+        ):
             rest = (0,) * (outputs.dim() - 2)
             here = (row, *rest)
             target = int(batch.targets[here])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lljupyter.problem.batches import Batch, to_device
+from lljupyter.problem.batches import Batch, take, to_device
 from lljupyter.problem.isolation.copying import copied_together
 from lljupyter.problem.messages import shortened
 from lljupyter.problem.model import plain_evaluation
@@ -22,6 +22,7 @@ from lljupyter.problem.trial.losses import TriedLoss, along, try_loss
 from lljupyter.problem.trial.rehearsal import Failure, Rehearsal, Run
 from lljupyter.problem.trial.scores import are_scores
 from lljupyter.problem.working_copy import Conditions, Measure
+from lljupyter.process.memory import out_of_memory
 from lljupyter.process.precision import exact_products
 
 # So many batches of a loader are tried: samples that come one by one are joined.
@@ -45,6 +46,7 @@ class Trial:
         batches: The batches, with the axis of their samples.
         measures: How each kind of quantity is measured, ``{prefix of the loader: {kind: measure}}``.
         reductions: What the loss of each loader is the mean of, in words, by prefix.
+        axes: The axis along which the batches of a loader may be cut and joined, by prefix; None if they must not be.
         conditions: What it takes for a batch to have the same value again.
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined. It is not if
             the loss of a sample depends on the others of its batch.
@@ -54,9 +56,15 @@ class Trial:
     batches: Mapping[str, tuple[Batch, ...]]
     measures: Mapping[str, Mapping[str, Measure]]
     reductions: Mapping[str, str]
+    axes: Mapping[str, int | None]
     conditions: Conditions
     per_sample: bool
     warnings: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> list[Batch]:
+        """The batches of all loaders."""
+        return [batch for part in self.batches.values() for batch in part]
 
 
 def run_trial(
@@ -90,7 +98,7 @@ def run_trial(
         rehearsal = Rehearsal(model, bound, dict(center))
         tried = {prefix: [to_device(batch, device) for batch in part[:N_TRIED]] for prefix, part in batches.items()}
         for prefix, few in tried.items():
-            run = _discovered(rehearsal, few[0])
+            few[0], run = _discovered(rehearsal, few[0])
             check_classification(bound, run.outputs, batches[prefix])
         close = closeness(t.dtype for t in center.values())
         losses, measures, labeled = {}, {}, {}
@@ -110,6 +118,7 @@ def run_trial(
         batches=labeled,
         measures=measures,
         reductions={prefix: _reduction(loss) for prefix, loss in losses.items()},
+        axes={prefix: loss.axis if loss.combination.divisible else None for prefix, loss in losses.items()},
         conditions=rehearsal.conditions,
         per_sample=all(
             loss.combination.kind == "values" and loss.combination.divisible and loss.axis == 0
@@ -124,12 +133,15 @@ def _within(close: Close, noise: float, a: Array, b: Array) -> bool:
     return close(a, b) or (noise > 0 and a.shape == b.shape and bool(np.all(np.abs(a - b) <= SIGMAS * noise)))
 
 
-def _discovered(rehearsal: Rehearsal, first: Batch) -> Run:
+def _discovered(rehearsal: Rehearsal, first: Batch) -> tuple[Batch, Run]:
+    """Return the first batch, or as much of it as there is memory for, and what it gave."""
     try:
-        return rehearsal.discover(first)
+        return first, rehearsal.discover(first)
     except Failure as failure:
         error = failure.__cause__
         assert error is not None
+        if out_of_memory(error) and first.n > 1 and first.axis is not None:
+            return _discovered(rehearsal, take(first, first.n // 2))
         if failure.where == "loss" and str(error).startswith("expected"):
             raise error from error.__cause__
         text = shortened(error)

@@ -133,9 +133,15 @@ def test_the_model_is_not_touched_by_the_check():
     model = perceptron().train()
     model[1].train(False)
     model[0].weight.requires_grad_(False)
-    before = [(t._version, t.clone(), t.requires_grad) for t in model.parameters()], [m.training for m in model.modules()]
+    before = (
+        [(t._version, t.clone(), t.requires_grad) for t in model.parameters()],
+        [m.training for m in model.modules()],
+    )
     measured(model, DATA)
-    after = [(t._version, t.clone(), t.requires_grad) for t in model.parameters()], [m.training for m in model.modules()]
+    after = (
+        [(t._version, t.clone(), t.requires_grad) for t in model.parameters()],
+        [m.training for m in model.modules()],
+    )
     assert before[1] == after[1]
     for one, other in zip(before[0], after[0], strict=True):
         assert (one[0], one[2]) == (other[0], other[2])
