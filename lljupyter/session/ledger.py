@@ -142,6 +142,8 @@ class Ledger:
 
     def requeue(self, cells: Sequence[Cell]) -> None:
         """Add a pass of known cells before all others; their values stay until they are evaluated again."""
+        if not cells:
+            return
         still_open = set(chain.from_iterable(part.open for part in self._passes))
         if again := [cell for cell in dict.fromkeys(cells) if cell not in still_open]:
             self._passes.insert(0, _Pass(again))

@@ -210,9 +210,3 @@ def test_coarse_passes_hold_a_share_of_the_grid():
     assert sum(len(cells) for cells in coarse_passes(passes)) == 81
     small = coarse_to_fine(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
     assert sum(len(cells) for cells in coarse_passes(small)) == 25
-
-
-def test_requests_are_compared_by_value():
-    assert make_request(1).same_as(make_request(1))
-    for other in (make_request(2), make_request(None), make_request(1, 7), make_request(1, alpha=(-1, 2))):
-        assert not make_request(1).same_as(other)

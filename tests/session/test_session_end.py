@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import subprocess
-import sys
 import weakref
 
 import pytest
@@ -109,23 +107,3 @@ def test_wait_says_how_far_it_is_when_the_time_is_over():
     gate.go.set()
     session.wait(PATIENCE)
     assert_complete(session)
-
-
-LEAVING = """
-import threading, torch
-from torch import nn
-from lljupyter.session.snapshot import dataset_of
-from lljupyter.compute.prepare import prepare
-model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
-session = prepare(model, [(torch.randn(2000, 512), torch.randint(0, 10, (2000,)))], resolution=301).session
-busy = threading.Event()
-session.on_update = lambda snapshot: busy.set()
-session.start()
-assert busy.wait(60)
-print("leaving", session.snapshot().status)
-"""
-
-
-def test_the_interpreter_leaves_in_peace_while_an_engine_runs():
-    result = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, timeout=120, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "leaving running\n", "")
