@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @takes(SurfaceOptions)
 def convexity_map(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     repeats: int = 1,
     save_to: str | os.PathLike[str] | None = None,

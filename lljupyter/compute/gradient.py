@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -10,13 +13,15 @@ from lljupyter.geometry.select import Selection
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.objective import LossFunction
 from lljupyter.problem.problem import build_problem
+from lljupyter.process.notices import warn
 
 
 def gradient_direction(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     loss_fn: LossFunction | None = None,
+    objective: Callable[..., Any] | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     parameters: Selection | None = None,
@@ -27,6 +32,7 @@ def gradient_direction(
         model: A module; it is copied, neither it nor its gradients are changed.
         loader: See ``loss_surface``.
         loss_fn: See ``loss_surface``.
+        objective: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
         parameters: What moves, see ``loss_surface``; the gradient has these alone.
@@ -42,9 +48,11 @@ def gradient_direction(
         model,
         loader,
         loss_fn=loss_fn,
+        objective=objective,
         quantities=["loss"],
         device=device,
         max_samples=max_samples,
         parameters=parameters,
     )
+    warn(problem.warnings)
     return Plain(problem).gradient()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,13 @@ Which = Literal["top", "ends"]
 
 def hessian_directions(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     which: Which = "ends",
     over: Hessians = "weights",
     tol: float = 0.01,
     loss_fn: LossFunction | None = None,
+    objective: Callable[..., Any] | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     parameters: Selection | None = None,
@@ -38,6 +40,7 @@ def hessian_directions(
         over: See ``convexity_map``.
         tol: See ``convexity_map``.
         loss_fn: See ``loss_surface``.
+        objective: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
         parameters: What moves, see ``loss_surface``.
@@ -54,7 +57,7 @@ def hessian_directions(
     """
     if which not in ("ends", "top"):
         raise ValueError(f"expected which as 'ends' or 'top', got {which!r}; 'ends' shows the most negative curvature")
-    curvature = build_hessian(model, loader, over, tol, loss_fn, device, max_samples, parameters)
+    curvature = build_hessian(model, loader, over, tol, loss_fn, device, max_samples, parameters, objective)
     with curvature.hessian_at(None) as hessian:
         ends = curvature.ends(hessian)
         if ends is None:

@@ -30,7 +30,7 @@ BETWEEN = (-0.5, 1.5)
 def interpolate(
     model_a: nn.Module,
     model_b: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     resolution: int = 41,
     alpha: Range | None = None,

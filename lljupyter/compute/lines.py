@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @takes(LineOptions)
 def loss_line(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     direction: Parameters | None = None,
     resolution: int = 51,
@@ -71,7 +71,7 @@ def loss_line(
 
 def compute_line(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     direction: Parameters | None,
     resolution: int,
     alpha: Range,

@@ -9,11 +9,11 @@ Importing this module loads neither torch nor xarray: ``%load_ext lljupyter`` sh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     import xarray
@@ -41,11 +41,19 @@ class EvaluationOptions(TypedDict, total=False):
 
     Attributes:
         loss_fn: A torch loss module or any callable ``(outputs, targets) -> loss`` that returns the mean over the batch
-            or one value per sample. None: cross-entropy, for targets that are class indices.
+            or one value per sample; called on whole batches. None: cross-entropy, for targets that are class indices,
+            or the model's own loss for batches that are dicts with labels, as in transformers. How the values of
+            batches are combined is found by trial: the attribute ``loss_reduction`` states it.
+        objective: ``objective(model, batch)``, the whole of what is measured, for a loss that needs the model or the
+            batch: physics-informed networks, policies, detection, graphs, weight decay, contrastive losses. It uses the
+            model that it is given, takes any batch that the loader yields, and returns the mean over the batch, one
+            value per sample, or a pair ``(sum, weight)``. ``objective(model)`` if ``loader`` is None.
+        draws: How often each batch is measured with other random numbers, if model or loss draw some in evaluation
+            mode; the mean of them is the value. The same numbers are drawn at every point.
         quantities: Some of "loss" and "accuracy"; None for all that can be measured. A surface can also have
             "convexity", see ``convexity_map``: the extreme eigenvalues of the Hessian, computed after the rest.
         device: Where to evaluate; None for the model's device. The data are moved there.
-        max_samples: Use only the first samples of each loader.
+        max_samples: Use only the first samples of each loader; whole batches, if cutting one would change its value.
         precision: "float32" computes in the model's own precision with TF32 turned off. "auto" computes in bfloat16
             if that is faster and changes the loss at a few points of the plane by at most 1 %; the attribute
             ``precision_error`` then holds the difference. The attribute ``precision`` names the precision used.
@@ -62,6 +70,8 @@ class EvaluationOptions(TypedDict, total=False):
     """
 
     loss_fn: LossFunction | None
+    objective: Callable[..., Any] | None
+    draws: int
     quantities: Sequence[str] | None
     device: torch.device | str | None
     max_samples: int | None
@@ -142,6 +152,8 @@ TABLES: tuple[type, ...] = (EvaluationOptions, LineOptions, SurfaceOptions)
 
 DEFAULTS: SurfaceOptions = {
     "loss_fn": None,
+    "objective": None,
+    "draws": 1,
     "quantities": None,
     "device": None,
     "max_samples": None,

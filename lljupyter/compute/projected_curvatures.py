@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,13 +35,14 @@ class ProjectedCurvatures(NamedTuple):
 
 def projected_curvatures(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     eigenvalues: Floats,
     *,
     n_planes: int = 100,
     seed: int = 0,
     over: Hessians = "weights",
     loss_fn: LossFunction | None = None,
+    objective: Callable[..., Any] | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     parameters: Selection | None = None,
@@ -58,6 +60,7 @@ def projected_curvatures(
         seed: Seed of the planes and of the prediction.
         over: See ``convexity_map``.
         loss_fn: See ``loss_surface``.
+        objective: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
         parameters: What moves, see ``loss_surface``.
@@ -74,7 +77,7 @@ def projected_curvatures(
     """
     if isinstance(n_planes, bool) or not isinstance(n_planes, int) or n_planes < 1:
         raise ValueError(f"expected n_planes as a whole number of at least 1, got {n_planes!r}; try n_planes=100")
-    curvature = build_hessian(model, loader, over, 0.01, loss_fn, device, max_samples, parameters)
+    curvature = build_hessian(model, loader, over, 0.01, loss_fn, device, max_samples, parameters, objective)
     size = sum(theta.numel() for theta in curvature.parameters.values())
     spectrum = np.asarray(eigenvalues, dtype=np.float64)
     if spectrum.shape != (size,):

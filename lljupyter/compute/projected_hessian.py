@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +20,12 @@ from lljupyter.problem.objective import LossFunction
 
 def projected_hessian(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     plane: Plane,
     point: tuple[float, float] = (0.0, 0.0),
     *,
     loss_fn: LossFunction | None = None,
+    objective: Callable[..., Any] | None = None,
     device: torch.device | str | None = None,
     max_samples: int | None = None,
 ) -> NDArray[np.float64]:
@@ -34,6 +37,7 @@ def projected_hessian(
         plane: A plane around the model.
         point: (alpha, beta).
         loss_fn: See ``loss_surface``.
+        objective: See ``loss_surface``.
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
 
@@ -54,7 +58,7 @@ def projected_hessian(
         raise ValueError(f"expected a finite point, got {point!r}; try point=(0, 0)")
     is_part = plane.delta.keys() < parameters_of(model).keys()
     parameters = list(plane.delta) if is_part else None
-    curvature = build_hessian(model, loader, "all", 0.01, loss_fn, device, max_samples, parameters)
+    curvature = build_hessian(model, loader, "all", 0.01, loss_fn, device, max_samples, parameters, objective)
     for label, direction in (("delta", plane.delta), ("eta", plane.eta)):
         check_direction(direction, curvature.center, label)
     curvature.set_plane(plane)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @takes(SurfaceOptions)
 def loss_surface(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     *,
     repeats: int = 1,
     save_to: str | os.PathLike[str] | None = None,

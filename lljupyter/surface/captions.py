@@ -22,6 +22,9 @@ LABELS = {
     "marks": "Named points (alpha, beta)",
     "center_on_grid": "Center is a grid point",
     "loss_fn": "Loss",
+    "loss_reduction": "Loss of the set",
+    "draws": "Draws per batch",
+    "warnings": "Warnings",
     "n_samples": "Samples",
     "norm": "Normalization",
     "ignore": "Ignored",
@@ -92,6 +95,7 @@ def describe(dataset: xarray.Dataset) -> str:
     captured = float(attributes.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
         sentences.append(f"{captured_text(captured)}.")
+    sentences += [f"Warning: {line}." for line in str(attributes.get("warnings", "")).splitlines()]
     return " ".join(sentences)
 
 

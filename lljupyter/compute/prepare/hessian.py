@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,17 +13,19 @@ from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curv
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.objective import LossFunction
 from lljupyter.problem.problem import build_problem
+from lljupyter.process.notices import warn
 
 
 def build_hessian(
     model: nn.Module,
-    loader: Loader,
+    loader: Loader | None,
     over: Hessians,
     tol: float,
     loss_fn: LossFunction | None,
     device: torch.device | str | None,
     max_samples: int | None,
     parameters: Selection | None = None,
+    objective: Callable[..., Any] | None = None,
 ) -> CurvatureEvaluator:
     """Check the options, copy the model, read the loader, and return what evaluates its Hessian.
 
@@ -33,15 +38,18 @@ def build_hessian(
         device: See ``loss_surface``.
         max_samples: See ``loss_surface``.
         parameters: What moves, see ``loss_surface``.
+        objective: See ``loss_surface``.
     """
     check_curvature(over, tol)
     problem = build_problem(
         model,
         loader,
         loss_fn=loss_fn,
+        objective=objective,
         quantities=["loss"],
         device=device,
         max_samples=max_samples,
         parameters=parameters,
     )
+    warn(problem.warnings)
     return CurvatureEvaluator(problem, over=over, tol=tol)

@@ -24,6 +24,7 @@ from lljupyter.hessian.evaluator import CurvatureEvaluator
 from lljupyter.hessian.inspect import inspector
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import Problem, build_problem
+from lljupyter.process.notices import warn
 from lljupyter.session.session import Session
 from lljupyter.session.sources.checkpoint_losses import CheckpointLosses
 from lljupyter.session.sources.subsets import Subsets
@@ -53,7 +54,7 @@ class Prepared(NamedTuple):
 
 
 @takes(SurfaceOptions)
-def prepare(model: nn.Module, loader: Loader, **options: Unpack[SurfaceOptions]) -> Prepared:
+def prepare(model: nn.Module, loader: Loader | None, **options: Unpack[SurfaceOptions]) -> Prepared:
     """Check everything that a surface is computed from, and build the session that computes it.
 
     Args:
@@ -68,12 +69,15 @@ def prepare(model: nn.Module, loader: Loader, **options: Unpack[SurfaceOptions])
         model,
         loader,
         loss_fn=chosen["loss_fn"],
+        objective=chosen["objective"],
+        draws=chosen["draws"],
         quantities=loss_quantities(chosen["quantities"]),
         device=chosen["device"],
         max_samples=chosen["max_samples"],
         batchnorm=chosen["batchnorm"],
         parameters=source.names,
     )
+    warn(problem.warnings)
     return build_session(chosen, source, problem)
 
 
@@ -154,6 +158,10 @@ def recipe_of(
         recipe["orthogonalized"] = 1
     if marks:
         recipe["marks"] = json.dumps(marks)
+    if problem.draws:
+        recipe["draws"] = problem.conditions.n_draws
+    if problem.warnings:
+        recipe["warnings"] = "\n".join(problem.warnings)
     recipe["batchnorm"] = chosen["batchnorm"]
     if hessian is not None:
         recipe |= {"hessian_over": hessian.over, "hessian_tol": hessian.tol, "hessian_n_samples": hessian.n_samples}
@@ -162,6 +170,7 @@ def recipe_of(
         recipe |= {"precision": "auto", "precision_option": "auto"}
     return recipe | {
         "loss_fn": problem.loss_name,
+        "loss_reduction": ", ".join(dict.fromkeys(problem.reductions.values())),
         "n_samples": problem.n_samples,
         "device": str(problem.device),
         "lljupyter_version": __version__,
