@@ -10,7 +10,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lljupyter.hessian.fast.double_backward import make_cheaper, undo
 from lljupyter.hessian.fast.layerwise_model import Program
 from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
 from lljupyter.hessian.operator import Hessian, bytes_kept
@@ -92,10 +91,6 @@ class Differentiation:
         first = to_device(take(first, min(2, first.n)) if problem.per_sample else first, self._device)
         with self.differentiable(), fixed_randomness():
             try:
-                plain = self._hessian([first], 0)
-                changed = make_cheaper(self._model)
-                if not self._agrees(first, plain):
-                    undo(changed)
                 per_sample = bytes_kept(self._parameters, self._loss, first) / first.n
                 hessian = self._hessian([first], 1)
                 image = hessian.product(self._vector)

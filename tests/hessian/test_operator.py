@@ -14,9 +14,6 @@ from torch import nn
 
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.hessian.evaluator import CurvatureEvaluator
-from lljupyter.hessian.fast.double_backward import _Convolution, make_cheaper, undo
-from lljupyter.hessian.operator import Hessian
-from lljupyter.problem.batches import Batch
 
 
 @pytest.mark.parametrize("n_kept", [0, 1, 9])
@@ -165,73 +162,6 @@ def test_derivatives_that_are_not_finite_are_a_result():
     values = curvature.evaluate(np.array([(1.0, 1.0), (0.0, 0.0)]))
     assert np.isnan(values["lambda_max"][0])
     assert np.isfinite(values["lambda_max"][1])
-
-
-CONVOLUTIONS = {
-    "strided": nn.Conv2d(2, 4, 3, stride=2, padding=1),
-    "grouped": nn.Conv2d(2, 4, 3, groups=2, bias=False),
-    "dilated": nn.Conv2d(2, 3, 3, dilation=2),
-    "same": nn.Conv2d(2, 3, 3, padding="same"),
-    "circular": nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
-    "1-D": nn.Conv1d(2, 3, 3),
-    "3-D": nn.Conv3d(2, 3, 2),
-    "transposed": nn.ConvTranspose2d(2, 3, 3),
-}
-
-
-@pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_cheaper_convolutions_compute_the_same(name):
-    layer = CONVOLUTIONS[name].double()
-    dims = {"1-D": 1, "3-D": 3}.get(name, 2)
-    x = torch.randn(3, 2, *[6] * dims, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    outcomes = []
-    for cheap in (False, True):
-        if cheap:
-            make_cheaper(layer)
-        parameters = matrix_parameters(layer)
-
-        def loss(batch, layer=layer):
-            return (layer(batch.inputs) ** 3).flatten(1).mean(1), torch.ones(batch.n)
-
-        hessian = Hessian(parameters, loss, [Batch(x, None, len(x))], 1)
-        vector = torch.linspace(-1, 1, len(hessian.gradient), dtype=torch.float64)
-        outcomes.append((layer(x).detach(), hessian.gradient, hessian.product(vector)))
-    for plain, cheaper in zip(*outcomes, strict=True):
-        torch.testing.assert_close(cheaper, plain, rtol=1e-10, atol=1e-12)
-
-
-def test_second_derivatives_of_the_cheaper_convolution_are_right():
-    generator = torch.Generator().manual_seed(2)
-    x, w = (torch.randn(s, dtype=torch.float64, generator=generator).requires_grad_() for s in ((2, 2, 4), (3, 2, 2)))
-    settings = ([1], [1], [1], False, [0], 1)
-    assert torch.autograd.gradcheck(lambda a, b: _Convolution.apply(a, b, settings), (x, w))
-    assert torch.autograd.gradgradcheck(lambda a, b: _Convolution.apply(a, b, settings), (x, w))
-
-
-def test_batchnorm_computes_the_same():
-    for layer in (nn.BatchNorm2d(3), nn.BatchNorm2d(3, affine=False), nn.BatchNorm1d(3)):
-        layer = layer.double().eval()
-        layer.running_mean.add_(0.3)
-        layer.running_var.mul_(2.5)
-        x = torch.randn(4, 3, *[5] * (layer.__class__ is nn.BatchNorm2d) * 2, dtype=torch.float64)
-        expected = layer(x)
-        make_cheaper(layer)
-        torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
-
-
-def test_layers_that_are_used_otherwise_stay_as_they_are():
-    own = nn.Conv2d(1, 1, 1)
-    own.forward = lambda x: x + 1
-    training = nn.BatchNorm2d(1).train()
-    bound = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 1, 1))
-    assert make_cheaper(nn.ModuleList([own, training, bound])) == []
-    assert torch.equal(own(torch.zeros(1)), torch.ones(1))
-
-
-def test_changed_layers_are_put_back():
-    layer = nn.Conv2d(1, 1, 1)
-    undo(make_cheaper(layer))
-    assert "forward" not in vars(layer)
 
 
 def test_wrong_options_are_refused():
