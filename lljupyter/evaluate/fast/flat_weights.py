@@ -72,6 +72,7 @@ class Flat:
                 piece.view(row).copy_(part)
         self._live = self._cast = self._rows[0]
         self._ready = self._fixed
+        self._fixed_finite = all(bool(torch.isfinite(tensor).all()) for tensor in self._fixed.values())
         self._filled = False
 
     def copy(self, dtype: torch.dtype) -> Flat:
@@ -93,13 +94,15 @@ class Flat:
         if self._cast is not self._live:
             self._cast.copy_(self._live)
 
-    def fill(self, trace: Trace) -> None:
-        """Hands the moved weights to the traced model."""
+    def fill(self, trace: Trace) -> bool:
+        """Hand the moved weights to the traced model; return True if all of them are finite."""
+        finite = bool(torch.isfinite(self._cast).all()) and self._fixed_finite
         for i, convolution in enumerate(trace.convolutions):
             if i in self._curved:
                 folded = convolution.fold(lambda kind, i=i: self._at(i, kind))  # type: ignore[misc]
                 weight, bias = (None if part is None else part.to(self._cast.dtype) for part in folded)
                 assert weight is not None
+                finite &= all(bool(torch.isfinite(part).all()) for part in (weight, bias) if part is not None)
                 convolution.set(_channels_last(weight), bias)
                 convolution.pack()
             elif not self._filled:
@@ -118,6 +121,7 @@ class Flat:
                 else:
                     slot.module._buffers[slot.kind] = value
         self._filled = True
+        return finite
 
     def _values_of(
         self, i: int, convolution: Convolution, states: Parameters, moving: Moving

@@ -30,7 +30,12 @@ CONVERTED_BYTES = 256 << 20
 
 
 class MovableModel:
-    """A traced model and its weights on a plane; one thread at a time works with it."""
+    """A traced model and its weights on a plane; one thread at a time works with it.
+
+    Attributes:
+        is_defined: False where weights are not finite, as those of BatchNorm with a negative running variance, and the
+            outputs are not to be trusted: they are NaN.
+    """
 
     def __init__(self, trace: Trace, dtype: torch.dtype, device: torch.device) -> None:
         self.trace = trace
@@ -38,6 +43,9 @@ class MovableModel:
         self._dtype = dtype
         for convolution in trace.convolutions:
             convolution.use_one_step(dtype, device)
+        # oneDNN's ReLU makes zero of NaN, where torch's keeps it.
+        self._hides_nan = any(c.one_step and c.relu for c in trace.convolutions)
+        self.is_defined = True
         self._flat: Flat | None = None
 
     def set_plane(self, flat: Flat) -> None:
@@ -49,7 +57,8 @@ class MovableModel:
         """Set the weights to those of a point."""
         assert self._flat is not None
         self._flat.move(alpha, beta)
-        self._flat.fill(self.trace)
+        finite = self._flat.fill(self.trace)
+        self.is_defined = finite or not self._hides_nan
 
 
 class Folded:
@@ -162,7 +171,8 @@ class Folded:
             for batch in batches:
                 check()
                 ready = batch if self._ready else self._prepared(batch)
-                yield prefix, ready, _widened(call(forward, ready.inputs), self._problem.dtype())
+                outputs = _widened(call(forward, ready.inputs), self._problem.dtype())
+                yield prefix, ready, outputs if model.is_defined else torch.full_like(outputs, torch.nan)
 
     def _prepared(self, batch: Batch) -> Batch:
         if self._first is not None:

@@ -104,6 +104,21 @@ def test_batchnorm_statistics_that_move_are_folded_at_every_point():
     np.testing.assert_allclose(measured(Folded(evaluator.problem), evaluator)["loss"], expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("sideways", [False, True], ids=["channels last", "samples as width"])
+def test_a_negative_running_variance_gives_nan_as_torch_does(sideways):
+    evaluator = make_evaluator(settled(network()).float(), batches_of(8, dtype=torch.float32))
+    states = evaluator.problem.states
+    zeros = {name: torch.zeros_like(tensor) for name, tensor in states.items()}
+    statistics = {name: torch.full_like(t, -3.0) for name, t in states.items() if "running_var" in name}
+    evaluator.set_plane(Plane(states, {**zeros, **statistics}, zeros))
+    points = np.array([[0.0, 0.0], [1.0, 0.0]])
+    plain = evaluator.evaluate(points)
+    values = measured(Folded(evaluator.problem, sideways=sideways), evaluator, points)
+    assert np.isnan(plain["loss"][-1])
+    np.testing.assert_allclose(values["loss"], plain["loss"], rtol=2e-5)
+    np.testing.assert_array_equal(values["accuracy"], plain["accuracy"])
+
+
 @pytest.mark.parametrize(
     "build",
     [Folded, lambda p: Folded(p, n_workers=2), lambda p: Folded(p, sideways=True)],
