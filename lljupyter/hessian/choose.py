@@ -17,6 +17,7 @@ from lljupyter.problem.batches import Batch, resized, take, to_device
 from lljupyter.problem.model import plain_evaluation, tensors_by_name
 from lljupyter.problem.problem import Problem
 from lljupyter.problem.working_copy import WorkingCopy
+from lljupyter.process.attention import unfused_attention
 from lljupyter.process.precision import exact_products, has_bfloat16
 from lljupyter.process.randomness import fixed_randomness
 
@@ -65,7 +66,7 @@ class Differentiation:
     @contextmanager
     def differentiable(self) -> Iterator[None]:
         """Lets the parameters require gradients, for a while."""
-        with plain_evaluation(self._device), exact_products():
+        with plain_evaluation(self._device), exact_products(), unfused_attention():
             for theta in self._parameters.values():
                 theta.requires_grad_(True)
             try:
@@ -96,9 +97,12 @@ class Differentiation:
                 image = hessian.product(self._vector)
                 self._use_program(problem, first, hessian, image)
             except Exception as error:
+                advice = "pass quantities without 'convexity' to see its loss"
+                if "attention" in str(error):
+                    advice = "build its attention from matrix products (attn_implementation='eager' in transformers)"
                 raise ValueError(
                     f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
-                    f"{error}; build its attention from matrix products (attn_implementation='eager' in transformers)"
+                    f"{error}; {advice}"
                 ) from error
         if not hessian.depends:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,7 +89,12 @@ class Hessian:
         if not totals.requires_grad:  # a loss that does not depend on the parameters
             return [None] * len(self._leaves)
         with torch.enable_grad():
-            return list(torch.autograd.grad(totals.sum(), self._leaves, create_graph=keep, allow_unused=True))
+            parts: list[Tensor | None] = [
+                *torch.autograd.grad(totals.sum(), self._leaves, create_graph=keep, allow_unused=True)
+            ]
+        if keep:
+            _refuse_errors(parts)
+        return parts
 
     def _contracted(self, parts: list[Tensor | None], by_leaf: Sequence[Tensor], keep: bool) -> Tensor:
         pairs = [(g, v) for g, v in zip(parts, by_leaf, strict=True) if g is not None and g.requires_grad]
@@ -103,6 +109,25 @@ class Hessian:
             torch.zeros_like(leaf) if part is None else part for part, leaf in zip(parts, self._leaves, strict=True)
         ]
         return torch.cat([part.detach().reshape(-1) for part in whole])
+
+
+def _refuse_errors(parts: Sequence[Tensor | None]) -> None:
+    """Refuse gradients with a function marked once_differentiable behind them: torch would take its part as zero.
+
+    Raises:
+        RuntimeError: If there is one.
+    """
+    todo: list[Any] = [part.grad_fn for part in parts if part is not None]
+    seen = set(todo)
+    while todo:
+        node = todo.pop()
+        if node is None:
+            continue
+        if node.name() == "torch::autograd::Error":
+            raise RuntimeError("a torch.autograd.Function in it is marked once_differentiable")
+        fresh = {other for other, _ in node.next_functions if other is not None} - seen
+        seen |= fresh
+        todo += fresh
 
 
 def bytes_kept(parameters: Mapping[str, Tensor], loss: Loss, batch: Batch) -> int:

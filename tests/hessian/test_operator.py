@@ -14,6 +14,7 @@ from torch import nn
 
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.process.attention import unfused_attention
 
 
 @pytest.mark.parametrize("n_kept", [0, 1, 9])
@@ -173,19 +174,52 @@ def test_wrong_options_are_refused():
             CurvatureEvaluator(problem, tol=tol)
 
 
-def test_a_model_that_can_not_be_differentiated_twice_is_refused():
-    class Attention(nn.Module):
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.out = linear(5, 12), linear(4, 4)
+
+    def forward(self, x):
+        q, k, v = self.inner(x[:, 0]).view(len(x), 1, 5, 3, 4).unbind(3)
+        return self.out(nn.functional.scaled_dot_product_attention(q, k, v)[:, 0].mean(1))
+
+
+def test_attention_is_differentiated_twice_without_being_asked():
+    torch.manual_seed(0)
+    model = Attention().double()
+    curvature = CurvatureEvaluator(make_problem(model, batches_of(8), loss_fn=LOSS))
+    with unfused_attention():
+        expected = dense(model)
+    with curvature.hessian_at(None) as hessian:
+        columns = torch.stack([hessian.product(unit) for unit in torch.eye(len(expected), dtype=torch.float64)])
+    torch.testing.assert_close(columns, expected, rtol=1e-9, atol=1e-12)
+
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient * ctx.saved_tensors[0].cos()
+
+
+def test_a_model_that_can_not_be_differentiated_twice_is_refused_with_no_word_on_attention():
+    class Sine(nn.Module):
         def __init__(self):
             super().__init__()
             self.inner = linear(3, 2).float()
 
         def forward(self, x):
-            h = self.inner(x)[:, None, None]
-            return nn.functional.scaled_dot_product_attention(h, h, h)[:, 0, 0]
+            return Once.apply(self.inner(x))
 
-    problem = make_problem(Attention(), [(torch.eye(3), torch.zeros(3, 2))], loss_fn=nn.MSELoss())
-    with pytest.raises(ValueError, match="differentiated twice"):
+    problem = make_problem(Sine(), [(torch.eye(3), torch.zeros(3, 2))], loss_fn=nn.MSELoss())
+    with pytest.raises(ValueError, match=r"differentiated twice.*once_differentiable.*'convexity'") as caught:
         CurvatureEvaluator(problem)
+    assert "attention" not in str(caught.value)
 
 
 def test_a_network_of_vectors_only_needs_all_parameters():
