@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from lljupyter.compute.options import DEFAULTS, TABLES, SurfaceOptions
 from lljupyter.compute.signatures import complete_docstring, complete_signature, explanations
+from lljupyter.surface import style
 
 
 class StyleOptions(TypedDict, total=False):
@@ -73,28 +74,8 @@ class WidgetOptions(SurfaceOptions, StyleOptions, total=False):
     """All options of ``LandscapeWidget``: those of a surface, and how it is drawn."""
 
 
-STYLE_DEFAULTS: StyleOptions = {
-    "title": "",
-    "view": "surface",
-    "scale": "linear",
-    "quantity": None,
-    "color": None,
-    "colormap": "viridis",
-    "clip": None,
-    "levels": "auto",
-    "limits": None,
-    "color_limits": None,
-    "camera": {},
-    "show_contours": True,
-    "show_points": False,
-    "show_marks": True,
-    "show_path": True,
-    "show_drop_lines": True,
-    "show_labels": True,
-    "show_slices": True,
-    "show_panel": True,
-}
-
+# Those of the viewer; the first quantity depends on what is measured.
+STYLE_DEFAULTS = cast("StyleOptions", {"title": "", **style.DEFAULTS, "quantity": None})
 STYLE_TABLES = (StyleOptions, ResultOptions)
 RESULT_DEFAULTS: ResultOptions = {**STYLE_DEFAULTS, "seed": None}
 WIDGET_DEFAULTS: WidgetOptions = {**DEFAULTS, **STYLE_DEFAULTS}

@@ -17,7 +17,7 @@ from lljupyter.jupyter import extension
 from lljupyter.jupyter.magics import ABOUT, LandscapeMagics
 from lljupyter.jupyter.options import RESULT_DEFAULTS, STYLE_DEFAULTS, STYLE_TABLES, WIDGET_DEFAULTS, WidgetOptions
 from lljupyter.jupyter.viewer import Landscape
-from lljupyter.surface.style import LOOK
+from lljupyter.surface.style import STYLE
 
 CALLS = {"the widget": LandscapeWidget, "the name that %load_ext adds": extension.LandscapeWidget}
 
@@ -57,7 +57,7 @@ def test_every_option_has_a_type_a_default_and_an_explanation():
 
 
 def test_options_of_style_are_those_that_are_checked_and_the_traits_of_the_viewer():
-    assert list(STYLE_DEFAULTS) == ["title", *LOOK]
+    assert list(STYLE_DEFAULTS) == ["title", *STYLE]
     traits = {name: Landscape.class_traits()[name].default() for name in STYLE_DEFAULTS}
     assert {**traits, "quantity": None} == STYLE_DEFAULTS  # the first quantity depends on what is measured
 
