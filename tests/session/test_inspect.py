@@ -11,8 +11,6 @@ from lljupyter import LandscapeWidget, loss_surface, projected_hessian
 from lljupyter.compute.prepare import prepare
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
-from lljupyter.surface.draw.scaling import drawn
-from lljupyter.surface.style import CONVEXITY_LIMITS
 
 POINT = (0.3, -0.7)
 
@@ -158,12 +156,3 @@ def test_a_model_without_second_derivatives_still_tells_its_loss():
     assert answer.result(0)["loss"] >= 0
     assert "differentiated twice" in answer.result(0)["error"]
     assert session.snapshot().status == "done"
-
-
-def test_convexity_colors_on_the_scale_of_the_paper_unless_another_one_is_given():
-    surface = loss_surface(network(), batches_of(8), quantities=["loss", "convexity"], resolution=3, progress=False)
-    shown = drawn(surface, {"color": "convexity"})
-    assert (shown.color.low, shown.color.high) == CONVEXITY_LIMITS == (0, 0.5)
-    shown = drawn(surface, {"color": "convexity", "color_limits": (0, 0.1)})
-    assert (shown.color.low, shown.color.high) == (0, 0.1)
-    assert shown.height.name == "loss"
