@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from lljupyter.geometry.direction_files import load_directions
     from lljupyter.geometry.directions import between, normalize_direction, random_direction
     from lljupyter.geometry.plane import Plane, plane_through
-    from lljupyter.geometry.trajectory import pca_directions, project
+    from lljupyter.geometry.projection import project
+    from lljupyter.geometry.trajectory import pca_directions
     from lljupyter.jupyter.comparison import compare
     from lljupyter.jupyter.extension import load_ipython_extension, unload_ipython_extension
     from lljupyter.jupyter.show import show
@@ -56,7 +57,7 @@ _HOMES = {
     "normalize_direction": "lljupyter.geometry.directions",
     "pca_directions": "lljupyter.geometry.trajectory",
     "plane_through": "lljupyter.geometry.plane",
-    "project": "lljupyter.geometry.trajectory",
+    "project": "lljupyter.geometry.projection",
     "projected_curvatures": "lljupyter.compute.projected_curvatures",
     "projected_hessian": "lljupyter.compute.projected_hessian",
     "random_direction": "lljupyter.geometry.directions",

@@ -1,238 +1,117 @@
-"""Checkpoints of a training run: in memory or in files, read a slice at a time so that they are never all held."""
+"""The checkpoints of a training run, in the order of training: from a list, or from the folder of any trainer."""
 
 from __future__ import annotations
 
-import math
 import os
-import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import safe_open
-from torch import Tensor
+from lljupyter.geometry.checkpoint import WEIGHTS, Checkpoint, Source
 
-from lljupyter.geometry.parameters import Parameters
-
-Source = Parameters | str | os.PathLike[str]
 Trajectory = Sequence[Source] | str | os.PathLike[str]
 
-# Slices of the first axes of a tensor; none for all of it.
-Piece = tuple[slice, ...]
-
-# Entries of a block of all checkpoints, in float64: 64 MiB.
-BLOCK = 2**23
-# Files are opened anew after so many blocks, which takes about a hundredth of the time that those take.
-BLOCKS_MAPPED = 16
-
-# Under one of these keys, files hold the state dict beside the state of the optimizer and so on.
-KEYS = ("state_dict", "model_state_dict", "model")
-# What DataParallel and torch.compile put before the names of a model.
-PREFIXES = ("module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
-
-
-class Checkpoint:
-    """One checkpoint: a dict of tensors, or a ``.safetensors``, ``.pt`` or ``.pth`` file of them.
-
-    A file is mapped into memory when it is first read, and only what is asked for is read. PyTorch's files are
-    opened with ``weights_only=True``, which runs no code of theirs; a state dict under a key such as
-    ``model_state_dict`` is unpacked. Names may have the prefixes of a compiled or data-parallel model.
-
-    Args:
-        source: The dict, or the path of the file.
-        label: What to call it in pictures and messages.
-        only: The names of the tensors that concern the trajectory; None for all.
-
-    Attributes:
-        label: As given.
-    """
-
-    def __init__(self, source: Source, label: str, only: Collection[str] | None = None) -> None:
-        self.label = label
-        self._only = only
-        self._path = None if isinstance(source, Mapping) else Path(source)
-        self._tensors: Mapping[str, Any] | None = source if isinstance(source, Mapping) else None
-        self._file: Any = None
-        self._own: dict[str, str] | None = None
-
-    def part(self, name: str, theta: Tensor, piece: Piece = ()) -> Tensor:
-        """Reads one tensor, or a piece of it.
-
-        Args:
-            name: Its name.
-            theta: The tensor of the center with this name, whose shape it must have.
-            piece: Slices of its first axes; none for all of it.
-
-        Raises:
-            ValueError: If the checkpoint has no such tensor, or one of another shape.
-        """
-        own = self._names().get(name)
-        shape: tuple[int, ...] | None = None
-        if self._file is not None and own is not None:
-            view = self._file.get_slice(own)
-            shape = tuple(view.get_shape())
-        elif self._tensors is not None and own is not None and isinstance(self._tensors[own], Tensor):
-            view = self._tensors[own].detach()
-            shape = tuple(view.shape)
-        if own is None:
-            raise ValueError(
-                f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got none of that name "
-                f"among {sorted(self._names())[:4]}; use the checkpoints of the same model, its state dict itself"
-            )
-        if shape != tuple(theta.shape):
-            raise ValueError(
-                f"expected checkpoint {self.label} with {name!r} of shape {tuple(theta.shape)}, got "
-                f"{'no tensor' if shape is None else shape}; use the checkpoints of the same model"
-            )
-        if piece:
-            return view[piece]  # type: ignore[no-any-return]
-        return self._file.get_tensor(own) if self._file is not None else view  # type: ignore[no-any-return]
-
-    def has(self, name: str) -> bool:
-        """Says whether there is a tensor of this name."""
-        return name in self._names()
-
-    def tensors(self, center: Parameters) -> dict[str, Tensor]:
-        """Read all tensors of the center that the checkpoint has and that concern the trajectory."""
-        names = self._names()
-        wanted = center.keys() if self._only is None else self._only
-        return {name: self.part(name, theta) for name, theta in center.items() if name in names and name in wanted}
-
-    def metadata(self) -> dict[str, str]:
-        """Returns what the file says about itself: step, epoch and learning rate where the recorder wrote it."""
-        self._open()
-        return (self._file.metadata() or {}) if self._file is not None else {}
-
-    def close(self) -> None:
-        """Lets go of the file, whose pages count as memory of the process meanwhile; it may be read again."""
-        if self._path is not None:
-            self._file = self._tensors = None
-
-    def _names(self) -> dict[str, str]:
-        """Returns ``{name in the model: name in the checkpoint}``."""
-        self._open()
-        if self._own is None:
-            found = [str(name) for name in (self._tensors or () if self._file is None else self._file.keys())]
-            self._own = {name: name for name in found}
-            for prefix in PREFIXES:
-                if all(name.startswith(prefix) for name in found):
-                    self._own = {**{name.removeprefix(prefix): name for name in found}, **self._own}
-        return self._own
-
-    def _open(self) -> None:
-        if self._path is None or self._file is not None or self._tensors is not None:
-            return
-        try:
-            if self._path.suffix == ".safetensors":
-                self._file = safe_open(self._path, framework="pt")
-                return
-            # Files of before PyTorch 1.6 are no zip archives and can't be mapped.
-            mapped = zipfile.is_zipfile(self._path)
-            content = torch.load(self._path, map_location="cpu", weights_only=True, mmap=mapped)
-        except Exception as error:  # for a file of another kind PyTorch raises a dozen kinds
-            raise ValueError(
-                f"expected a readable checkpoint, got {self._path} ({type(error).__name__}: {error}); "
-                "pass .safetensors files, or those that torch.save(model.state_dict(), path) writes"
-            ) from error
-        content = content if isinstance(content, Mapping) else {}
-        self._tensors = next((content[key] for key in KEYS if isinstance(content.get(key), Mapping)), content)
+# Files that PyTorch writes; looked at in a folder without .safetensors files.
+KINDS = (".ckpt", ".pt", ".pth", ".bin")
+# One checkpoint in several files, as transformers writes it.
+SHARD = re.compile(r".*-\d+-of-\d+\.(safetensors|bin)")
 
 
 def open_checkpoints(trajectory: Trajectory, only: Collection[str] | None = None) -> list[Checkpoint]:
     """Return the checkpoints of a trajectory, in the order of training; nothing is read yet.
 
     Args:
-        trajectory: A folder of ``.safetensors`` files, as ``TrajectoryRecorder`` writes it (in the order of their
-            names), or a sequence of state dicts and paths, the final one last.
+        trajectory: A folder, or a sequence of state dicts and paths, the final one last. A folder may hold
+            ``.safetensors`` files, as ``TrajectoryRecorder`` writes them, or else folders such as ``checkpoint-500``
+            (Hugging Face), or ``.ckpt`` (Lightning), ``.pt``, ``.pth`` or ``.bin`` files. They are put in the order of
+            the step in their names, otherwise of the epoch, otherwise of all numbers in them; names without a number,
+            such as ``last.ckpt``, come last.
         only: The names of the tensors that concern the trajectory, see ``Checkpoint``.
 
     Raises:
         TypeError: If it is something else.
-        ValueError: If it is empty, or a file is missing.
+        ValueError: If it is empty, a file is missing, or the order of files in a folder is not clear.
     """
     if isinstance(trajectory, (str, os.PathLike)):
-        folder = Path(trajectory)
-        if not folder.is_dir():
-            kind = "no folder" if folder.exists() else "missing"
-            raise ValueError(
-                f"expected a folder of .safetensors checkpoints, got {folder}, which is {kind}; "
-                "check the path, or pass a list of files"
-            )
-        # Directions that were saved with a surface may lie beside them.
-        trajectory = [p for p in sorted(folder.glob("*.safetensors")) if not p.name.endswith(".directions.safetensors")]
-        if not trajectory:
-            raise ValueError(
-                f"expected a folder of .safetensors checkpoints, got {folder} with none; "
-                "record them with TrajectoryRecorder(model, optimizer, path), or pass a list of paths"
-            )
+        trajectory = _in_folder(Path(trajectory))
     if not isinstance(trajectory, Sequence):
         raise TypeError(
             f"expected a trajectory as a folder or a list of state dicts or paths, got {type(trajectory).__name__}"
         )
     if not trajectory:
         raise ValueError("expected a trajectory with at least one checkpoint, got an empty list")
-    found = []
+    checkpoints = []
     for index, source in enumerate(trajectory):
         if not isinstance(source, (Mapping, str, os.PathLike)):
             raise TypeError(
                 f"expected checkpoint {index} as a state dict or a path, got {type(source).__name__}; "
                 "use model.state_dict(), copied with {k: v.clone() for k, v in ...} while training goes on"
             )
-        if not isinstance(source, Mapping) and not Path(source).is_file():
-            raise ValueError(f"expected checkpoint {index} as a file, got {source}, which is not there; check the path")
-        found.append(Checkpoint(source, str(index) if isinstance(source, Mapping) else Path(source).stem, only))
-    return found
+        path = None if isinstance(source, Mapping) else Path(source)
+        if path is not None and not path.is_file() and not _is_checkpoint(path):
+            kind = "a folder without weights" if path.is_dir() else "not there"
+            raise ValueError(f"expected checkpoint {index} as a file, got {source}, which is {kind}; check the path")
+        label = str(index) if path is None else path.name if path.is_dir() else path.stem
+        checkpoints.append(Checkpoint(source, label, only))
+    return checkpoints
 
 
-def differences(checkpoints: Sequence[Checkpoint], center: Parameters) -> Iterator[tuple[str, Piece, Tensor]]:
-    """Reads all checkpoints side by side, block by block, as differences from the center.
+def _is_checkpoint(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in WEIGHTS)
 
-    Only one block is held, so that hundreds of checkpoints of a large model need the memory of one or two.
 
-    Args:
-        checkpoints: n of them.
-        center: ``{name: tensor}``, what is subtracted and which tensors are read.
+def _in_folder(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, in the order of training."""
+    if not folder.is_dir():
+        kind = "no folder" if folder.exists() else "missing"
+        raise ValueError(
+            f"expected a folder of .safetensors checkpoints, got {folder}, which is {kind}; "
+            "check the path, or pass a list of files"
+        )
+    inside = sorted(folder.iterdir())
+    # Directions that were saved with a surface may lie beside them.
+    files = [path for path in inside if path.is_file() and not path.name.endswith(".directions.safetensors")]
+    files = [path for path in files if path.name not in WEIGHTS and not SHARD.fullmatch(path.name)]
+    safetensors = [path for path in files if path.suffix == ".safetensors"]
+    folders = [path for path in inside if _is_checkpoint(path)]
+    others = [path for path in files if path.suffix in KINDS and path.name != "training_args.bin"]
+    found = safetensors or folders or ([folder] if _is_checkpoint(folder) else others)
+    if not found:
+        raise ValueError(
+            f"expected a folder of .safetensors checkpoints, got {folder} with none; "
+            "record them with TrajectoryRecorder(model, optimizer, path), or pass a list of paths"
+        )
+    kinds = sorted({path.suffix for path in found if path.is_file()})
+    if len(kinds) > 1:
+        raise ValueError(
+            f"expected checkpoints of one kind in {folder}, got {' and '.join(kinds)} files; pass a list of paths, in "
+            "the order of training"
+        )
+    return in_order(found)
 
-    Yields:
-        The name of a tensor, the piece of it, and the differences, shape (n, k), float64 on the CPU; complex numbers
-        as pairs of real ones. The next block overwrites them.
+
+def in_order(paths: Sequence[Path]) -> list[Path]:
+    """Sort checkpoints by the step in their names, otherwise by the epoch, otherwise by all numbers in them.
+
+    Raises:
+        ValueError: If the names are of several kinds, of which it is not clear which come first.
     """
-    n, n_read = len(checkpoints), 0
-    memory = torch.empty(0, dtype=torch.float64)
-    for name, theta in center.items():
-        for piece in pieces(tuple(theta.shape), BLOCK // n):
-            origin = flat(theta, piece)
-            if memory.numel() < n * len(origin):
-                memory = torch.empty(n * len(origin), dtype=torch.float64)
-            block = memory[: n * len(origin)].view(n, len(origin))
-            for row, checkpoint in zip(block, checkpoints, strict=True):
-                row.copy_(_real(checkpoint.part(name, theta, piece)))
-            yield name, piece, block.sub_(origin)
-            n_read += block.numel()
-            if n_read > BLOCKS_MAPPED * BLOCK:
-                n_read = 0
-                for checkpoint in checkpoints:
-                    checkpoint.close()
+    numbered, others = (
+        [p for p in paths if bool(re.search(r"\d", p.stem)) == with_number] for with_number in (True, False)
+    )
+    for word in ("step", "epoch"):
+        found = [re.search(rf"{word}\W?_?(\d+)", path.stem, re.IGNORECASE) for path in numbered]
+        if all(found):
+            counts = [int(match[1]) for match in found if match]
+            return [path for _, _, path in sorted(zip(counts, map(_numbers, numbered), numbered, strict=True))] + others
+    kinds = sorted({re.sub(r"\d+", "0", path.stem) for path in numbered})
+    if len(kinds) > 1:
+        raise ValueError(
+            f"expected names that tell the order of the checkpoints in {paths[0].parent}, got ones such as "
+            f"{' and '.join(kinds[:2])}; pass a list of paths, in the order of training"
+        )
+    return sorted(numbered, key=_numbers) + others
 
 
-def pieces(shape: tuple[int, ...], most: int) -> Iterator[Piece]:
-    """Cuts a tensor into pieces of at most so many entries (or one), each given as slices of its first axes."""
-    n_rest = math.prod(shape[1:])
-    if not shape or shape[0] * n_rest <= most:
-        yield ()
-    elif n_rest <= most:
-        n_rows = most // max(n_rest, 1)
-        yield from ((slice(start, min(start + n_rows, shape[0])),) for start in range(0, shape[0], n_rows))
-    else:
-        for row in range(shape[0]):
-            yield from ((slice(row, row + 1), *rest) for rest in pieces(shape[1:], most))
-
-
-def flat(tensor: Tensor, piece: Piece = ()) -> Tensor:
-    """Returns a tensor, or a piece of it, as one row of float64 on the CPU."""
-    return _real(tensor.detach()[piece]).to("cpu", torch.float64)
-
-
-def _real(tensor: Tensor) -> Tensor:
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+def _numbers(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path.stem)]

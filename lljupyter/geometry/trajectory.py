@@ -1,8 +1,8 @@
-"""Training trajectories: the plane that shows one best, and where the checkpoints fall on a plane."""
+"""The plane that shows a training run best: principal component analysis of its checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lljupyter.geometry.checkpoints import Checkpoint, Trajectory, differences, flat, open_checkpoints
+from lljupyter.geometry.blocks import differences
+from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, check_norm
 from lljupyter.geometry.parameters import Parameters, parameters_of
-from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.select import Selection, selected
 
 Floats = NDArray[np.float64]
@@ -40,31 +40,6 @@ class PrincipalDirections(NamedTuple):
         )
 
 
-class Projection(NamedTuple):
-    """A point projected onto a plane: its coordinates, and the share of its distance from the center outside it."""
-
-    alpha: float
-    beta: float
-    outside: float
-
-
-class ProjectedPath(NamedTuple):
-    """Checkpoints projected onto a plane.
-
-    Attributes:
-        alpha: Shape (n,), coordinates along delta.
-        beta: Shape (n,), coordinates along eta.
-        outside: Shape (n,), 0 to 1: the distance of each from the plane, divided by that from the center; NaN, as are
-            its coordinates, for a checkpoint that is not finite.
-        captured: The share of the variance of the checkpoints, over all tensors, that lies in the plane.
-    """
-
-    alpha: Floats
-    beta: Floats
-    outside: Floats
-    captured: float
-
-
 def pca_directions(
     trajectory: Trajectory,
     center: nn.Module | Parameters,
@@ -80,7 +55,8 @@ def pca_directions(
     checkpoints twice and block by block, so that memory does not grow with their number.
 
     Args:
-        trajectory: A recorder's folder, or a sequence of state dicts and paths, in the order of training.
+        trajectory: The folder of a recorder or trainer, or a sequence of state dicts and paths, in the order of
+            training, see ``open_checkpoints``.
         center: theta_n: the trained model, or a dict of its parameters (or of its states).
         ignore: "biasbn" leaves out tensors with at most one axis (biases, BatchNorm); None takes all.
         final_row: Whether theta_n itself is a row (of zeros, before centering). The paper leaves it out, as the
@@ -141,7 +117,7 @@ def pca_directions(
 
 
 def _n_rows(gram: Floats, final_row: bool) -> int:
-    """Leaves out the last checkpoint when it is the center itself; with ``final_row`` it is added as zeros later."""
+    """Leave out the last checkpoint when it is the center itself; with ``final_row`` it is added as zeros later."""
     n = len(gram) - int(gram[-1, -1] == 0)
     if n + final_row < 3:
         raise ValueError(
@@ -152,7 +128,7 @@ def _n_rows(gram: Floats, final_row: bool) -> int:
 
 
 def _principal(gram: Floats, final_row: bool) -> tuple[Floats, Floats]:
-    """Returns the weights of the rows in each unit direction, (2, n), and the explained variance ratio, (2,)."""
+    """Return the weights of the rows in each unit direction, (2, n), and the explained variance ratio, (2,)."""
     n = len(gram)
     if final_row:
         gram = np.pad(gram, (0, 1))
@@ -168,82 +144,3 @@ def _principal(gram: Floats, final_row: bool) -> tuple[Floats, Floats]:
     u = u * np.where(u[:, :1] < 0, -1, 1)  # the first checkpoint on the positive side
     weights: Floats = (u - u.mean(1, keepdims=True))[:, :n] / np.sqrt(largest)[:, None]
     return weights, largest / total
-
-
-def project(point: Parameters, plane: Plane) -> Projection:
-    """Returns the coordinates of the point of a plane that lies nearest to some parameters.
-
-    Least squares: right for directions of any length that need not be orthogonal,
-    ``project(plane.at(alpha, beta), plane)`` is ``(alpha, beta, 0)``.
-
-    Args:
-        point: ``{name: tensor}`` with the names of the plane's center; more are ignored. Not changed.
-        plane: The plane; a direction of zeros has the coordinate 0.
-
-    Returns:
-        ``(alpha, beta, outside)``; outside is the distance from the plane divided by that from the center, 0 to 1.
-
-    Raises:
-        TypeError: If the point is no dict.
-        ValueError: If the point does not fit the plane, or delta and eta are parallel.
-
-    Source:
-        Li et al. 2018, section 7.2. Differs from the authors' code, whose inner products are right for orthonormal
-        directions only.
-    """
-    if not isinstance(point, Mapping):
-        raise TypeError(
-            f"expected a point as a dict of parameter name to tensor, got {type(point).__name__}; "
-            "of a model, pass model.state_dict()"
-        )
-    path = project_trajectory([Checkpoint(point, "point")], plane)
-    return Projection(float(path.alpha[0]), float(path.beta[0]), float(path.outside[0]))
-
-
-def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> ProjectedPath:
-    """Projects checkpoints onto a plane by least squares, see ``project``; reads them once, block by block.
-
-    Args:
-        checkpoints: n of them, see ``open_checkpoints``.
-        plane: Distances are measured over all tensors of its center, those that its directions leave alone too.
-
-    Raises:
-        ValueError: If a checkpoint does not fit the plane, or delta and eta are parallel.
-    """
-    n = len(checkpoints)
-    inner, metric = torch.zeros(n, 2, dtype=torch.float64), torch.zeros(2, 2, dtype=torch.float64)
-    squares, of_mean = torch.zeros(n, dtype=torch.float64), 0.0
-    for name, piece, block in differences(checkpoints, plane.center):
-        basis = torch.stack([flat(d[name], piece) for d in (plane.delta, plane.eta)])
-        inner.addmm_(block, basis.T)
-        metric.addmm_(basis, basis.T)
-        squares += torch.linalg.vector_norm(block, dim=1) ** 2
-        of_mean += float(torch.linalg.vector_norm(block.mean(0)) ** 2)
-    coordinates = _solve(metric.numpy(), inner.numpy())
-    with np.errstate(invalid="ignore", divide="ignore"):
-        within = _squared_lengths(coordinates, metric.numpy()) / squares.numpy()
-        # The center itself lies in the plane; a checkpoint that is not finite lies nowhere.
-        outside = np.sqrt(np.clip(1 - np.where(squares.numpy() == 0, 1.0, within), 0, 1))
-        variance = float(squares.sum()) - n * of_mean
-        spread = _squared_lengths(coordinates - coordinates.mean(0), metric.numpy()).sum()
-        captured = float(np.clip(spread / variance, 0, 1)) if variance > 0 else float("nan")
-    return ProjectedPath(coordinates[:, 0], coordinates[:, 1], outside, captured)
-
-
-def _solve(metric: Floats, inner: Floats) -> Floats:
-    lengths = np.sqrt(np.diag(metric))
-    unit = np.where(lengths > 0, lengths, 1.0)
-    cosine = metric[0, 1] / unit.prod()
-    if lengths.all() and 1 - abs(cosine) < RANK_TOLERANCE:
-        raise ValueError(
-            "expected a plane whose delta and eta point in different directions, got parallel ones; "
-            "choose another direction, or orthogonalize"
-        )
-    x, y = (inner / unit).T
-    coordinates: Floats = np.stack([x - cosine * y, y - cosine * x], axis=1) / (1 - cosine**2) / unit
-    return coordinates
-
-
-def _squared_lengths(coordinates: Floats, metric: Floats) -> Floats:
-    lengths: Floats = np.einsum("ni,ij,nj->n", coordinates, metric, coordinates)
-    return lengths

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lljupyter.geometry.checkpoints import Checkpoint
+from lljupyter.geometry.checkpoint import Checkpoint
 from lljupyter.problem.batches import Batch
 
 BatchNorm = Literal["eval", "interpolate", "recalibrate"]
@@ -33,14 +33,16 @@ def running_norms(model: nn.Module) -> list[Any]:
 
 
 def check_statistics(checkpoints: Iterable[Checkpoint], model: nn.Module) -> None:
-    """Checks that checkpoints have running statistics, without which their losses would be those of a mixture.
+    """Check that checkpoints have running statistics, without which their losses would be those of a mixture.
 
     Raises:
-        ValueError: If one has none for some layer of the model.
+        ValueError: If one has none for some layer of the model, or has the model's names more than once.
     """
+    names = [name for name, _ in model.named_parameters()]
     layers = (name for name, m in model.named_modules() if any(m is norm for norm in running_norms(model)))
     first = next(layers, None)
     for checkpoint in checkpoints:
+        checkpoint.match(names)
         if first is not None and not checkpoint.has(statistic := f"{first}.running_mean".removeprefix(".")):
             raise ValueError(
                 f"expected checkpoint {checkpoint.label} with the running statistics of BatchNorm, got one without "

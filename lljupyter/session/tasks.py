@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.geometry.checkpoints import Checkpoint
+from lljupyter.geometry.checkpoint import Checkpoint
 from lljupyter.session.engine import Engine, Floats, Sums, Tick, Values
 from lljupyter.session.request import Cell, Request
 from lljupyter.session.sources.rounds import Round, next_round

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
-import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import states_of, unwrapped
+from lljupyter.process.notices import warn
 from lljupyter.training.checkpoint_file import compare_checkpoint, is_away, write_checkpoint
 from lljupyter.training.steps import StepListener, evaluation_weights, is_optimizer
 
@@ -207,7 +206,7 @@ class TrajectoryRecorder:
         """Warn once, from the line that trains or that ends the block."""
         if not self._warned:
             self._warned = True
-            warnings.warn(message, stacklevel=_levels_to_caller())
+            warn([message])
 
     def _recorded(self) -> list[int]:
         """Return the steps that the folder has checkpoints of."""
@@ -245,11 +244,3 @@ class TrajectoryRecorder:
                 f"expected the model as it was recorded last, in {file}, to go on from there, got other weights; "
                 "pass start=0 to record a new run, start=<step> to go on from another step, or another folder"
             )
-
-
-def _levels_to_caller() -> int:
-    """Return how many frames up from the caller of this function the code outside of this package and of torch is."""
-    frame, levels = sys._getframe(1), 1
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] in ("lljupyter", "torch"):
-        frame, levels = frame.f_back, levels + 1
-    return levels

@@ -27,7 +27,7 @@ from torch import Tensor
 from lljupyter import pca_directions
 from lljupyter.geometry.checkpoints import open_checkpoints
 from lljupyter.geometry.plane import Plane
-from lljupyter.geometry.trajectory import project_trajectory
+from lljupyter.geometry.projection import project_trajectory
 
 WIDTH = 2048  # of every tensor, so that the three directions have whole periods in a row
 

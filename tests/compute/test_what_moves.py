@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -283,3 +284,51 @@ def test_choices_are_refused_before_anything_is_computed():
     model[2].weight.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match=r"inf or NaN in '2\.weight'"):
         loss_surface(model, DATA, parameters=["2", "4"], **QUIET)
+
+
+def adapted() -> nn.Module:
+    """A linear layer with a fresh low-rank adapter."""
+
+    class Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base, self.lora_A, self.lora_B = nn.Linear(3, 2), nn.Linear(3, 1, bias=False), nn.Linear(1, 2, bias=False)
+            nn.init.zeros_(self.lora_B.weight)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.base(x) + self.lora_B(self.lora_A(x))
+
+    torch.manual_seed(0)
+    return Adapted().double()
+
+
+def test_what_cannot_move_is_named():
+    model = adapted()
+    message = "1 tensor does not move, of which the picture shows nothing: 'lora_B.weight' is all zero"
+    for compute in (loss_surface, loss_line):
+        for parameters in (None, "lora"):
+            with pytest.warns(UserWarning, match=message) as told:
+                result = compute(model, DATA, parameters=parameters, **QUIET)
+            assert told[0].filename == __file__
+            assert result.attrs["warnings"].startswith(message)
+    assert float(result.loss.max() - result.loss.min()) == 0  # flat indeed
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moved = loss_surface(model, DATA, parameters="lora", norm=None, **QUIET)
+        nn.init.ones_(model.lora_B.weight)
+        trained = loss_surface(model, DATA, parameters="lora", **QUIET)
+    for surface in (moved, trained):
+        assert "warnings" not in surface.attrs
+        assert float(surface.loss.max() - surface.loss.min()) > 0
+
+
+def test_a_given_direction_that_leaves_zeros_alone_is_named():
+    model = adapted()
+    theta = parameters_of(model)
+    d = normalize_direction(random_direction(theta, 0), model)
+    other = random_direction(theta, 1)
+    with pytest.warns(UserWarning, match="'lora_B.weight' is all zero"):
+        loss_line(model, DATA, direction=d, **QUIET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss_surface(model, DATA, directions=(d, other), **QUIET)

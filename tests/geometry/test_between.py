@@ -13,7 +13,7 @@ from torch import nn
 from lljupyter.geometry.directions import between, normalize_direction, orthogonalize, random_direction
 from lljupyter.geometry.parameters import inner, parameters_of, states_of
 from lljupyter.geometry.plane import plane_through
-from lljupyter.geometry.trajectory import project
+from lljupyter.geometry.projection import project
 
 
 def shifted(model: nn.Module, seed: int) -> nn.Module:

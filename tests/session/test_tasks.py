@@ -11,7 +11,7 @@ import torch
 from support.problems import make_evaluator
 from support.reference import FakeEvaluator, batches_of, linear, make_request, network
 
-from lljupyter.geometry.checkpoints import Checkpoint
+from lljupyter.geometry.checkpoint import Checkpoint
 from lljupyter.geometry.plane import random_plane
 from lljupyter.session import tasks
 from lljupyter.session.engine import Engine

@@ -104,6 +104,18 @@ def linear(n_in: int = 3, n_out: int = 2) -> nn.Linear:
     return layer
 
 
+def run(n: int = 7, n_rows: int = 5) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
+    """A random walk of n + 1 checkpoints whose last one is the center."""
+    generator = torch.Generator().manual_seed(n)
+    shapes = {"w": (n_rows, 4), "b": (n_rows,), "s": ()}
+    states = [{name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}]
+    for _ in range(n):
+        states.append(
+            {k: v + torch.randn(v.shape, generator=generator, dtype=torch.float64) for k, v in states[-1].items()}
+        )
+    return states[-1], states
+
+
 class FakeEvaluator:
     """Stands in for an Evaluator: the value of a point is ``function(seed, alpha, beta)``.
 

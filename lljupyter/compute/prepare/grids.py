@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
-from lljupyter.geometry.trajectory import ProjectedPath
+from lljupyter.geometry.projection import ProjectedPath
 from lljupyter.session.request import Request
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -13,13 +13,14 @@ from lljupyter import __version__
 from lljupyter.compute.options import SurfaceOptions
 from lljupyter.compute.prepare.checks import asks_for_convexity, checked_options, loss_quantities
 from lljupyter.compute.prepare.grids import lay_out
+from lljupyter.compute.prepare.notices import plane_notices
 from lljupyter.compute.prepare.restore import restore_points
 from lljupyter.compute.prepare.source import PlaneSource, fixed_plane, plane_source, random_plane_of
 from lljupyter.compute.signatures import takes
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.parameters import unwrapped
 from lljupyter.geometry.plane import Plane
-from lljupyter.geometry.trajectory import project_trajectory
+from lljupyter.geometry.projection import project_trajectory
 from lljupyter.hessian.evaluator import CurvatureEvaluator
 from lljupyter.hessian.inspect import inspector
 from lljupyter.problem.loaders import Loader
@@ -77,7 +78,6 @@ def prepare(model: nn.Module, loader: Loader | None, **options: Unpack[SurfaceOp
         batchnorm=chosen["batchnorm"],
         parameters=source.names,
     )
-    warn(problem.warnings)
     return build_session(chosen, source, problem)
 
 
@@ -101,6 +101,8 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
 
     marks = {} if fixed is None else dict(fixed.marks)
     path = None if source.checkpoints is None else project_trajectory(source.checkpoints, plane_for(source.seed))
+    notices = [*problem.warnings, *plane_notices(source, fixed, path, problem)]
+    warn(notices)
     earlier = None if source.earlier is None else source.earlier.dataset
     request, ranges = lay_out(chosen, source.seed, path, list(marks.values()), earlier)
     evaluator = Evaluator(problem, precision=chosen["precision"], evaluation=chosen["evaluation"])
@@ -121,7 +123,7 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
         first,
         plane_for,
         request,
-        recipe_of(chosen, source, directions_recipe, marks, problem, hessian),
+        recipe_of(chosen, source, directions_recipe, marks, problem, hessian, notices),
         checkpoint_losses=losses,
         further=None if first is hessian else hessian,
         tolerance=chosen["tolerance"],
@@ -142,6 +144,7 @@ def recipe_of(
     marks: Mapping[str, tuple[float, float]],
     problem: Problem,
     hessian: CurvatureEvaluator | None,
+    notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return how a surface is computed, as attributes of its Dataset.
 
@@ -152,6 +155,7 @@ def recipe_of(
         marks: The points that the plane names.
         problem: The copy of the model, the data, and what is measured.
         hessian: Evaluates the eigenvalues of the Hessian, or None.
+        notices: What the person was warned of.
     """
     recipe = {"model": problem.title, "model_fingerprint": problem.fingerprint, **directions}
     if source.orthogonalize:
@@ -160,8 +164,8 @@ def recipe_of(
         recipe["marks"] = json.dumps(marks)
     if problem.draws:
         recipe["draws"] = problem.conditions.n_draws
-    if problem.warnings:
-        recipe["warnings"] = "\n".join(problem.warnings)
+    if notices:
+        recipe["warnings"] = "\n".join(notices)
     recipe["batchnorm"] = chosen["batchnorm"]
     if hessian is not None:
         recipe |= {"hessian_over": hessian.over, "hessian_tol": hessian.tol, "hessian_n_samples": hessian.n_samples}

@@ -12,7 +12,8 @@ from lljupyter.compute.options import SurfaceOptions
 from lljupyter.compute.prepare.grids import check_seed
 from lljupyter.compute.prepare.planes import given_plane, hash_directions, placed
 from lljupyter.compute.prepare.resume import EarlierSurface, earlier_selection, earlier_surface
-from lljupyter.geometry.checkpoints import Checkpoint, Trajectory, open_checkpoints
+from lljupyter.geometry.checkpoint import Checkpoint
+from lljupyter.geometry.checkpoints import Trajectory, open_checkpoints
 from lljupyter.geometry.directions import Ignore, Norm
 from lljupyter.geometry.filters import FilterAxes, check_filters, filter_axes
 from lljupyter.geometry.parameters import Parameters, check_finite, parameters_of

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.geometry.checkpoints import Checkpoint
-from lljupyter.geometry.trajectory import ProjectedPath
+from lljupyter.geometry.checkpoint import Checkpoint
+from lljupyter.geometry.projection import ProjectedPath
 from lljupyter.session.engine import Values
 from lljupyter.session.request import Request
 from lljupyter.session.tasks import EvaluateCheckpoint

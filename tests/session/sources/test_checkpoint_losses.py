@@ -10,7 +10,7 @@ from lljupyter.geometry.checkpoints import open_checkpoints
 from lljupyter.geometry.grid import axis, fitted_range
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import Plane, random_plane
-from lljupyter.geometry.trajectory import project_trajectory
+from lljupyter.geometry.projection import project_trajectory
 
 QUIET = {"progress": False}
 
