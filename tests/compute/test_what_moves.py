@@ -292,7 +292,8 @@ def adapted() -> nn.Module:
     class Adapted(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.base, self.lora_A, self.lora_B = nn.Linear(3, 2), nn.Linear(3, 1, bias=False), nn.Linear(1, 2, bias=False)
+            self.base, self.lora_A = nn.Linear(3, 2), nn.Linear(3, 1, bias=False)
+            self.lora_B = nn.Linear(1, 2, bias=False)
             nn.init.zeros_(self.lora_B.weight)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -15,9 +15,7 @@ SCALED = ("filter", "layer", "weight")
 SHOWN = 4
 
 
-def plane_notices(
-    source: PlaneSource, fixed: Plane | None, path: ProjectedPath | None, problem: Problem
-) -> list[str]:
+def plane_notices(source: PlaneSource, fixed: Plane | None, path: ProjectedPath | None, problem: Problem) -> list[str]:
     """Return what to warn of.
 
     Args:
