@@ -71,7 +71,8 @@ class WorkingCopy:
         self.states = tensors_by_name(model, names)
         roots = (model, forward, *(measure for kinds in measures.values() for measure in kinds.values()))
         self._generators = generators_of(*roots) if conditions.draws else []
-        self._state: State | None = state_of(*roots).only(conditions.keeps) if conditions.keeps else None
+        self._state = state_of(*roots) if conditions.keeps else None
+        self._is_narrow = False
         for parameter in model.parameters():
             parameter.requires_grad_(conditions.gradients == "parameters" and parameter.is_floating_point())
 
@@ -103,13 +104,12 @@ class WorkingCopy:
     def evaluation(self, batch: Batch, draw: int = 0) -> Iterator[Batch]:
         """Lend a batch as the model is to be called with it, with random numbers and state fixed meanwhile."""
         conditions = self._conditions
-        # As it is now: checkpoints bring buffers of their own.
-        state = None if self._state is None else self._state.renewed()
         if conditions.changes_inputs:
             batch = batch._replace(inputs=copied(batch.inputs))
         with ExitStack() as stack:
-            if state is not None:
-                stack.callback(state.put_back)
+            if self._state is not None:
+                # As it is now: checkpoints bring buffers of their own.
+                stack.callback(self._put_back, self._state.renewed())
             if conditions.draws:
                 seed = batch.seed if draw == 0 else batch_seed(batch.seed, draw)
                 stack.enter_context(fixed_randomness(self._generators, seed))
@@ -117,6 +117,12 @@ class WorkingCopy:
                 stack.enter_context(torch.enable_grad())
                 batch = batch._replace(inputs=mapped(batch.inputs, lambda t: t.detach()))  # it may require gradients
             yield batch
+
+    def _put_back(self, state: State) -> None:
+        changed = state.changed()
+        changed.put_back()
+        if not self._is_narrow and changed.names():  # every call starts from the same state, so that the same changes
+            self._state, self._is_narrow = changed, True
 
 
 def _means(pairs: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:

@@ -90,7 +90,7 @@ def _inside(value: Any) -> Iterator[Place] | None:
     if isinstance(value, nn.Module):
         return _of_module(value)
     if isinstance(value, types.FunctionType):
-        return _of_function(value) if is_own(value.__module__) else iter(())
+        return _of_function(value)
     if isinstance(value, types.MethodType):
         return iter([Place("", None, None, value.__self__), Place("", None, None, value.__func__)])
     if isinstance(value, functools.partial):
@@ -155,8 +155,8 @@ def _of_function(function: types.FunctionType) -> Iterator[Place]:
         yield Place(f" {key}", function.__kwdefaults__, key, default)
     for key, part in list(vars(function).items()):
         yield Place(f".{key}", vars(function), key, part)
-    if is_installed(function.__module__):
-        return
+    if not is_own(function.__module__) or is_installed(function.__module__):
+        return  # its closure may hold something of the user, its globals do not
     names = names_in(function.__code__)
     for name in names & function.__globals__.keys():
         value = function.__globals__[name]

@@ -53,10 +53,6 @@ class State(NamedTuple):
         new = [f"{kind}.{key}" for kind, held, keys in self.attributes for key in held if key not in keys]
         return list(dict.fromkeys([kept.place.name for kept in self.kept] + new))
 
-    def only(self, names: frozenset[str]) -> State:
-        """Return the part with these names, see ``names``; new attributes are looked for everywhere."""
-        return State([kept for kept in self.kept if kept.place.name in names], self.attributes)
-
     def renewed(self) -> State:
         """Return the same places as they are now."""
         return State([_kept(kept.place._replace(value=kept.place.now())) for kept in self.kept], self.attributes)

@@ -14,9 +14,9 @@ from lljupyter.problem.batches import Batch, take, to_device
 from lljupyter.problem.isolation.copying import copied_together
 from lljupyter.problem.messages import shortened
 from lljupyter.problem.model import plain_evaluation
-from lljupyter.problem.objective import Objective, measure_of, sum_of
+from lljupyter.problem.objective import INDEXED, Objective, measure_of, sum_of
 from lljupyter.problem.quantities import accuracy, check_classification, classifies
-from lljupyter.problem.trial.combination import Array, Close, closeness, spread
+from lljupyter.problem.trial.combination import Array, Close, Weight, closeness, spread
 from lljupyter.problem.trial.copy_check import check_copy
 from lljupyter.problem.trial.losses import TriedLoss, along, try_loss
 from lljupyter.problem.trial.rehearsal import Failure, Rehearsal, Run
@@ -27,6 +27,8 @@ from lljupyter.process.precision import exact_products
 
 # So many batches of a loader are tried: samples that come one by one are joined.
 N_TRIED = 3
+# A first batch with nothing that counts has no value; so many are looked at for one that has.
+N_SEARCHED = 10
 # Means over random numbers are taken to be the same within so many standard errors.
 SIGMAS = 6.0
 REDUCTIONS = {
@@ -96,10 +98,10 @@ def run_trial(
     with plain_evaluation(device), exact_products():
         model, bound = copied_together(private, objective, device)
         rehearsal = Rehearsal(model, bound, dict(center))
-        tried = {prefix: [to_device(batch, device) for batch in part[:N_TRIED]] for prefix, part in batches.items()}
-        for prefix, few in tried.items():
-            few[0], run = _discovered(rehearsal, few[0])
-            check_classification(bound, run.outputs, batches[prefix])
+        tried = {}
+        for prefix, part in batches.items():
+            tried[prefix], run = _first_few(rehearsal, part, device)
+            check_classification(bound, run.outputs, part)
         close = closeness(t.dtype for t in center.values())
         losses, measures, labeled = {}, {}, {}
         for prefix, few in tried.items():
@@ -117,7 +119,7 @@ def run_trial(
     return Trial(
         batches=labeled,
         measures=measures,
-        reductions={prefix: _reduction(loss) for prefix, loss in losses.items()},
+        reductions={prefix: _reduction(objective, loss, labeled[prefix]) for prefix, loss in losses.items()},
         axes={prefix: loss.axis if loss.combination.divisible else None for prefix, loss in losses.items()},
         conditions=rehearsal.conditions,
         per_sample=all(
@@ -131,6 +133,17 @@ def run_trial(
 def _within(close: Close, noise: float, a: Array, b: Array) -> bool:
     """Compare values that are means over random numbers."""
     return close(a, b) or (noise > 0 and a.shape == b.shape and bool(np.all(np.abs(a - b) <= SIGMAS * noise)))
+
+
+def _first_few(rehearsal: Rehearsal, batches: Sequence[Batch], device: torch.device) -> tuple[list[Batch], Run]:
+    """Return the batches that are tried, and what the first of them gave: one that has a value, if there is one."""
+    first, run = _discovered(rehearsal, to_device(batches[0], device))
+    start = 0
+    while not np.isfinite(run.value).all() and start + 1 < min(len(batches), N_SEARCHED):
+        start += 1
+        first, run = _discovered(rehearsal, to_device(batches[start], device))
+    others = [batch for k, batch in enumerate(batches) if k != start]
+    return [first, *(to_device(batch, device) for batch in others[: N_TRIED - 1])], run
 
 
 def _discovered(rehearsal: Rehearsal, first: Batch) -> tuple[Batch, Run]:
@@ -191,9 +204,18 @@ def _measures(
     return {kind: measure for kind, measure in measures.items() if wanted is None or kind in wanted}
 
 
-def _reduction(loss: TriedLoss) -> str:
+def _reduction(objective: Objective, loss: TriedLoss, batches: Sequence[Batch]) -> str:
+    """Return what the loss of a set is, in words."""
     kind, weight = loss.combination.kind, loss.combination.weight
+    if loss.form is not None:
+        if objective.forms[loss.form].is_sum:
+            return REDUCTIONS["sum"]
+        if isinstance(objective.module, INDEXED):
+            weight = Weight("targets", objective.ignored)
+            targets = [batch.targets for batch in batches if not batch.targets.is_floating_point()]
+            if any(t.dim() > 1 or not bool(weight.counted(t).all()) for t in targets):
+                kind = "targets"
     if kind == "targets":
         others = f" other than {sorted(weight.ignored)}" if weight.ignored else ""
-        return f"mean over targets{others}" + (", the first of each sample left out" if weight.shift else "")
+        return f"mean over targets{others}" + (", without the first of each sample" if weight.shift else "")
     return REDUCTIONS[kind]
