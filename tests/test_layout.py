@@ -40,7 +40,6 @@ TESTED_IN = {
     "surface/draw/curves.py": "surface/draw/test_matplotlib.py",
     "surface/draw/overlays.py": "contract/test_rules.py",
     "surface/io/authors.py": "surface/io/test_netcdf.py",
-    "surface/io/storable.py": "surface/test_checks.py",
     "surface/io/paraview.py": "surface/io/test_netcdf.py",
     "surface/io/storable.py": "surface/io/test_stored.py",
     "tracing/memory_layout.py": "evaluate/fast/test_folded.py",

@@ -87,4 +87,3 @@ def test_each_is_found_once_and_nothing_else_is():
     loss = closure()
     assert len(generators_of(model, loss, loss)) == 2
     assert generators_of(nn.Linear(2, 2), nn.functional.mse_loss, None, len) == []
-
