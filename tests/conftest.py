@@ -35,7 +35,7 @@ def _end_engines():
 def browser_that_listens(monkeypatch):
     """Keeps what widgets send, in ``widgets.SENT``."""
     import comm
-    from support.widgets import SENT, RecordingComm
+    from support.jupyter.widgets import SENT, RecordingComm
 
     SENT.clear()
     monkeypatch.setattr(comm, "create_comm", RecordingComm)
@@ -44,8 +44,8 @@ def browser_that_listens(monkeypatch):
 @pytest.fixture
 def make():
     """Makes live widgets, and closes them in the end."""
+    from support.jupyter.widgets import data
     from support.reference import linear
-    from support.widgets import data
 
     from lljupyter import LandscapeWidget
 
@@ -64,7 +64,7 @@ def make():
 @pytest.fixture
 def held():
     """A model whose copies wait until the test lets them go on."""
-    from support.widgets import Held
+    from support.jupyter.widgets import Held
 
     Held.reached, Held.go = threading.Event(), threading.Event()
     yield Held()

@@ -22,6 +22,7 @@ MOST_FILES = 16  # of code in a folder
 TESTED_IN = {
     "compute/prepare/checks.py": "compute/test_surfaces.py",
     "compute/prepare/hessian.py": "compute/test_convexity.py",
+    "compute/prepare/notices.py": "compute/test_surfaces.py",
     "compute/prepare/planes.py": "compute/test_surfaces.py",
     "compute/prepare/restore.py": "compute/test_resume.py",
     "compute/prepare/resume.py": "compute/test_resume.py",

@@ -83,7 +83,7 @@ def check_classification(objective: Objective, outputs: Any, batches: Sequence[B
 
     Args:
         objective: Losses of other kinds are not checked.
-        outputs: The outputs of the model for the first batch.
+        outputs: The outputs of the model for the first batch, which may be a part of one.
         batches: All batches; the classes must be within the model's outputs.
 
     Raises:

@@ -23,7 +23,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import tiny
+from support.data import tiny
 from support.reference import SHARED, TESTS
 
 from lljupyter.geometry.grid import coarse_to_fine
@@ -108,7 +108,7 @@ def tiny_map():
 
 
 def resnet_points(which):
-    from support.cifar import cifar_images
+    from support.data.cifar import cifar_images
 
     told = json.loads((SHARED / "reference" / "resnet20_hessian.json").read_text())
     model = resnet(20)

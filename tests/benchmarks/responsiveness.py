@@ -22,7 +22,7 @@ import numpy as np
 from playwright.sync_api import Browser, TimeoutError, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import lab
+from support.jupyter import lab
 
 QUICKSTART = "01_quickstart.ipynb"
 PACKAGES = ("lljupyter", "torch", "numpy", "jupyterlab", "ipykernel", "ipywidgets", "anywidget")

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from lljupyter import load_directions, loss_surface, zoo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support.cifar import cifar_images
+from support.data.cifar import cifar_images
 from support.reference import SHARED
 
 

@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import sync_playwright
-from support import lab
+from support.jupyter import lab
 
 SETUP = """
 import json, threading, time

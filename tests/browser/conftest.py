@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
-    from support.lab import Notebook, Server
+    from support.jupyter.lab import Notebook, Server
 
 FAILED = pytest.StashKey[bool]()
 SIZE = {"width": 1280, "height": 1100}
@@ -23,7 +23,7 @@ SIZE = {"width": 1280, "height": 1100}
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One JupyterLab for all tests."""
-    from support import lab
+    from support.jupyter import lab
 
     with lab.serve(tmp_path_factory.mktemp("lab")) as server:
         yield server
@@ -34,7 +34,7 @@ def playwright() -> Iterator[Playwright]:
     """Playwright, for one module only: while it runs there is an event loop in the main thread."""
     try:
         from playwright.sync_api import sync_playwright
-        from support.lab import find_chromium
+        from support.jupyter.lab import find_chromium
     except ImportError:
         missing = "Playwright is not installed: pip install lljupyter[test]"
     else:
@@ -48,7 +48,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """The browser, with WebGL."""
-    from support import lab
+    from support.jupyter import lab
 
     browser = lab.launch(playwright)
     yield browser
@@ -61,7 +61,7 @@ def open_notebook(server: Server, request: pytest.FixtureRequest) -> Iterator[Ca
     contexts = []
 
     def open_notebook(browser: Browser, name: str) -> Notebook:
-        from support import lab
+        from support.jupyter import lab
 
         contexts.append(browser.new_context(viewport=SIZE))
         return lab.Notebook(contexts[-1].new_page(), server, name)
@@ -82,7 +82,7 @@ def bench(
     _pages: dict[str, Any], chromium: Browser, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Notebook]:
     """A notebook with a small model, ``model``, and its ``loader``; shared by a module until a test fails on it."""
-    from support import lab
+    from support.jupyter import lab
 
     if "bench" not in _pages:
         name = f"{request.module.__name__}.ipynb"
@@ -109,7 +109,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 def _photograph(request: pytest.FixtureRequest, page: Page) -> bool:
     """Saves a picture of the page if the test failed, and says whether it did."""
-    from support import lab
+    from support.jupyter import lab
 
     failed = request.node.stash.get(FAILED, True)
     if failed:

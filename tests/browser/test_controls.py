@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from support.lab import Notebook, Viewer
+    from support.jupyter.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 
@@ -89,11 +89,11 @@ def test_earlier_seed_comes_back_at_once(bench):
     viewer.until("root.querySelector('.ll-seed').value === '1'")
     viewer.until_complete()
     second = pixels(viewer)
-    n_calls = bench.execute("Model.n_calls")
+    n_calls = bench.execute("calls[0]")
     viewer.label("Previous seed").click()
     viewer.until("root.querySelector('.ll-seed').value === '0'")
     viewer.until_complete(seconds=5)
-    assert bench.execute("Model.n_calls, w.seed") == f"({n_calls}, 0)"
+    assert bench.execute("calls[0], w.seed") == f"({n_calls}, 0)"
     assert np.abs(first - second).mean() > 1
     assert np.abs(first - pixels(viewer)).mean() < 0.5
 
@@ -156,7 +156,7 @@ def test_frames_sharpen(bench):
 
 
 def test_error_names_the_point(bench):
-    bench.execute("Model.breaks_at = Model.n_calls + 50")
+    bench.execute("Model.breaks_at = calls[0] + 100")
     viewer = show(bench)
     viewer.until("data.status === 'error'")
     text = viewer.root.get_by_role("alert").inner_text()

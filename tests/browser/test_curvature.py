@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from support.lab import Notebook
+    from support.jupyter.lab import Notebook
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.lab import Viewer
+from support.jupyter.lab import Viewer
 from support.made import made_surface
 
 from lljupyter import to_html

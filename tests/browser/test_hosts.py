@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from support import lab
+from support.jupyter import lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-    from support.lab import Server
+    from support.jupyter.lab import Server
 
 pytestmark = pytest.mark.browser
 

@@ -9,11 +9,11 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 from PIL import Image
-from support import lab
-from support.lab import SCREENSHOTS
+from support.jupyter import lab
+from support.jupyter.lab import SCREENSHOTS
 
 if TYPE_CHECKING:
-    from support.lab import Notebook, Viewer
+    from support.jupyter.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

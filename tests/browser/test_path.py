@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from support.lab import Notebook, Viewer
+    from support.jupyter.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray
-from support.lab import SCREENSHOTS, Viewer, colors
+from support.jupyter.lab import SCREENSHOTS, Viewer, colors
 from support.made import made_half, made_line, made_surface, made_trajectory
 
 from lljupyter import compare

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from support.lab import Notebook
+    from support.jupyter.lab import Notebook
 
 pytestmark = pytest.mark.browser
 

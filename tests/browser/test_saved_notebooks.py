@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from PIL import Image
-from support.lab import SCREENSHOTS
+from support.jupyter.lab import SCREENSHOTS
 from support.made import made_surface
 
 from lljupyter import compare, show

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.lab import SCREENSHOTS
+from support.jupyter.lab import SCREENSHOTS
 from support.made import made_half, made_line, made_seeds, made_surface, made_trajectory
 
 from lljupyter import to_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright
-    from support.lab import Viewer
+    from support.jupyter.lab import Viewer
 
 pytestmark = pytest.mark.browser
 
@@ -37,7 +37,7 @@ PAGES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module", params=["webgl", "no-webgl"])
 def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
-    from support import lab
+    from support.jupyter import lab
 
     browser = lab.launch(playwright, lab.WEBGL if request.param == "webgl" else lab.NO_WEBGL)
     yield browser
@@ -54,7 +54,7 @@ class Opened:
     """
 
     def __init__(self, browser: Browser, path: Path, **context: Any) -> None:
-        from support import lab
+        from support.jupyter import lab
 
         self.context: BrowserContext = browser.new_context(
             **{"offline": True, "viewport": {"width": 620, "height": 700}, **context}

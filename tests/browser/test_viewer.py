@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageChops
-from support.lab import colors
+from support.jupyter.lab import colors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-    from support.lab import Notebook, Viewer
+    from support.jupyter.lab import Notebook, Viewer
 
 pytestmark = pytest.mark.browser
 

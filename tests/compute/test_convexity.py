@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 from support.hessians import dense, matrix_parameters
 from support.problems import make_evaluator
 from support.reference import batches_of, network

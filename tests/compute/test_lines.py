@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 
 from lljupyter import between, gradient_direction, interpolate, loss_line, loss_surface, plane_through
 from lljupyter.geometry.parameters import inner, parameters_of

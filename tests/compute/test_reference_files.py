@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import tiny
-from support.cifar import cifar_images
+from support.data import tiny
+from support.data.cifar import cifar_images
 from support.reference import SHARED
 from torch import nn
 
@@ -48,7 +48,7 @@ def test_the_tiny_surface_from_its_seed():
 
 @pytest.mark.skipif(not TINY.is_dir(), reason=f"{TINY} is not on this machine")
 def test_the_copies_are_those_of_the_shared_files():
-    copies = [path for path in tiny.DATA.iterdir() if (TINY / path.name).exists()]
+    copies = [path for path in tiny.DATA.rglob("*") if (TINY / path.name).exists()]
     assert len(copies) >= 13
     for copy in copies:
         assert copy.read_bytes() == (TINY / copy.name).read_bytes()

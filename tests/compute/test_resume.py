@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 from support.resuming import QUIET, marked, partly
 
 from lljupyter import (
@@ -90,7 +90,7 @@ def test_a_surface_whose_process_was_killed_is_resumed_in_another(tmp_path):
 import sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]}
 import torch, test_resume
-from support import tiny
+from support.data import tiny
 from lljupyter import loss_surface
 from lljupyter.compute import run
 torch.set_num_threads(1)

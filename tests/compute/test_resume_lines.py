@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 from support.resuming import LINES, QUIET, line_of, marked, partly
 
 from lljupyter import (

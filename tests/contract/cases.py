@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from contract import pictures, values
-from support.frames import wire_golden
+from support.jupyter.frames import wire_golden
 
 FOLDER = Path(__file__).parent
 

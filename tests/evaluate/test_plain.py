@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 from support.problems import plain_of, set_plane
 from support.reference import batches_of, grid_points, linear, mean_cross_entropy, network, samples, slow_mean
 from torch import nn

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import tiny
+from support.data import tiny
 from torch import nn
 
 from lljupyter.geometry.directions import between, normalize_direction, orthogonalize, random_direction

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from support import tiny
+from support.data import tiny
 from support.reference import run
 
 from lljupyter import pca_directions

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support import tiny
+from support.data import tiny
 
 from lljupyter import load_directions
 from lljupyter.geometry.direction_files import save_directions

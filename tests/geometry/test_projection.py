@@ -11,7 +11,7 @@ import torch
 import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import tiny
+from support.data import tiny
 from support.reference import run
 
 from lljupyter import loss_surface, project

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 from support.reference import run
 
 from lljupyter import load_directions, loss_surface, pca_directions, plane_through, project, save

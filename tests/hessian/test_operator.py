@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 from support.hessians import LOSS, dense, matrix_parameters
 from support.problems import make_problem
 from support.reference import SHARED, TESTS, batches_of, linear, network, samples
@@ -105,7 +105,7 @@ def test_two_points_of_the_resnet():
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
     from safetensors.torch import load_file
-    from support.cifar import cifar_images
+    from support.data.cifar import cifar_images
 
     from lljupyter.zoo import resnet
 

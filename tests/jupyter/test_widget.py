@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from support.jupyter.widgets import SENT, Held, RecordingComm, data, decoded, frames
 from support.reference import PATIENCE, linear
-from support.widgets import SENT, Held, RecordingComm, data, decoded, frames
 
 from lljupyter import LandscapeWidget, loss_surface
 

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 import torch
+from support.jupyter.widgets import Held, frames
 from support.reference import PATIENCE, linear
-from support.widgets import Held, frames
 from torch import nn
 
 pytestmark = pytest.mark.usefixtures("browser_that_listens")

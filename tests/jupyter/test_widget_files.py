@@ -7,7 +7,7 @@ import json
 import numpy as np
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 
 from lljupyter import LandscapeWidget, load, loss_surface
 from lljupyter.jupyter.result import ResultWidget

@@ -11,8 +11,8 @@ import threading
 import numpy as np
 import pytest
 import traitlets
+from support.jupyter.widgets import SENT, data
 from support.reference import PATIENCE, linear
-from support.widgets import SENT, data
 from torch import nn
 
 from lljupyter import LandscapeWidget, loss_surface

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 import pytest
-from support.frames import LOSS_OF_SEEDS, Run, half_done, seeds, wire_golden
+from support.jupyter.frames import LOSS_OF_SEEDS, Run, half_done, seeds, wire_golden
+from support.jupyter.widgets import decoded
 from support.reference import FakeEvaluator, fake_session, make_request
-from support.widgets import decoded
 
 from lljupyter.jupyter import wire
 from lljupyter.jupyter.wire import pack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 from support.problems import plain_of, set_plane
 from support.reference import mean_cross_entropy, network, samples
 from torch import nn

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 from support.reference import batches_of, linear, network, samples
 from torch import nn
 

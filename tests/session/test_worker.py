@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 from support.executors import run_in_any_order
 from support.problems import make_evaluator
 from support.reference import PATIENCE, RECIPE, FakeEvaluator, batches_of, fake_session, make_request, network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray
-from support import tiny
+from support.data import tiny
 
 from lljupyter import (
     between,

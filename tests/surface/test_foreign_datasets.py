@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import tiny
+from support.data import tiny
 from support.made import made_surface
 
 from lljupyter import loss_line, loss_surface, nonconvex_share, save, sharpness, show, to_html

@@ -28,6 +28,7 @@ from lljupyter.problem.trial.combination import (
     unevenly_masked,
 )
 from lljupyter.problem.trial.rehearsal import Rehearsal, Run
+from lljupyter.process.memory import out_of_memory
 
 # By what share of their spread parameters are moved; less if that fails.
 SHARES = (0.1, 0.01, 0.001)
@@ -165,8 +166,8 @@ def _gathered(rehearsal: Rehearsal, batches: Sequence[Batch], whole: bool) -> tu
     for samples, parts in divided:
         try:
             tried.append(Tried(parts, rehearsal.run(samples), [rehearsal.run(part) for part in parts]))
-        except Exception:  # a model may insist on a size
-            complete = False
+        except Exception as error:  # a model may insist on a size; too little memory for some says nothing of it
+            complete = complete and out_of_memory(error)
     return tried, complete and bool(tried)
 
 

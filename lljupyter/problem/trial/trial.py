@@ -101,7 +101,7 @@ def run_trial(
         tried = {}
         for prefix, part in batches.items():
             tried[prefix], run = _first_few(rehearsal, part, device)
-            check_classification(bound, run.outputs, part)
+            check_classification(bound, run.outputs, [tried[prefix][0], *part])
         close = closeness(t.dtype for t in center.values())
         losses, measures, labeled = {}, {}, {}
         for prefix, few in tried.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from support.problems import make_problem
 from support.reference import batches_of
@@ -25,6 +26,7 @@ class Remembering(nn.Module):
 
 def test_tracing_leaves_nothing_in_the_model_of_the_problem():
     problem = make_problem(Remembering().double(), batches_of(8))
-    Stacked(problem)
+    with pytest.raises(ValueError, match="the model keeps something between calls"):
+        Stacked(problem)
     assert type(problem.model.activations) is torch.Tensor
     assert torch.equal(problem.model.activations, torch.zeros(1))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support import tiny
+from support.data import tiny
 
 from lljupyter import LandscapeWidget, TrajectoryRecorder, loss_surface, pca_directions
 from lljupyter.geometry.checkpoints import open_checkpoints

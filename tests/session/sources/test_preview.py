@@ -262,7 +262,7 @@ def test_ways_to_evaluate_are_chosen_on_points_from_all_samples(monkeypatch):
 
 @pytest.mark.usefixtures("browser_that_listens")
 def test_the_page_says_so_until_the_coarsest_pass_is_complete():
-    from support.widgets import frames
+    from support.jupyter.widgets import frames
 
     widget = LandscapeWidget(Slow(), data(), resolution=5, evaluation="plain", seed=3)
     try:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.jupyter.widgets import decoded
 from support.made import made_half, made_line, made_seeds, made_surface, made_trajectory
-from support.widgets import decoded
 
 from lljupyter import compare, to_html
 from lljupyter.jupyter.result import ResultWidget

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from support import tiny
+from support.data import tiny
 from support.made import made_surface
 
 from lljupyter import load, load_directions, save

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from support import tiny
+from support.data import tiny
 
 from lljupyter import between, load, load_directions, loss_line, loss_surface, save
 from lljupyter.geometry.direction_files import save_directions

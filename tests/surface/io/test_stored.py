@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray
-from support import tiny
+from support.data import tiny
 
 from lljupyter import interpolate, load, loss_surface, show
 from lljupyter.surface.captions import describe, recipe

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def network(weights: str = "a") -> nn.Module:
@@ -28,7 +28,7 @@ def network(weights: str = "a") -> nn.Module:
             fc=nn.Linear(256, 10),
         )
     )
-    model.load_state_dict(load_file(DATA / f"model_{weights}.safetensors"))
+    model.load_state_dict(load_file(DATA / "weights" / f"model_{weights}.safetensors"))
     return model
 
 
@@ -51,7 +51,7 @@ def batches(part: str = "train") -> list[tuple[Tensor, Tensor]]:
 
 def checkpoints() -> list[dict[str, Tensor]]:
     """The 11 state dicts of run A, the last one being ``network("a")``."""
-    stored = load_file(DATA / "checkpoints.safetensors")
+    stored = load_file(DATA / "weights" / "checkpoints.safetensors")
     return [
         {key[3:]: tensor for key, tensor in stored.items() if key.startswith(f"{index:02d}/")} for index in range(11)
     ]

@@ -21,8 +21,8 @@ import nbformat
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SCREENSHOTS = Path(__file__).parents[1] / "browser" / "screenshots"
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+SCREENSHOTS = Path(__file__).parents[2] / "browser" / "screenshots"
 TOKEN = "a-token-for-tests"
 FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run"]
 # WebGL in software, so that it works without a graphics card; and no WebGL at all, not even on an OffscreenCanvas.
@@ -46,15 +46,18 @@ class Server(NamedTuple):
 # A model whose evaluation takes a known time and counts itself, and a widget of it on a grid of 441 points.
 BENCH = """
 import time, torch, lljupyter
+from array import array
 from IPython.display import display
 
+calls = array("q", [0])  # a number that the model keeps would be put back after every call
+
 class Model(torch.nn.Linear):
-    n_calls, seconds, breaks_at = 0, 0.0, None
+    seconds, breaks_at = 0.0, None
 
     def forward(self, x):
-        Model.n_calls += 1
+        calls[0] += 1
         time.sleep(Model.seconds)
-        if Model.breaks_at is not None and Model.n_calls >= Model.breaks_at:
+        if Model.breaks_at is not None and calls[0] >= Model.breaks_at:
             raise ArithmeticError("the model broke")
         scores = super().forward(x)
         assert scores.isfinite().all()  # it looks at what it computes, so that every point takes a call of its own
