@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the cells of notebooks, and keep each file that shares a kernel or a page in one process."""
+    """Mark the cells of notebooks, and keep each file that shares a page in one process."""
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("notebooks")
-        if item.path.suffix == ".ipynb" or item.get_closest_marker("browser"):
+        if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the cells of a notebook, which share a kernel, in one process; their names do not carry a group."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class NotebooksWhole(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            notebook, is_cell, _ = nodeid.partition(".ipynb::")
+            return notebook if is_cell else super()._split_scope(nodeid)
+
+    return NotebooksWhole(config, log) if config.getvalue("dist") == "loadgroup" else None
