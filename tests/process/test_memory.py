@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lljupyter.process import memory
-from lljupyter.process.memory import available_bytes, total_bytes, used_bytes
+from lljupyter.process.memory import available_bytes, out_of_memory, total_bytes, used_bytes
 
 CPU = torch.device("cpu")
 
@@ -58,3 +58,10 @@ def test_what_the_process_holds_is_known():
     before = used_bytes()
     held = torch.ones(50 << 20, dtype=torch.uint8)
     assert used_bytes() - before > 0.9 * held.numel()
+
+
+def test_what_torch_says_when_memory_is_short_is_known():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert out_of_memory(caught.value)
+    assert not out_of_memory(RuntimeError("expected scalar type Float"))

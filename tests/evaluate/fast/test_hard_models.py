@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import threading
 import warnings
 from functools import partial
 
@@ -16,12 +14,8 @@ from support.strategies import measured, on_plane, settled
 from torch import nn
 from torch.nn import Conv2d, Linear, functional
 
-from lljupyter.evaluate.fast.cross_entropy import measure_scores
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
-from lljupyter.evaluate.fast.thread_pool import Workers
-from lljupyter.process.memory import out_of_memory
-from lljupyter.process.precision import exact_products
 from lljupyter.process.threads import using_threads
 
 POINTS = grid_points([-1, 0.3], [-0.5, 0.7])
@@ -269,17 +263,6 @@ def test_rows_of_rows_are_no_chain():
         Stacked(evaluator.problem)
 
 
-@pytest.mark.parametrize("margin", [7.0, 16.0])
-def test_small_losses_are_as_exact_as_those_of_torch(margin):
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(10, 500, generator=generator) + 20
-    classes = torch.randint(0, 10, (500,), generator=generator)
-    scores[classes, torch.arange(500)] += margin
-    expected = functional.cross_entropy(scores.T, classes, reduction="none")
-    found = measure_scores(["loss"], scores[None], classes)["loss"][0][0]
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=5e-7)
-
-
 def test_a_stack_warns_of_nothing_and_leaves_the_filters_of_warnings_alone():
     evaluator, _ = on_plane(settled(chain(7, 6, 5, 4)).float(), [(x.float(), y) for x, y in data(7)])
     with using_threads(2):
@@ -291,73 +274,3 @@ def test_a_stack_warns_of_nothing_and_leaves_the_filters_of_warnings_alone():
         measured(path, evaluator, POINTS)
         assert list(warnings.filters) == filters
     assert not caught
-
-
-def test_what_torch_says_when_memory_is_short_is_known():
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(10**15)
-    assert out_of_memory(caught.value)
-    assert not out_of_memory(RuntimeError("expected scalar type Float"))
-
-
-def test_products_stay_exact_until_the_last_thread_is_done():
-    torch.set_float32_matmul_precision("medium")
-    try:
-        leave, left = threading.Event(), threading.Event()
-
-        def first():
-            with exact_products():
-                leave.wait(10)
-            left.set()
-
-        thread = threading.Thread(target=first)
-        thread.start()
-        while torch.get_float32_matmul_precision() != "highest":
-            pass
-        with exact_products():
-            leave.set()
-            assert left.wait(10)
-            assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "medium"
-        thread.join()
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.parametrize("build", [partial(Folded, n_workers=2), Stacked], ids=["folded", "stacked"])
-def test_workers_use_one_thread_each_stop_when_told_and_end_with_their_path(build, monkeypatch):
-    evaluator, _ = on_plane(settled(chain(7, 6, 4)), data(7))
-    with using_threads(2):
-        path = build(evaluator.problem)
-    path.set_plane(evaluator.moving)
-    numbers, ticks = [], itertools.count()
-    shared_work = Workers.share
-
-    def share(workers, work, n_items, tick):
-        def seen(worker, item, check):
-            numbers.append(torch.get_num_threads())
-            work(worker, item, check)
-
-        shared_work(workers, seen, n_items, tick)
-
-    monkeypatch.setattr(Workers, "share", share)
-
-    def give_up():
-        if next(ticks) == 1:
-            raise KeyError("enough")
-
-    before = torch.get_num_threads()
-    path.evaluate(POINTS, lambda: None)
-    assert set(numbers) == {1}
-    with pytest.raises(KeyError, match="enough"):
-        path.evaluate(np.tile(POINTS, (20_000, 1)), give_up)
-    done = len(numbers)
-    own = [thread for thread in threading.enumerate() if thread.name.startswith("lljupyter-point")]
-    own[0].join(0.05)
-    assert len(numbers) == done
-    assert torch.get_num_threads() == before
-    del path
-    gc.collect()
-    for thread in own:
-        thread.join(10)
-        assert not thread.is_alive()
