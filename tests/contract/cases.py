@@ -1,6 +1,6 @@
 """The rules of drawing that Python and the viewer share: cases, and what Python makes of them.
 
-``PYTHONPATH=tests python -m contract.cases`` writes one golden file per rule beside this file. The tests in this folder
+``PYTHONPATH=tests python -m contract.cases`` writes one golden file per rule into ``rules``. The tests in this folder
 compare Python with the files, ``js/tests/contract`` compares the viewer with them. A rule is changed on both sides, and
 the files are written anew.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from contract import pictures, values
 from support.jupyter.frames import wire_golden
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "rules"
 
 RULES: dict[str, Callable[[], Any]] = {
     "numbers": values.numbers,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from contract.cases import FOLDER, RULES, written
 
-JS = FOLDER.parents[1] / "js"
+JS = FOLDER.parents[2] / "js"
 
 
 def difference(actual: Any, wanted: Any, path: str = "") -> str | None:

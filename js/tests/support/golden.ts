@@ -1,4 +1,4 @@
-// The golden files that the tests of Python read as well, see tests/contract.
+// The golden files that the tests of Python also read, see tests/contract/rules.
 
 import { readFileSync } from "node:fs";
 import { decodeFrame, type Meta, parseMeta, type Snapshot } from "../../src/model/wire.ts";
@@ -8,7 +8,7 @@ const SPECIAL: Record<string, number> = { "float nan": NaN, "float inf": Infinit
 /** Read the cases of a rule, with NaN and infinity as numbers. The tests run in the folder js/. */
 // biome-ignore lint/suspicious/noExplicitAny: every golden file has its own shape
 export const readGolden = (rule: string): any[] =>
-  JSON.parse(readFileSync(`../tests/contract/${rule}.json`, "utf8"), (_, value) => SPECIAL[value] ?? value);
+  JSON.parse(readFileSync(`../tests/contract/rules/${rule}.json`, "utf8"), (_, value) => SPECIAL[value] ?? value);
 
 export function viewOf(base64: string): DataView {
   const bytes = Buffer.from(base64, "base64");
