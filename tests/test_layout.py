@@ -36,8 +36,6 @@ TESTED_IN = {
     "problem/messages.py": "problem/test_trial.py",
     "problem/nested.py": "problem/test_batches.py",
     "problem/working_copy.py": "problem/test_problem.py",
-    "session/request.py": "session/test_session.py",
-    "session/shutdown.py": "session/test_session_end.py",
     "surface/draw/curves.py": "surface/draw/test_matplotlib.py",
     "surface/draw/overlays.py": "contract/test_rules.py",
     "surface/io/authors.py": "surface/io/test_netcdf.py",
@@ -86,8 +84,8 @@ IMPORTED = {path: (names := imported_by(path)) | homes_of(names) for path in TRE
 def files_that_test(module: str) -> list[Path]:
     """Return the files that import a module, or are named after it or its folder.
 
-    ``session/test_session_end.py`` is named after ``session/session.py``, ``problem/test_trial.py`` after the modules
-    of ``problem/trial/``.
+    ``jupyter/test_widget_files.py`` and ``session/session/test_end.py`` are named after ``jupyter/widget.py`` and
+    ``session/session.py``, ``problem/test_trial.py`` after the modules of ``problem/trial/``.
     """
     path = Path(module)
     named = [path.with_suffix(""), *(folder for folder in path.parents if len(folder.parts) > 1)]
@@ -97,14 +95,15 @@ def files_that_test(module: str) -> list[Path]:
     for file, imported in IMPORTED.items():
         if file.name.startswith("test_") or file.parent.name == "contract":
             name = str(file.relative_to(TESTS).with_suffix(""))
-            if dotted in imported or name in own or name.startswith(tuple(f"{start}_" for start in own)):
+            beside = (*(f"{start}_" for start in own), f"{module.removesuffix('.py')}/test_")
+            if dotted in imported or name in own or name.startswith(beside):
                 found.append(file)
     return found
 
 
 @pytest.mark.parametrize("tree", TREES)
 def test_files_stay_short(tree):
-    lengths = {path.name: n_lines(path) for path in TREES[tree] if path.name != "__init__.py"}
+    lengths = {str(path): n_lines(path) for path in TREES[tree] if path.name != "__init__.py"}
     if not lengths:
         pytest.skip("the sources of the viewer are not beside the package")
     assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
@@ -114,14 +113,20 @@ def test_files_stay_short(tree):
 @pytest.mark.parametrize("tree", TREES)
 def test_folders_stay_small(tree):
     folders = [path.parent for path in TREES[tree] if path.name != "__init__.py"]
-    assert {folder.name: n for folder in folders if (n := folders.count(folder)) > MOST_FILES} == {}
+    assert {str(folder): n for folder in folders if (n := folders.count(folder)) > MOST_FILES} == {}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_has_tests(module):
     expected = (Path("tests") / module).with_name(f"test_{Path(module).name}")
-    if module not in TESTED_IN:
+    if module in TESTED_IN:
+        assert not files_that_test(module), "expected no line in TESTED_IN for a module whose tests are found without it"
+    else:
         assert files_that_test(module), f"expected {expected.as_posix()}, or a line in TESTED_IN"
+
+
+def test_named_modules_exist():
+    assert set(TESTED_IN) <= set(MODULES)
 
 
 @pytest.mark.parametrize("file", sorted(set(TESTED_IN.values())))
