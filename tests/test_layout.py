@@ -120,9 +120,7 @@ def test_folders_stay_small(tree):
 def test_every_module_has_tests(module):
     expected = (Path("tests") / module).with_name(f"test_{Path(module).name}")
     if module in TESTED_IN:
-        assert not files_that_test(module), (
-            "expected no line in TESTED_IN for a module whose tests are found without it"
-        )
+        assert not files_that_test(module), "expected no line in TESTED_IN, its tests are found without one"
     else:
         assert files_that_test(module), f"expected {expected.as_posix()}, or a line in TESTED_IN"
 
