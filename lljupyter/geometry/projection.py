@@ -30,7 +30,7 @@ class Projection(NamedTuple):
     outside: float
 
 
-class ProjectedPath(NamedTuple):
+class ProjectedTrajectory(NamedTuple):
     """Checkpoints projected onto a plane.
 
     Attributes:
@@ -79,7 +79,7 @@ def project(point: Parameters, plane: Plane) -> Projection:
     return Projection(float(path.alpha[0]), float(path.beta[0]), float(path.outside[0]))
 
 
-def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> ProjectedPath:
+def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> ProjectedTrajectory:
     """Project checkpoints onto a plane by least squares, see ``project``; reads them once, block by block.
 
     Args:
@@ -106,10 +106,10 @@ def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> Proje
         variance = float(squares.sum()) - n * of_mean
         spread = _squared_lengths(coordinates - coordinates.mean(0), metric.numpy()).sum()
         captured = float(np.clip(spread / variance, 0, 1)) if variance > 0 else float("nan")
-    return ProjectedPath(coordinates[:, 0], coordinates[:, 1], outside, captured, np.sqrt(squares.numpy()))
+    return ProjectedTrajectory(coordinates[:, 0], coordinates[:, 1], outside, captured, np.sqrt(squares.numpy()))
 
 
-def away_from_center(path: ProjectedPath) -> str:
+def away_from_center(path: ProjectedTrajectory) -> str:
     """Return why a training run may end away from the model that is looked at, nothing if it ends there.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 from support.reference import make_request
 
 from lljupyter.geometry.grid import coarse_to_fine
-from lljupyter.geometry.projection import ProjectedPath
+from lljupyter.geometry.projection import ProjectedTrajectory
 from lljupyter.session.schedule import Schedule
 from lljupyter.session.sources.checkpoint_losses import CheckpointLosses
 from lljupyter.session.sources.preview import Samples
@@ -33,7 +33,7 @@ def make(request=None, **options):
 
 
 def checkpoint_losses(n=3):
-    path = ProjectedPath(np.zeros(n), np.zeros(n), np.zeros(n), 1.0, np.zeros(n))
+    path = ProjectedTrajectory(np.zeros(n), np.zeros(n), np.zeros(n), 1.0, np.zeros(n))
     return CheckpointLosses([Named(str(k)) for k in range(n)], path, NAMES)
 
 

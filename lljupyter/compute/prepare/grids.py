@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.grid import axis, fitted_range, resolution_pair
-from lljupyter.geometry.projection import ProjectedPath
+from lljupyter.geometry.projection import ProjectedTrajectory
 from lljupyter.session.request import Request
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ USUAL = (-1.0, 1.0)
 def lay_out(
     chosen: SurfaceOptions,
     seed: int | None,
-    path: ProjectedPath | None,
+    path: ProjectedTrajectory | None,
     marks: Sequence[Range],
     earlier: xarray.Dataset | None,
 ) -> tuple[Request, dict[str, Range]]:
@@ -87,7 +87,7 @@ def check_seed(seed: int) -> int:
 
 
 def _fitted_ranges(
-    path: ProjectedPath | None, marks: Sequence[Range], resolution: int | Sequence[int]
+    path: ProjectedTrajectory | None, marks: Sequence[Range], resolution: int | Sequence[int]
 ) -> tuple[Range, Range]:
     """Return the ranges that hold a training run and the points that a plane names, with a margin."""
     n_alpha, n_beta = resolution_pair(resolution)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lljupyter.compute.prepare.source import PlaneSource
 from lljupyter.geometry.plane import Plane
-from lljupyter.geometry.projection import ProjectedPath, away_from_center
+from lljupyter.geometry.projection import ProjectedTrajectory, away_from_center
 from lljupyter.geometry.select import cannot_move
 from lljupyter.problem.problem import Problem
 
@@ -15,7 +15,9 @@ SCALED = ("filter", "layer", "weight")
 SHOWN = 4
 
 
-def plane_notices(source: PlaneSource, fixed: Plane | None, path: ProjectedPath | None, problem: Problem) -> list[str]:
+def plane_notices(
+    source: PlaneSource, fixed: Plane | None, path: ProjectedTrajectory | None, problem: Problem
+) -> list[str]:
     """Return what to warn of.
 
     Args:

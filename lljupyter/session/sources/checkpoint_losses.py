@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.geometry.checkpoint import Checkpoint
-from lljupyter.geometry.projection import ProjectedPath
+from lljupyter.geometry.projection import ProjectedTrajectory
 from lljupyter.session.engine import Values
 from lljupyter.session.request import Request
 from lljupyter.session.tasks import EvaluateCheckpoint
@@ -41,7 +41,7 @@ class CheckpointLosses:
         names: The values to evaluate.
     """
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], path: ProjectedPath, names: Sequence[str]) -> None:
+    def __init__(self, checkpoints: Sequence[Checkpoint], path: ProjectedTrajectory, names: Sequence[str]) -> None:
         metadata = [checkpoint.metadata() for checkpoint in checkpoints]
         self._checkpoints = list(checkpoints)
         self._labels = [own.get("label", c.label) for own, c in zip(metadata, checkpoints, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 import xarray
 from support.reference import RECIPE, FakeEvaluator, fake_session, make_request
 
-from lljupyter.geometry.projection import ProjectedPath
+from lljupyter.geometry.projection import ProjectedTrajectory
 from lljupyter.jupyter.wire import pack
 from lljupyter.session.sources.checkpoint_losses import TrajectoryLosses
 from lljupyter.surface.frame import pack_dataset
@@ -43,7 +43,7 @@ class Run:
     """Stands in for ``CheckpointLosses``: three checkpoints, of which the first one is not evaluated yet."""
 
     labels = ("epoch 0", "epoch 1", "epoch 2")
-    path = ProjectedPath(
+    path = ProjectedTrajectory(
         np.array([-1.5, -1.0, 0.0]),
         np.array([0.25, 0.5, 0.0]),
         np.array([0.75, 0.5, 0.0]),
