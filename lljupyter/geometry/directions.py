@@ -29,7 +29,7 @@ EPSILON = 1e-10
 
 
 def check_norm(norm: str | None, ignore: str | None) -> None:
-    """Checks the two options that say how a random direction is normalized.
+    """Check the two options that say how a random direction is normalized.
 
     Raises:
         ValueError: If ``norm`` or ``ignore`` is none of the known values.
@@ -41,7 +41,7 @@ def check_norm(norm: str | None, ignore: str | None) -> None:
 
 
 def random_direction(parameters: Parameters, generator: torch.Generator | int) -> dict[str, Tensor]:
-    """Draws a Gaussian direction: every entry independent, mean 0, variance 1.
+    """Draw a Gaussian direction: every entry independent, mean 0, variance 1.
 
     The numbers are drawn on the CPU in float32 from a generator of its own, so they depend on the seed and the
     shapes only, not on the device or dtype of the parameters, and the global generator is not touched. With the
@@ -175,7 +175,7 @@ def between(
 
 
 def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tensor]:
-    """Returns a direction without its part along another: ``eta - <eta, delta> / <delta, delta> * delta``.
+    """Return a direction without its part along another: ``eta - <eta, delta> / <delta, delta> * delta``.
 
     Args:
         direction: eta, ``{name: tensor}``. Not changed. What is left is not rescaled.

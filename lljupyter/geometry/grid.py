@@ -17,7 +17,7 @@ MAX_POINTS = 1_000_000
 
 
 def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
-    """Returns the coordinates of one axis of the grid.
+    """Return the coordinates of one axis of the grid.
 
     Coordinates are computed as fractions of the decimal numbers that were typed and rounded once, so that points of
     two ranges that coincide are equal floats, and zero is exactly zero.
@@ -63,7 +63,7 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
 
 
 def fitted_range(coordinates: Sequence[float], n: int) -> tuple[float, float]:
-    """Returns a range that holds zero and some coordinates with a margin, laid so that zero is a point of the grid.
+    """Return a range that holds zero and some coordinates with a margin, laid so that zero is a point of the grid.
 
     Args:
         coordinates: What has to be within; those that are not finite are left out.
@@ -80,7 +80,7 @@ def fitted_range(coordinates: Sequence[float], n: int) -> tuple[float, float]:
 
 
 def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
-    """Returns ``(n_alpha, n_beta)`` of a resolution given as one number or as that pair.
+    """Return ``(n_alpha, n_beta)`` of a resolution given as one number or as that pair.
 
     Raises:
         TypeError: If it is neither. The counts themselves are checked by ``axis``.
@@ -102,7 +102,7 @@ def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
 
 
 def lattices(values: Floats) -> list[Ints]:
-    """Returns the nested lattices of an axis: its ends and its center first, then halved until complete.
+    """Return the nested lattices of an axis: its ends and its center first, then halved until complete.
 
     Args:
         values: Shape (n,), the coordinates of the axis. The center is the coordinate nearest to zero when zero
@@ -132,7 +132,7 @@ def _paired(alpha: Floats, beta: Floats) -> list[tuple[Ints, Ints]]:
 
 
 def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
-    """Orders the points of a grid into passes, each completing a lattice twice as fine as the one before.
+    """Order the points of a grid into passes, each completing a lattice twice as fine as the one before.
 
     Args:
         alpha: Shape (n_alpha,), coordinates of the columns.
@@ -158,7 +158,7 @@ def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
 def fill(
     values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floats, predicted: Floats | None = None
 ) -> Floats:
-    """Interpolates what is not evaluated yet, bilinearly between the points of the last lattice.
+    """Interpolate what is not evaluated yet, bilinearly between the points of the last lattice.
 
     For drawing only: a result never holds interpolated values. What has no evaluated, finite neighbors stays NaN.
 
@@ -191,7 +191,7 @@ def fill(
 
 
 def _between(values: Floats, old: Ints, new: Ints) -> Floats:
-    """Interpolates along the first axis from the lattice ``old`` to the lattice ``new`` that contains it."""
+    """Interpolate along the first axis from the lattice ``old`` to the lattice ``new`` that contains it."""
     upper = np.searchsorted(old, new)
     lower = np.where(old[upper] == new, upper, upper - 1)
     weight = (new - old[lower]) / np.maximum(old[upper] - old[lower], 1)

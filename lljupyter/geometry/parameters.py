@@ -12,7 +12,7 @@ Parameters = Mapping[str, Tensor]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Returns the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
+    """Return the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
 
     Raises:
         TypeError: If it is no ``torch.nn.Module``.
@@ -28,7 +28,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
-    """Returns the parameters of a model as detached tensors, in ``parameters()`` order.
+    """Return the parameters of a model as detached tensors, in ``parameters()`` order.
 
     Parameters that are integers or bytes (of quantized layers, say) can't be moved and are left out.
 
@@ -74,7 +74,7 @@ def is_number(tensor: Tensor) -> bool:
 
 
 def states_of(model: nn.Module) -> dict[str, Tensor]:
-    """Returns the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
+    """Return the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
 
     Args:
         model: Any module with initialized parameters; it is not changed.
@@ -92,7 +92,7 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def inner(a: Parameters, b: Parameters) -> float:
-    """Returns the inner product of two parameter dicts with the same names, in float64; real parts of complex ones."""
+    """Return the inner product of two parameter dicts with the same names, in float64; real parts of complex ones."""
     total = 0.0
     for name, part in a.items():
         x, y = (torch.view_as_real(t) if t.is_complex() else t for t in (part.detach(), b[name].detach()))
@@ -103,7 +103,7 @@ def inner(a: Parameters, b: Parameters) -> float:
 def check_direction(
     direction: Parameters, parameters: Parameters, label: str = "direction", *, finite: bool = True
 ) -> None:
-    """Checks that a direction fits the parameters it is to be added to.
+    """Check that a direction fits the parameters it is to be added to.
 
     Args:
         direction: ``{name: tensor}`` to check.
@@ -146,7 +146,7 @@ def check_direction(
 
 
 def check_finite(parameters: Parameters) -> None:
-    """Checks that parameters are numbers that directions can be scaled to.
+    """Check that parameters are numbers that directions can be scaled to.
 
     Raises:
         ValueError: If one is inf or NaN.
@@ -160,7 +160,7 @@ def check_finite(parameters: Parameters) -> None:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Returns a hash of all parameters and buffers of a model: equal weights, equal fingerprint.
+    """Return a hash of all parameters and buffers of a model: equal weights, equal fingerprint.
 
     Args:
         model: Any module with initialized parameters; it is not changed.
@@ -173,7 +173,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Returns 32 hexadecimal digits that stand for some named tensors, in their order."""
+    """Return 32 hexadecimal digits that stand for some named tensors, in their order."""
     digest = blake2b(digest_size=16)
     for name, tensor in tensors:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())

@@ -47,7 +47,7 @@ class Plane:
         return f"<Plane of {len(self.center)} tensors, {n_entries:,} entries, marks {dict(self.marks)}>"
 
     def at(self, alpha: float, beta: float) -> dict[str, Tensor]:
-        """Returns the parameters at a point of the plane, as new tensors.
+        """Return the parameters at a point of the plane, as new tensors.
 
         Args:
             alpha: Coordinate along ``delta``, a multiple of it.

@@ -146,7 +146,7 @@ class LandscapeWidget(Landscape):
         self._engine.pause()
 
     def resume(self) -> None:
-        """Goes on after a pause, a stop or an error."""
+        """Go on after a pause, a stop or an error."""
         self._engine.resume()
 
     def stop(self) -> None:

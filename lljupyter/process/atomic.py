@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
-    """Gives the path of a temporary file beside ``path``, which takes its place when the block ends without an error.
+    """Give the path of a temporary file beside ``path``, which takes its place when the block ends without an error.
 
     Whoever reads ``path`` meanwhile, or after a crash, finds the former file or none.
 
@@ -37,7 +37,7 @@ def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Pa
 
 
 def checked_path(path: str | os.PathLike[str], example: str = "surface.nc") -> Path:
-    """Returns a path as one.
+    """Return a path as one.
 
     Args:
         path: What was given.

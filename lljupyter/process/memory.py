@@ -73,7 +73,7 @@ def _container() -> tuple[float, float]:
 
 
 def data_budget(device: torch.device) -> float:
-    """Returns how many bytes of data may stay on a device; they are on a processor anyway."""
+    """Return how many bytes of data may stay on a device; they are on a processor anyway."""
     if device.type != "cuda":
         return math.inf
     return DATA_BUDGET * torch.cuda.mem_get_info(device)[0]

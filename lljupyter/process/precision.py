@@ -15,7 +15,7 @@ Precision = Literal["float32", "auto"]
 
 
 def check_precision(precision: str) -> None:
-    """Checks the option that says how exactly is computed.
+    """Check the option that says how exactly is computed.
 
     Raises:
         ValueError: If it is none of the known values.
@@ -46,7 +46,7 @@ def onednn_takes(dtype: torch.dtype, device: torch.device) -> bool:
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Computes products of float32 in float32, whatever is set for the process, which is put back afterwards.
+    """Compute products of float32 in float32, whatever is set for the process, which is put back afterwards.
 
     The settings belong to the process: products of other threads are exact meanwhile, too. Where several threads are
     in here, the last to leave puts back what the first has found.

@@ -10,7 +10,7 @@ import torch
 
 
 def use_threads(n_threads: int, others: int) -> None:
-    """Lets torch use so many threads in the calling thread.
+    """Let torch use so many threads in the calling thread.
 
     Args:
         n_threads: How many.

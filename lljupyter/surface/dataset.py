@@ -43,7 +43,7 @@ def surface_dataset(
     evaluated: NDArray[np.bool_],
     attributes: Mapping[str, Any],
 ) -> xarray.Dataset:
-    """Builds the Dataset of a surface; the arrays are copied.
+    """Build the Dataset of a surface; the arrays are copied.
 
     Args:
         alpha: Shape (n_alpha,), coordinates in multiples of the direction delta.
@@ -74,7 +74,7 @@ def surface_dataset(
 def add_trajectory(
     dataset: xarray.Dataset, labels: Sequence[str], values: Mapping[str, NDArray[np.float64]], captured: float
 ) -> xarray.Dataset:
-    """Returns a Dataset with a training run on a dimension of its own, ``checkpoint``.
+    """Return a Dataset with a training run on a dimension of its own, ``checkpoint``.
 
     Args:
         dataset: A surface; not changed.
@@ -98,7 +98,7 @@ def add_trajectory(
 
 
 def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarray.Dataset:
-    """Returns a surface with the trajectory that an earlier Dataset of it has; without one, as it is."""
+    """Return a surface with the trajectory that an earlier Dataset of it has; without one, as it is."""
     kept = [name for name, variable in earlier.data_vars.items() if variable.dims == ("checkpoint",)]
     whole: xarray.Dataset = dataset.assign({name: earlier[name] for name in kept})
     whole.attrs |= {name: earlier.attrs[name] for name in ("trajectory_captured",) if kept and name in earlier.attrs}
@@ -106,7 +106,7 @@ def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarr
 
 
 def with_precision_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarray.Dataset:
-    """Returns a surface that tells the reduced precision of points taken over from an earlier Dataset of it, too."""
+    """Return a surface that tells the reduced precision of points taken over from an earlier Dataset of it, too."""
     if "precision_error" not in earlier.attrs:
         return dataset
     both = earlier.attrs, dataset.attrs
@@ -117,7 +117,7 @@ def with_precision_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarra
 
 
 def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
-    """Checks that a Dataset can be drawn; a line gets the axis that it lacks.
+    """Check that a Dataset can be drawn; a line gets the axis that it lacks.
 
     Args:
         dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced and
@@ -170,7 +170,7 @@ def by_seed(surface: Any) -> list[tuple[Any, str]]:
 
 
 def of_seed(surface: xarray.Dataset, seed: int | None = None) -> xarray.Dataset:
-    """Returns one of several surfaces that are stacked on a dimension ``seed``, the first one where none is named.
+    """Return one of several surfaces that are stacked on a dimension ``seed``, the first one where none is named.
 
     Raises:
         ValueError: If there is none of that seed.
@@ -225,7 +225,7 @@ def _is_layer(values: Any) -> bool:
 
 
 def _check_layers(dataset: Any) -> None:
-    """Checks what belongs to the quantities: where they were evaluated, and what is predicted between."""
+    """Check what belongs to the quantities: where they were evaluated, and what is predicted between."""
     predicted = [name for name in dataset.data_vars if str(name).endswith("_predicted")]
     for name in ("evaluated", "hvps", *predicted):
         if name in dataset and not _is_layer(dataset[name]):

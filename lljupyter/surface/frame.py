@@ -96,7 +96,7 @@ class Meta(_Always, total=False):
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
-    """Packs a result that is complete, or as far as it is.
+    """Pack a result that is complete, or as far as it is.
 
     Args:
         dataset: With the coordinates alpha and beta, evenly spaced and ascending; and seed, where there are several.
@@ -163,7 +163,7 @@ def make_frame(
     beta: NDArray[np.float64],
     predicted: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> tuple[list[str], bytes]:
-    """Packs values on a grid.
+    """Pack values on a grid.
 
     Args:
         values: ``{quantity: array}``, each of shape (n_beta, n_alpha).
@@ -189,7 +189,7 @@ def make_frame(
 
 
 def subtitle(recipe: Mapping[str, Any]) -> str:
-    """Returns what is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
+    """Return what is known of how it was computed: "CrossEntropyLoss on 1,797 samples, filter-normalized"."""
     on = measured(recipe)
     kinds = {"pca": "principal directions", "between": "between two models"}
     kind = kinds.get(str(recipe.get("directions")), "given directions") if on else ""
@@ -197,7 +197,7 @@ def subtitle(recipe: Mapping[str, Any]) -> str:
 
 
 def measured(recipe: Mapping[str, Any]) -> str:
-    """Returns what was measured, "CrossEntropyLoss on 1,797 samples", or "" where that is not known."""
+    """Return what was measured, "CrossEntropyLoss on 1,797 samples", or "" where that is not known."""
     if "n_samples" not in recipe:
         return ""
     n = recipe["n_samples"]
@@ -205,13 +205,13 @@ def measured(recipe: Mapping[str, Any]) -> str:
 
 
 def scaled(recipe: Mapping[str, Any]) -> str:
-    """Returns how random directions were scaled, "filter-normalized", or "" where there are none."""
+    """Return how random directions were scaled, "filter-normalized", or "" where there are none."""
     norm = recipe.get("norm")
     return "" if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
 
 
 def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64]], captured: float) -> Trajectory:
-    """Packs the checkpoints of a training run.
+    """Pack the checkpoints of a training run.
 
     Args:
         labels: n of them.
@@ -232,5 +232,5 @@ def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64
 
 
 def finite(value: float) -> float | None:
-    """Returns a number as JSON can hold it: None for what is not finite."""
+    """Return a number as JSON can hold it: None for what is not finite."""
     return value if math.isfinite(value) else None

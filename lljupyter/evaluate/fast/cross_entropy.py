@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def measure_scores(kinds: Sequence[str], scores: Tensor, targets: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Measures cross-entropy and accuracy where there is nothing special about them, at k points at once.
+    """Measure cross-entropy and accuracy where there is nothing special about them, at k points at once.
 
     Args:
         kinds: Some of "loss" and "accuracy".
@@ -38,7 +38,7 @@ def measure_scores(kinds: Sequence[str], scores: Tensor, targets: Tensor) -> dic
 
 
 def score_sums(kinds: Sequence[str], scores: Tensor, places: Tensor, hidden: Tensor) -> Tensor:
-    """Returns sums over n samples of what ``measure_scores`` measures, in a few operations.
+    """Return sums over n samples of what ``measure_scores`` measures, in a few operations.
 
     Args:
         kinds: Some of "loss" and "accuracy".

@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     start: int
 
     def view(self, row: Tensor) -> Tensor:
-        """Returns it as a tensor; images of weights lie in memory with the channels last."""
+        """Return it as a tensor; images of weights lie in memory with the channels last."""
         part = row[self.start : self.start + math.prod(self.shape)]
         if len(self.shape) != 4:
             return part.view(self.shape)
@@ -76,7 +76,7 @@ class Flat:
         self._filled = False
 
     def copy(self, dtype: torch.dtype) -> Flat:
-        """Returns weights that can be moved on their own, as a traced model uses them in ``dtype``."""
+        """Return weights that can be moved on their own, as a traced model uses them in ``dtype``."""
         own = Flat.__new__(Flat)
         vars(own).update(vars(self))
         own._live = torch.empty_like(self._rows[0])
@@ -86,7 +86,7 @@ class Flat:
         return own
 
     def move(self, alpha: float, beta: float) -> None:
-        """Moves to a point."""
+        """Move to a point."""
         theta, delta, eta = self._rows
         # The deviation first, then theta*, as the authors round it.
         torch.mul(delta, alpha, out=self._live)
@@ -155,7 +155,7 @@ class Flat:
         return self._ready.get(key) if piece is None else piece.view(self._cast)
 
     def _at(self, i: int, kind: str) -> Tensor | None:
-        """Returns a state of a convolution at the point, in the model's own precision."""
+        """Return a state of a convolution at the point, in the model's own precision."""
         piece = self._pieces.get((i, kind))
         return self._fixed.get((i, kind)) if piece is None else piece.view(self._live)
 

@@ -119,14 +119,14 @@ class Folded:
             self.label += f", {str(self._dtype).removeprefix('torch.')}"
 
     def set_plane(self, moving: Moving) -> None:
-        """Folds theta, delta and eta."""
+        """Fold theta, delta and eta."""
         with plain_evaluation(self._problem.device):
             flat = Flat(self._models[0].trace, self._problem.states, moving)
             for model in self._models:
                 model.set_plane(flat)
 
     def halve_batches(self) -> bool:
-        """Splits every batch in two."""
+        """Split every batch in two."""
         largest = max(batch.n for batches in self._batches.values() for batch in batches)
         if not self._problem.per_sample or largest == 1:
             return False
@@ -134,7 +134,7 @@ class Folded:
         return True
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        """Measures points, see ``Strategy.evaluate``."""
+        """Measure points, see ``Strategy.evaluate``."""
         found: list[dict[str, Measured]] = [{} for _ in points]
 
         def work(worker: int, i: int, check: Tick) -> None:
@@ -165,7 +165,7 @@ class Folded:
         return found
 
     def _outputs(self, model: MovableModel, check: Tick) -> Iterator[tuple[str, Batch, Any]]:
-        """Yields what a model makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
+        """Yield what a model makes of every batch: ``(prefix, batch, outputs)``; ``check`` is called before each."""
         forward = model.graph.forward  # called as a module, it prints a traceback where it can't be run
         for prefix, batches in self._batches.items():
             for batch in batches:

@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
-    """Returns the steps of a model of linear layers, and the name of its result.
+    """Return the steps of a model of linear layers, and the name of its result.
 
     Args:
         model: In evaluation mode; not changed.
@@ -117,7 +117,7 @@ def _used_once(node: fx.Node, same: dict[fx.Node, str]) -> bool:
 
 
 def _aliases(names: list[str], same: dict[fx.Node, str], nodes: Iterable[fx.Node]) -> list[fx.Node]:
-    """Returns all that is the same tensor as those of these names."""
+    """Return all that is the same tensor as those of these names."""
     return [node for node in nodes if same.get(node, node.name) in names]
 
 

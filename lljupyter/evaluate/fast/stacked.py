@@ -98,13 +98,13 @@ class Stacked:
         self._row = torch.zeros(3, 0)
 
     def halve_batches(self) -> bool:
-        """Takes half as many points at once."""
+        """Take half as many points at once."""
         before, self._each = self._each, max(self._each // 2, 1)
         self.group = self._each * self._workers.n
         return self._each < before
 
     def set_plane(self, moving: Moving) -> None:
-        """Stacks theta, delta and eta of all layers; computes the three terms of those of the inputs."""
+        """Stack theta, delta and eta of all layers; computes the three terms of those of the inputs."""
         self._pieces, rows, start = {}, [torch.zeros(3, 0)], 0
         with plain_evaluation(self._problem.device):
             for part in self._slices:
@@ -124,7 +124,7 @@ class Stacked:
             self._row = torch.cat([row.to(self._slices[0].inputs) for row in rows], dim=1)
 
     def evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        """Measures points, see ``Strategy.evaluate``."""
+        """Measure points, see ``Strategy.evaluate``."""
         size = min(self._each, max(-(-len(points) // self._workers.n), 1))
         groups = [points[start : start + size] for start in range(0, len(points), size)]
         found: list[dict[str, Any]] = [{} for _ in groups]
@@ -159,7 +159,7 @@ class Stacked:
         return Slice(prefix, batch.n, inputs, targets, places, hidden, {})
 
     def _rows_of(self, layer: str, moving: Moving) -> list[Tensor]:
-        """Returns theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
+        """Return theta, delta and eta of the weight of a layer, shape (3, out, in), and of its bias, (3, out)."""
         module, rows = self._layers[layer], []
         for name in (self._names[id(t)] for t in (module.weight, module.bias) if t is not None):
             theta = self._problem.states[name]
@@ -175,7 +175,7 @@ class Stacked:
             part.terms[layer] = terms if bias is None else terms.add_(bias[:, :, None])
 
     def _measured(self, group: Tensor, tick: Tick) -> dict[str, Any]:
-        """Returns what is measured at a group of points, shape (k, 2), by quantity.
+        """Return what is measured at a group of points, shape (k, 2), by quantity.
 
         Where the loss is plain that is the sums of totals and of their squares, shape (2, k); else totals and weights
         of every slice.
@@ -192,7 +192,7 @@ class Stacked:
         return found
 
     def _weights(self, group: Tensor, row: Tensor) -> tuple[Tensor, ...]:
-        """Returns alpha and beta after a one, (k, 3), and all weights and biases that move."""
+        """Return alpha and beta after a one, (k, 3), and all weights and biases that move."""
         theta, delta, eta = row.unbind()
         k = group.shape[0]
         at = torch.addcmul(theta, delta, group[:, :1]).addcmul_(eta, group[:, 1:])
@@ -205,7 +205,7 @@ class Stacked:
         return where, *weights
 
     def _outputs(self, where: Tensor, inputs: Tensor, *tensors: Tensor) -> Tensor:
-        """Returns outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
+        """Return outputs of shape (k, features, n); its arguments are as ``_measured`` makes them."""
         k, n = where.shape[0], inputs.shape[1]
         n_weights = sum(map(len, self._pieces.values()))
         weights, affine = iter(tensors[:n_weights]), iter(tensors[n_weights:])
@@ -230,7 +230,7 @@ class Stacked:
         return known[self._result]
 
     def _scored(self, tensors: Sequence[tuple[Tensor, ...]], tick: Tick) -> dict[str, NDArray[np.float64]]:
-        """Adds up what ``score_sums`` says of every slice."""
+        """Add up what ``score_sums`` says of every slice."""
         rows, found = [], {}
         for part, these in zip(self._slices, tensors, strict=True):
             tick()

@@ -37,7 +37,7 @@ class Workers:
                 raise
 
     def share(self, work: Callable[[int, int, Tick], None], n_items: int, tick: Tick) -> None:
-        """Calls ``work(worker, item, check)`` for every item, each in the first thread that is free.
+        """Call ``work(worker, item, check)`` for every item, each in the first thread that is free.
 
         Args:
             work: Gets the number of its thread, that of the item, and what it has to call now and then.

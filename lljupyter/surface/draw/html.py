@@ -46,7 +46,7 @@ class Picture(NamedTuple):
     seed: int | None = None
 
     def one(self) -> xarray.Dataset:
-        """Returns what a still picture shows: of several surfaces the one that is shown; lines are shown together."""
+        """Return what a still picture shows: of several surfaces the one that is shown; lines are shown together."""
         return self.dataset if self.seed is None else of_seed(self.dataset, self.seed)
 
 
@@ -60,7 +60,7 @@ def to_html(
     columns: int | None = None,
     **style: Any,
 ) -> None:
-    """Writes a page that shows surfaces or lines as the widget does, in one file that needs neither kernel nor network.
+    """Write a page that shows surfaces or lines as the widget does, in one file that needs neither kernel nor network.
 
     All views and controls that compute nothing work, several landscapes are compared (see ``compare``), and a table
     tells how they were computed. The page may be sent to anyone: it asks for nothing from anywhere, and its content
@@ -109,7 +109,7 @@ def pictures(
 
 
 def write_page(shown: Sequence[Picture], path: str | os.PathLike[str], **options: Any) -> None:
-    """Writes a page; see ``page`` for the options."""
+    """Write a page; see ``page`` for the options."""
     path = checked_path(path, "landscape.html")
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"expected a path that ends in .html, got {path}; try {path.with_suffix('.html')}")
@@ -119,7 +119,7 @@ def write_page(shown: Sequence[Picture], path: str | os.PathLike[str], **options
 
 
 def page(shown: Sequence[Picture], *, title: str = "", caption: str = "", columns: int | None = None) -> str:
-    """Returns a page as text.
+    """Return a page as text.
 
     Whatever comes from outside (names, attributes) is escaped; JSON is a block of data; scripts and styles are named
     in the policy by their hashes, so that nothing else could run.
