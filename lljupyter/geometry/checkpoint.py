@@ -1,4 +1,4 @@
-"""One checkpoint of a training run, in memory or in files, of which only what is asked for is read."""
+"""One checkpoint of a training run, in memory or in files; only the requested tensors are read."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Source = Parameters | str | os.PathLike[str]
 # Slices of the first axes of a tensor; none for all of it.
 Piece = tuple[slice, ...]
 
-# Under one of these keys, files hold the state dict beside the state of the optimizer and so on.
+# Files that also hold the state of the optimizer have the state dict under one of these keys.
 KEYS = ("state_dict", "model_state_dict", "model")
-# The weights in a folder that transformers, peft, diffusers or accelerate wrote, the first that there is.
+# The weights in a folder that transformers, peft, diffusers or accelerate wrote; the first one found is used.
 WEIGHTS = (
     "model.safetensors.index.json",
     "model.safetensors",
@@ -40,7 +40,7 @@ class Checkpoint:
     """One checkpoint: a dict of tensors, a file of them, or a folder that Hugging Face libraries wrote.
 
     A ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file is mapped into memory when it is first read, and
-    only what is asked for is read. PyTorch's files are opened with ``weights_only=True``, which runs no code of theirs;
+    only the requested tensors are read. PyTorch's files are opened with ``weights_only=True``, so no code runs;
     a state dict under a key such as ``state_dict`` is unpacked. A folder may hold its weights in several files, which
     an ``.index.json`` lists.
 
@@ -66,7 +66,7 @@ class Checkpoint:
         """Find the names of a model, which may differ from those here by a prefix, see ``matched_names``.
 
         Raises:
-            ValueError: If they are there more than once, or the file cannot be read.
+            ValueError: If the checkpoint has the names more than once, or the file cannot be read.
         """
         if any(name not in self._names() for name in names):
             self._own = matched_names(names, self._found(), self.label)
@@ -79,6 +79,9 @@ class Checkpoint:
             name: Its name.
             theta: The tensor of the center with this name, whose shape it must have.
             piece: Slices of its first axes; none for all of it.
+
+        Returns:
+            The tensor, or the piece of it, in the dtype of the checkpoint; memory may be shared with the file.
 
         Raises:
             ValueError: If the checkpoint has no such tensor, or one of another shape.
@@ -123,7 +126,7 @@ class Checkpoint:
         return next(iter(self._files.values())).metadata() or {} if self._files else {}
 
     def close(self) -> None:
-        """Let go of the files, whose pages count as memory of the process meanwhile; they may be read again."""
+        """Close the files, whose pages count as memory of the process while they are open; reading opens them again."""
         if self._path is not None:
             self._files, self._tensors = {}, None
 
@@ -152,7 +155,7 @@ class Checkpoint:
                     self._tensors = {}
             else:
                 self._tensors = {name: tensor for file in files for name, tensor in _load(file).items()}
-        except Exception as error:  # for a file of another kind PyTorch raises a dozen kinds
+        except Exception as error:  # PyTorch raises a dozen kinds of errors for files that are no checkpoints
             reason = str(error).strip().splitlines() or [""]
             raise ValueError(
                 f"expected a readable checkpoint, got {path} ({type(error).__name__}: {reason[0][:200]}); "
@@ -190,7 +193,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 
 def _trainer_metadata(path: Path) -> dict[str, str]:
-    """Return what the trainer of transformers wrote beside its weights, nothing if that cannot be read."""
+    """Return what the trainer of transformers wrote next to the weights; empty if that cannot be read."""
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         rates = [float(entry["learning_rate"]) for entry in state["log_history"] if "learning_rate" in entry]

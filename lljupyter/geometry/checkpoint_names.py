@@ -1,4 +1,4 @@
-"""The names in a checkpoint and those in a model: the same, or the same behind a prefix."""
+"""Match the names in a checkpoint with those in a model: the same names, or the same after a prefix."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def matched_names(wanted: Collection[str], found: Collection[str], label: str) -
 
 
 def found_within(wanted: Collection[str], found: Collection[str]) -> list[str]:
-    """Return the names in a checkpoint that end names of a model, if each of those ends with one; else none."""
+    """Return the names in a checkpoint that are suffixes of names in a model, one for each of these; else none."""
     ends = set(found)
     inside = []
     for name in wanted:

@@ -11,9 +11,9 @@ from lljupyter.geometry.checkpoint import WEIGHTS, Checkpoint, Source
 
 Trajectory = Sequence[Source] | str | os.PathLike[str]
 
-# Files that PyTorch writes; looked at in a folder without .safetensors files.
+# Files that PyTorch writes, used if a folder has no .safetensors files.
 KINDS = (".ckpt", ".pt", ".pth", ".bin")
-# One checkpoint in several files, as transformers writes it.
+# One of several files of a checkpoint, as transformers writes them.
 SHARD = re.compile(r".*-\d+-of-\d+\.(safetensors|bin)")
 
 
@@ -29,7 +29,7 @@ def open_checkpoints(trajectory: Trajectory, only: Collection[str] | None = None
         only: The names of the tensors that concern the trajectory, see ``Checkpoint``.
 
     Raises:
-        TypeError: If it is something else.
+        TypeError: If ``trajectory`` is something else.
         ValueError: If it is empty, a file is missing, or the order of files in a folder is not clear.
     """
     if isinstance(trajectory, (str, os.PathLike)):
@@ -94,7 +94,7 @@ def in_order(paths: Sequence[Path]) -> list[Path]:
     """Sort checkpoints by the step in their names, otherwise by the epoch, otherwise by all numbers in them.
 
     Raises:
-        ValueError: If the names are of several kinds, of which it is not clear which come first.
+        ValueError: If the names are of several kinds, so that their order is not clear.
     """
     numbered, others = (
         [p for p in paths if bool(re.search(r"\d", p.stem)) == with_number] for with_number in (True, False)

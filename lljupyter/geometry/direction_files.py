@@ -29,12 +29,12 @@ def save_directions(
 ) -> None:
     """Write ``(delta, eta)`` as a safetensors file with the keys ``delta/<name>`` and ``eta/<name>``, atomically.
 
-    An eta of zeros, that of a line, is left out.
+    An eta of zeros, as lines have, is left out.
 
     Args:
         directions: Two parameter dicts; not changed.
         path: Where to write.
-        model_fingerprint: The fingerprint of the model they belong to, so that no other is used with them.
+        model_fingerprint: The fingerprint of their model; ``load_directions`` refuses any other model.
     """
     tensors = {
         f"{label}/{name}": part.detach().cpu().contiguous().clone()
@@ -53,13 +53,13 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> Pair:
     Args:
         path: A safetensors file that ``save_directions`` wrote, a surface with such a file beside it, or an .h5 file
             of the authors' code, whose directions are numbered in the order of the parameters (or of the states).
-            A file with one direction gives zeros for eta, one of chosen parameters these alone.
+            A file with one direction gives zeros for eta; a file with directions of some parameters gives these only.
         model: The model they belong to.
 
     Raises:
-        TypeError: If an argument is of another kind than expected.
+        TypeError: If an argument has the wrong type.
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, of a newer version, holds no directions, or belongs to another model.
+        ValueError: If the file is damaged, of a newer version, without directions, or of another model.
     """
     path = checked_path(path, "directions.safetensors")
     if path.suffix == ".nc":
@@ -79,12 +79,12 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> Pair:
         names = {name: theta for name, theta in names.items() if name in delta}
     for label, direction in zip(LABELS, (delta, eta), strict=True):
         check_direction(direction, names, f"{label} of {path.name}")
-    # Files number or sort them in orders of their own.
+    # The order in a file may be another one.
     return {name: delta[name] for name in names}, {name: eta[name] for name in names}
 
 
 def beside(path: Path) -> Path:
-    """Return where the directions of a surface are kept."""
+    """Return the path of the directions that are saved with a surface."""
     return path.with_suffix(".directions.safetensors")
 
 
@@ -94,7 +94,7 @@ def _read(path: Path, model: nn.Module) -> Pair:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a dict
         version = int(metadata.get("format_version", 0))
-    except Exception as error:  # for a file of another kind the library raises half a dozen kinds
+    except Exception as error:  # the library raises half a dozen kinds of errors for other files
         raise ValueError(
             f"expected whole directions in {path}, got a file that is cut short or damaged ({error}); save them again"
         ) from error
@@ -124,7 +124,7 @@ def _read_h5(path: Path, model: nn.Module) -> Pair:
     try:
         with h5py.File(path) as file:
             found = [_h5_direction(file.get(group, {}), f"{group} of {path}", orders, states) for group in GROUPS]
-    except Exception as error:  # for damaged and foreign files h5py raises a dozen kinds
+    except Exception as error:  # h5py raises a dozen kinds of errors for damaged and foreign files
         raise ValueError(
             f"expected an .h5 file of the authors' code, got {path}, which is damaged or of another kind "
             f"({type(error).__name__}: {error}); pass the file that their code, or save(dataset, path), wrote"
@@ -141,13 +141,13 @@ def _read_h5(path: Path, model: nn.Module) -> Pair:
 def _h5_direction(
     stored: Any, where: str, orders: Sequence[Sequence[str]], states: Parameters
 ) -> dict[str, Tensor] | str:
-    """Return the direction that a group holds, or in what it differs from those of the model; none for an empty group.
+    """Return the direction in a group, or a message if it does not fit the model; an empty dict for an empty group.
 
     Args:
         stored: The group, datasets with the names "0", "1" and so on.
         where: What to call it in messages.
-        orders: Which tensors the datasets may be, in order.
-        states: ``{name: tensor}``, the shapes to expect. What is not among them is not read.
+        orders: The possible orders of tensor names.
+        states: ``{name: tensor}``, the expected shapes. Other tensors are not read.
     """
     if not len(stored):
         return {}
@@ -157,7 +157,7 @@ def _h5_direction(
     for k, name in enumerate(names):
         if name not in states:
             continue
-        # Only what the file says about itself is looked at until everything fits: it may claim any size.
+        # Only the metadata is read until everything fits: a damaged file may claim any size.
         shape, dtype = (getattr(stored.get(str(k)), attribute, None) for attribute in ("shape", "dtype"))
         if shape != tuple(states[name].shape) or getattr(dtype, "kind", "") not in ("f", "c", "i", "u"):
             return (

@@ -29,10 +29,10 @@ EPSILON = 1e-10
 
 
 def check_norm(norm: str | None, ignore: str | None) -> None:
-    """Check the two options that say how a random direction is normalized.
+    """Check the two options for the normalization of a random direction.
 
     Raises:
-        ValueError: If ``norm`` or ``ignore`` is none of the known values.
+        ValueError: If ``norm`` or ``ignore`` is unknown.
     """
     if norm is not None and norm not in get_args(Norm):
         raise ValueError(f"expected norm as one of {[*get_args(Norm), None]}, got {norm!r}; the paper uses 'filter'")
@@ -43,9 +43,9 @@ def check_norm(norm: str | None, ignore: str | None) -> None:
 def random_direction(parameters: Parameters, generator: torch.Generator | int) -> dict[str, Tensor]:
     """Draw a Gaussian direction: every entry independent, mean 0, variance 1.
 
-    The numbers are drawn on the CPU in float32 from a generator of its own, so they depend on the seed and the
-    shapes only, not on the device or dtype of the parameters, and the global generator is not touched. With the
-    same seed they are the numbers that the authors' code draws.
+    The numbers are drawn on the CPU in float32 from a separate generator. They depend on the seed and the shapes only,
+    not on the device or dtype of the parameters, and the global generator is not used. With the same seed, the
+    authors' code draws the same numbers.
 
     Args:
         parameters: ``{name: tensor}``; gives names, shapes, dtypes and devices. Not changed.
@@ -77,24 +77,24 @@ def normalize_direction(
 ) -> dict[str, Tensor]:
     """Scale a direction to the parameters, so that landscapes of different networks can be compared.
 
-    With ``norm="filter"``, ``d_ij <- d_ij / ||d_ij|| * ||theta_ij||``, where ``d_ij`` is the j-th filter of layer
-    i, all that one output of the layer is made with (a feature map, or a neuron), and the norm is Frobenius.
+    With ``norm="filter"``, ``d_ij <- d_ij / ||d_ij|| * ||theta_ij||`` with the Frobenius norm. ``d_ij`` is the j-th
+    filter of layer i: all weights that compute one output of the layer (a feature map, or a neuron).
 
     Args:
         direction: ``{name: tensor}``, not changed.
-        parameters: The model itself, of which the direction may have a part, or ``{name: tensor}`` with the names and
-            shapes of the direction; not changed. Only a model has layers, which say where the outputs are: with a dict,
-            filters are slices along axis 0 unless ``filters`` says otherwise, which is wrong for transposed
-            convolutions, embeddings and the ``Conv1D`` of transformers.
+        parameters: The model (the direction may be over some of its parameters only), or ``{name: tensor}`` with the
+            names and shapes of the direction. Not changed. The axis of the outputs is known from the layers of a
+            model only: with a dict, filters are slices along axis 0 unless ``filters`` is given, which is wrong for
+            transposed convolutions, embeddings and the ``Conv1D`` of transformers.
         norm: ``"filter"`` (the paper's), ``"layer"`` (the same with one norm per tensor), ``"weight"``
             (``d * theta``), ``"dfilter"`` and ``"dlayer"`` (unit filters, unit tensors), or None for none.
-        ignore: ``"biasbn"`` does not move tensors with at most one axis (biases, BatchNorm); None moves them
-            by themselves, ``d = theta``, as the authors do.
-        filters: ``"output"`` finds the axis of the outputs by the layers of the model, see ``filter_axes``;
-            ``"axis0"`` takes axis 0 of every tensor, as the authors do; or what ``filter_axes`` returned.
+        ignore: ``"biasbn"`` sets tensors with at most one axis (biases, BatchNorm) to zero; None sets ``d = theta``
+            for them, as the authors do.
+        filters: ``"output"`` finds the axis of the outputs from the layers of the model, see ``filter_axes``;
+            ``"axis0"`` uses axis 0 of every tensor, as the authors do; or a result of ``filter_axes``.
 
     Returns:
-        A new ``{name: tensor}``.
+        A new ``{name: tensor}`` with the shapes and dtypes of ``parameters``.
 
     Raises:
         ValueError: If an option is unknown, or names or shapes differ.
@@ -120,7 +120,7 @@ def normalize_direction(
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """Norms overflow, and EPSILON vanishes, in half precision."""
+    """Return half precision as float32, because norms overflow and EPSILON vanishes in it."""
     tensor = tensor.detach()
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
@@ -131,14 +131,14 @@ def between(
     """Return the direction ``theta_b - theta_a`` from one model to another: a is at alpha = 0, b at alpha = 1.
 
     Args:
-        model_a: The model that is to be the center. Not changed.
+        model_a: The center. Not changed.
         model_b: A model with the same names and shapes. Not changed.
-        over: "parameters", or "states" for the floating-point buffers as well: with these the running statistics
-            of BatchNorm move with the weights, which ``batchnorm="interpolate"`` needs.
-        parameters: What moves, see ``selected``; the rest of ``model_b`` is not used. None for all parameters.
+        over: "parameters", or "states" to include the floating-point buffers: the running statistics of BatchNorm
+            then move with the weights, as ``batchnorm="interpolate"`` needs.
+        parameters: Which parameters move, see ``selected``; the rest of ``model_b`` is not used. None for all.
 
     Returns:
-        ``{name: tensor}`` with the dtypes and devices of ``model_a``; used as it is, not normalized.
+        ``{name: tensor}`` with the shapes, dtypes and devices of ``model_a``; not normalized.
 
     Raises:
         ValueError: If ``over`` is unknown, the models do not fit each other, or ``parameters`` are chosen from states.
@@ -169,7 +169,7 @@ def between(
             f"expected models with the same names and shapes, got {shapes[0]} and {shapes[1]} for {unlike[0]!r}; "
             "pass two models of one architecture"
         )
-    # What is equal does not move, even where it is infinite, as the masks of some attention layers are.
+    # Equal entries do not move, even if they are infinite, as in the masks of some attention layers.
     pairs = ((name, theta, b[name].to(theta)) for name, theta in a.items())
     return {name: torch.where(theta == other, torch.zeros_like(theta), other - theta) for name, theta, other in pairs}
 
@@ -178,8 +178,11 @@ def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tenso
     """Return a direction without its part along another: ``eta - <eta, delta> / <delta, delta> * delta``.
 
     Args:
-        direction: eta, ``{name: tensor}``. Not changed. What is left is not rescaled.
+        direction: eta, ``{name: tensor}``. Not changed.
         against: delta, with the same names and shapes. Not changed.
+
+    Returns:
+        ``{name: tensor}`` with the dtypes of ``direction``; not rescaled.
 
     Raises:
         ValueError: If names or shapes differ, ``against`` is zero, or nothing is left.
@@ -188,12 +191,12 @@ def orthogonalize(direction: Parameters, against: Parameters) -> dict[str, Tenso
     length = inner(against, against)
     if length == 0:
         raise ValueError("expected a direction to orthogonalize against, got zeros; choose another one")
-    # Twice, because rounding leaves something of delta where the two are nearly parallel.
+    # Twice, because after one pass rounding leaves a part along delta if the two are nearly parallel.
     left = {name: _wide(part) for name, part in direction.items()}
     for _ in range(2):
         share = inner(left, against) / length
         left = {name: part - share * _wide(against[name]) for name, part in left.items()}
-    # What the numbers given are rounded by is no direction of its own.
+    # A remainder of the size of the rounding of the inputs is no direction.
     rounding = max((torch.finfo(d[name].dtype).eps for name in left for d in (direction, against)), default=0.0)
     if inner(left, left) <= max(1e-12, rounding**2) * inner(direction, direction):
         raise ValueError("expected two directions that are not parallel, got parallel ones; choose another one")

@@ -17,13 +17,13 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class FilterAxis(NamedTuple):
-    """Where the filters of one tensor are.
+    """The position of the filters in one tensor.
 
     Attributes:
         axis: A filter is one slice along this axis.
-        groups: Axis 0 consists of so many blocks, and each has filters of its own. The outputs of a transposed
-            convolution with groups are numbered first by the block, then along axis 1.
-        fixed: The slice along axis 0 that training never moves and that belongs to no filter, or None.
+        groups: Axis 0 consists of this many blocks, each with separate filters. The outputs of a transposed convolution
+            with groups are numbered first by the block, then along axis 1.
+        fixed: Index along axis 0 of a slice that training never changes and that belongs to no filter, or None.
     """
 
     axis: int = 0
@@ -35,7 +35,7 @@ FilterAxes = Mapping[str, FilterAxis]
 
 
 def check_filters(filters: object) -> None:
-    """Check the option that says along which axis filters lie.
+    """Check the option for the axis of the filters.
 
     Raises:
         ValueError: If it is neither "output" nor "axis0".
@@ -48,13 +48,13 @@ def check_filters(filters: object) -> None:
 
 
 def filter_axes(model: nn.Module) -> dict[str, FilterAxis]:
-    """Return along which axis the filters of each weight lie: the axis of the outputs of its layer.
+    """Return the axis of the filters of each weight: the axis of the outputs of its layer.
 
     The outputs lie along
 
     - axis 1 for transposed convolutions, whose weights have the shape (in, out / groups, ...), for the ``Conv1D`` of
-      transformers, (in, out), and for ``Embedding`` and ``EmbeddingBag``, (entries, out), where the row of
-      ``padding_idx`` does not move;
+      transformers, (in, out), and for ``Embedding`` and ``EmbeddingBag``, (entries, out), whose row ``padding_idx``
+      does not move;
     - the axis of the gains of a weight norm, whichever layer has it;
     - axis 0 for everything else: linear and bilinear layers, convolutions, recurrent layers (a filter is a row of one
       gate) and parameters of other modules. In ``MultiheadAttention`` and the like a filter is a row of a projection,
@@ -63,9 +63,8 @@ def filter_axes(model: nn.Module) -> dict[str, FilterAxis]:
     A weight that several layers share and see differently, such as an embedding tied to the last linear layer, has its
     filters along axis 0.
 
-    With these filters, networks that compute the same function and differ only in how the outputs of their layers are
-    scaled (by one factor in front of a ReLU, by one per output in front of a BatchNorm) have the same filter-normalized
-    surface.
+    With these filters, two networks that compute the same function and differ only in the scale of the outputs of their
+    layers (one factor before a ReLU, or one per output before a BatchNorm) have the same filter-normalized surface.
 
     Args:
         model: Any module with initialized parameters. Not changed.
@@ -93,7 +92,7 @@ def filter_axes(model: nn.Module) -> dict[str, FilterAxis]:
 
 
 def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> FilterAxis:
-    """Return where the filters of a parameter are that is called ``name`` in the module at ``path``."""
+    """Return the position of the filters of the parameter ``name`` of the module at ``path``."""
     if isinstance(module, ParametrizationList):
         gains, parts = getattr(module, "original0", None), getattr(module, "original1", None)
         if isinstance(gains, Tensor) and isinstance(parts, Tensor) and gains.dim() == parts.dim():
@@ -104,7 +103,7 @@ def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> F
         gains = getattr(module, f"{name[:-2]}_g", None)
         if isinstance(gains, Tensor) and hasattr(module, f"{name[:-2]}_v"):
             return _along_gains(gains)
-    if name not in ("weight", "weight_orig"):  # the other name is that of pruned and spectrally normalized weights
+    if name not in ("weight", "weight_orig"):  # "weight_orig": pruned and spectrally normalized
         return FilterAxis()
     if isinstance(module, TRANSPOSED):
         return FilterAxis(1, module.groups)
@@ -114,7 +113,7 @@ def _filter_axis(model: nn.Module, path: str, module: nn.Module, name: str) -> F
 
 
 def _along_gains(gains: Tensor) -> FilterAxis:
-    """Weight norm has one gain for every slice along an axis, the only one along which there are several gains."""
+    """Return the axis along which weight norm has several gains: one for every slice."""
     return FilterAxis(next((axis for axis, size in enumerate(gains.shape) if size > 1), 0))
 
 
@@ -124,7 +123,7 @@ def _is_conv1d_of_transformers(module: nn.Module) -> bool:
 
 
 def without_fixed(tensor: Tensor, where: FilterAxis) -> Tensor:
-    """Return a tensor whose fixed slice, if there is one, is zero."""
+    """Return the tensor with its fixed slice, if there is one, set to zero."""
     if where.fixed is None:
         return tensor
     return tensor.index_fill(0, torch.tensor([where.fixed], device=tensor.device), 0)
@@ -135,7 +134,7 @@ def filter_norms(tensor: Tensor, where: FilterAxis) -> Tensor:
 
     Args:
         tensor: At least two axes.
-        where: Where its filters are.
+        where: The position of its filters.
     """
     if where.groups == 1:
         others = tuple(axis for axis in range(tensor.dim()) if axis != where.axis)

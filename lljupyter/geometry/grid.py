@@ -1,4 +1,4 @@
-"""The grid of a plane: its axes, the order from coarse to fine, and what is drawn where nothing is known yet."""
+"""The grid of a plane: its axes, the order from coarse to fine, and interpolation between evaluated points."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Laying out more would hold the caller up for seconds, and no screen shows them.
+# More points take seconds to order, and no screen can show them.
 MAX_POINTS = 1_000_000
 
 
 def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
     """Return the coordinates of one axis of the grid.
 
-    Coordinates are computed as fractions of the decimal numbers that were typed and rounded once, so that points of
-    two ranges that coincide are equal floats, and zero is exactly zero.
+    Coordinates are exact fractions of the decimal numbers that were passed, rounded once: coinciding points of two
+    ranges are equal floats, and zero is exactly zero.
 
     Args:
-        limits: ``(low, high)``, ends included. ``(x, x)`` with ``n == 1`` is the one point ``x``.
-        n: Number of points, at least 1. One point of a wider range is its middle.
+        limits: ``(low, high)``, ends included. ``(x, x)`` with ``n == 1`` is the single point ``x``.
+        n: Number of points, at least 1. The single point of a wider range is its middle.
         label: Name of the axis in messages.
 
     Returns:
         Shape (n,), float64, ascending.
 
     Raises:
-        TypeError: If ``limits`` is no pair of numbers or ``n`` no whole number.
+        TypeError: If ``limits`` is not a pair of numbers, or ``n`` is not a whole number.
         ValueError: If ``n`` is below 1, or the range is reversed, not finite, or a single value with ``n > 1``.
     """
     try:
@@ -63,11 +63,14 @@ def axis(limits: Sequence[float], n: int, label: str = "alpha") -> Floats:
 
 
 def fitted_range(coordinates: Sequence[float], n: int) -> tuple[float, float]:
-    """Return a range that holds zero and some coordinates with a margin, laid so that zero is a point of the grid.
+    """Return a range around zero and some coordinates, with a margin and with zero as a point of the grid.
 
     Args:
-        coordinates: What has to be within; those that are not finite are left out.
+        coordinates: The coordinates to include; those that are not finite are ignored.
         n: Number of points of the axis.
+
+    Returns:
+        ``(low, high)``.
     """
     finite = [0.0, *(float(value) for value in coordinates if math.isfinite(value))]
     margin = 0.15 * (max(finite) - min(finite)) or 1.0
@@ -80,10 +83,10 @@ def fitted_range(coordinates: Sequence[float], n: int) -> tuple[float, float]:
 
 
 def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
-    """Return ``(n_alpha, n_beta)`` of a resolution given as one number or as that pair.
+    """Return a resolution, one number or a pair, as ``(n_alpha, n_beta)``.
 
     Raises:
-        TypeError: If it is neither. The counts themselves are checked by ``axis``.
+        TypeError: If it is neither. ``axis`` checks the counts.
         ValueError: If it asks for more than ``MAX_POINTS`` points.
     """
     if isinstance(resolution, (int, np.integer)) and not isinstance(resolution, bool):
@@ -102,11 +105,11 @@ def resolution_pair(resolution: int | Sequence[int]) -> tuple[int, int]:
 
 
 def lattices(values: Floats) -> list[Ints]:
-    """Return the nested lattices of an axis: its ends and its center first, then halved until complete.
+    """Return the nested lattices of an axis: first its ends and its center, then finer ones by halving.
 
     Args:
-        values: Shape (n,), the coordinates of the axis. The center is the coordinate nearest to zero when zero
-            lies within the range, else the middle one.
+        values: Shape (n,), the coordinates of the axis. The center is the coordinate nearest to zero if the
+            range includes zero, else the middle one.
 
     Returns:
         Index arrays, each ascending and a subset of the next; the last is ``arange(n)``.
@@ -125,22 +128,22 @@ def _center(values: Floats) -> int:
 
 
 def _paired(alpha: Floats, beta: Floats) -> list[tuple[Ints, Ints]]:
-    """Lattices of both axes, level by level: ``(rows, columns)``; the shorter list repeats its last."""
+    """Return the lattices of both axes by level, ``(rows, columns)``; the shorter list repeats its last one."""
     columns, rows = lattices(alpha), lattices(beta)
     depth = max(len(columns), len(rows))
     return [(rows[min(k, len(rows) - 1)], columns[min(k, len(columns) - 1)]) for k in range(depth)]
 
 
 def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
-    """Order the points of a grid into passes, each completing a lattice twice as fine as the one before.
+    """Order the points of a grid in passes; each pass completes a lattice twice as fine as the one before.
 
     Args:
         alpha: Shape (n_alpha,), coordinates of the columns.
         beta: Shape (n_beta,), coordinates of the rows.
 
     Returns:
-        One array a pass, shape (k, 2), of ``(row, column)``; within a pass from the center outwards. Together they
-        hold every point exactly once.
+        One int64 array per pass, shape (k, 2), of ``(row, column)``, ordered from the center outwards. Every point is
+        in exactly one pass.
     """
     done = np.zeros((len(beta), len(alpha)), dtype=bool)
     center = [_center(beta), _center(alpha)]
@@ -158,19 +161,19 @@ def coarse_to_fine(alpha: Floats, beta: Floats) -> list[Ints]:
 def fill(
     values: Floats, evaluated: NDArray[np.bool_], alpha: Floats, beta: Floats, predicted: Floats | None = None
 ) -> Floats:
-    """Interpolate what is not evaluated yet, bilinearly between the points of the last lattice.
+    """Interpolate the points that are not evaluated yet bilinearly between those of the last complete lattice.
 
-    For drawing only: a result never holds interpolated values. What has no evaluated, finite neighbors stays NaN.
+    For drawing only: a result never holds interpolated values. Points without evaluated, finite neighbors stay NaN.
 
     Args:
         values: Shape (n_beta, n_alpha); entries that are not evaluated are ignored. Not changed.
         evaluated: Shape (n_beta, n_alpha), bool.
         alpha: Shape (n_alpha,), coordinates of the columns.
         beta: Shape (n_beta,), coordinates of the rows.
-        predicted: Shape (n_beta, n_alpha), a better prediction that is taken where it is finite, or None.
+        predicted: Shape (n_beta, n_alpha), a better prediction, used at the points at which it is finite, or None.
 
     Returns:
-        Shape (n_beta, n_alpha), a new array; evaluated entries are those of ``values``.
+        Shape (n_beta, n_alpha), float64, a new array; evaluated entries are those of ``values``.
     """
     if evaluated.all():
         return np.array(values)

@@ -1,4 +1,4 @@
-"""Parameter dicts: a model seen as ``{name: tensor}``, the form every function of the geometry works on."""
+"""Parameter dicts: a model as ``{name: tensor}``, the form that all functions of the geometry work on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Parameters = Mapping[str, Tensor]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module itself where ``torch.compile`` or a data-parallel wrapper was put around it.
+    """Return the module inside ``torch.compile`` or a data-parallel wrapper, or the module itself.
 
     Raises:
-        TypeError: If it is no ``torch.nn.Module``.
+        TypeError: If ``model`` is not a ``torch.nn.Module``.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(
@@ -30,17 +30,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters of a model as detached tensors, in ``parameters()`` order.
 
-    Parameters that are integers or bytes (of quantized layers, say) can't be moved and are left out.
+    Integer parameters, for example of quantized layers, cannot move and are left out.
 
     Args:
-        model: Any module; it is not changed. Tied parameters appear once, under their first name. Of a compiled or
-            data-parallel one, the names are those of the module within.
+        model: Any module. Not changed. Tied parameters appear once, under their first name. Names have no prefix of
+            ``torch.compile`` or of a data-parallel wrapper.
 
     Returns:
         ``{name: tensor}``; the tensors share memory with the model.
 
     Raises:
-        ValueError: If the model has no parameters, or some that are not initialized yet.
+        ValueError: If the model has no floating-point parameters, or parameters without values.
     """
     model = unwrapped(model)
     found = dict(model.named_parameters())
@@ -69,7 +69,7 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def is_number(tensor: Tensor) -> bool:
-    """Return True if a tensor holds real or complex numbers, which can be changed by a little."""
+    """Return True if a tensor is of a real or complex floating-point type, so that it can move continuously."""
     return tensor.is_floating_point() or tensor.is_complex()
 
 
@@ -83,7 +83,7 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
         ``{name: tensor}`` in the order of ``state_dict()``; the tensors share memory with the model.
 
     Raises:
-        ValueError: As ``parameters_of``.
+        ValueError: See ``parameters_of``.
     """
     model = unwrapped(model)
     buffers = {name: buffer.detach() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
@@ -92,7 +92,7 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def inner(a: Parameters, b: Parameters) -> float:
-    """Return the inner product of two parameter dicts with the same names, in float64; real parts of complex ones."""
+    """Return the inner product of two parameter dicts with the same names, in float64 (its real part if complex)."""
     total = 0.0
     for name, part in a.items():
         x, y = (torch.view_as_real(t) if t.is_complex() else t for t in (part.detach(), b[name].detach()))
@@ -146,10 +146,10 @@ def check_direction(
 
 
 def check_finite(parameters: Parameters) -> None:
-    """Check that parameters are numbers that directions can be scaled to.
+    """Check that all parameters are finite, so that directions can be scaled to them.
 
     Raises:
-        ValueError: If one is inf or NaN.
+        ValueError: If one has an inf or NaN.
     """
     for name, theta in parameters.items():
         if not bool(torch.isfinite(theta).all()):
@@ -160,10 +160,10 @@ def check_finite(parameters: Parameters) -> None:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Return a hash of all parameters and buffers of a model: equal weights, equal fingerprint.
+    """Return a hash of all parameters and buffers of a model; models with equal weights have equal fingerprints.
 
     Args:
-        model: Any module with initialized parameters; it is not changed.
+        model: Any module with initialized parameters. Not changed.
 
     Returns:
         32 hexadecimal digits (BLAKE2b over names, dtypes, shapes and bytes).
@@ -173,7 +173,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Return 32 hexadecimal digits that stand for some named tensors, in their order."""
+    """Return a hash of named tensors, in their order, as 32 hexadecimal digits."""
     digest = blake2b(digest_size=16)
     for name, tensor in tensors:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())

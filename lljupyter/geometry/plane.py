@@ -30,7 +30,7 @@ class Plane:
         center: ``{name: tensor}``, theta*.
         delta: ``{name: tensor}``, the direction of alpha.
         eta: ``{name: tensor}``, the direction of beta.
-        marks: ``{name: (alpha, beta)}``, points of interest, such as the models that the plane goes through.
+        marks: ``{name: (alpha, beta)}``, points of interest, such as the models on the plane.
     """
 
     center: Parameters
@@ -52,6 +52,9 @@ class Plane:
         Args:
             alpha: Coordinate along ``delta``, a multiple of it.
             beta: Coordinate along ``eta``, a multiple of it.
+
+        Returns:
+            ``{name: tensor}`` with the shapes and devices of ``center``.
         """
         return {name: theta + (alpha * self.delta[name] + beta * self.eta[name]) for name, theta in self.center.items()}
 
@@ -67,10 +70,10 @@ def random_plane(
 
     Args:
         parameters: ``{name: tensor}``, the center. Not changed.
-        seed: Seed of the private generator both directions are drawn from.
+        seed: Seed of the separate generator that draws both directions.
         norm: See ``normalize_direction``.
         ignore: See ``normalize_direction``.
-        filters: Where the filters of the parameters are, see ``filter_axes``; None for axis 0 of every tensor.
+        filters: The position of the filters, see ``filter_axes``; None for axis 0 of every tensor.
 
     Source:
         Li et al. 2018, section 4; order of the draws as in the authors' code.
@@ -92,16 +95,16 @@ def plane_through(
 ) -> Plane:
     """Return the plane through three models, with orthonormal directions: coordinates are distances.
 
-    delta points from a to b; eta is orthogonal to it, towards c. With BatchNorm, a plane over parameters has the
-    running statistics of a everywhere, so that b and c are not the models as they are: for these, pass
-    ``over="states"`` and compute the surface with ``batchnorm="interpolate"``.
+    delta points from a to b; eta is orthogonal to it, towards c. With BatchNorm, a plane over parameters uses the
+    running statistics of a everywhere, so its points b and c differ from the models b and c. To include the statistics,
+    pass ``over="states"`` and compute the surface with ``batchnorm="interpolate"``.
 
     Args:
         model_a: The center, at (0, 0): the model that ``loss_surface`` is called with. Not changed.
         model_b: At (distance from a to b, 0). Not changed.
         model_c: Above the line through a and b. Not changed.
         over: "parameters" or "states", see ``between``.
-        parameters: What moves, see ``between``: of b and c, only these are used. None for all parameters.
+        parameters: Which parameters move, see ``between``; only these are read from b and c. None for all.
 
     Returns:
         A plane whose ``marks`` name the three models "a", "b" and "c".

@@ -1,4 +1,4 @@
-"""Where checkpoints fall on a plane, and how far off it they are."""
+"""Project checkpoints onto a plane, and measure their distance from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 # Two directions whose cosine differs less from 1 than this are parallel up to rounding.
 PARALLEL_TOLERANCE = 1e-12
-# A path whose end is further from the center than this share of its furthest point ends away from it.
+# A trajectory ends away from the center if its end is further from it than this share of the furthest checkpoint.
 AWAY = 0.01
 
 
@@ -36,10 +36,10 @@ class ProjectedTrajectory(NamedTuple):
     Attributes:
         alpha: Shape (n,), coordinates along delta.
         beta: Shape (n,), coordinates along eta.
-        outside: Shape (n,), 0 to 1: the distance of each from the plane, divided by that from the center; NaN, as are
-            its coordinates, for a checkpoint that is not finite.
-        captured: The share of the variance of the checkpoints, over all tensors, that lies in the plane.
-        distance: Shape (n,), the distance of each from the center, in all directions.
+        outside: Shape (n,), 0 to 1: distance from the plane divided by distance from the center. NaN, like the
+            coordinates, for a checkpoint that is not finite.
+        captured: The share of the variance of the checkpoints (over all tensors) that lies in the plane, 0 to 1.
+        distance: Shape (n,), Euclidean distance of each checkpoint from the center, over all tensors.
     """
 
     alpha: Floats
@@ -50,25 +50,25 @@ class ProjectedTrajectory(NamedTuple):
 
 
 def project(point: Parameters, plane: Plane) -> Projection:
-    """Return the coordinates of the point of a plane that lies nearest to some parameters.
+    """Return the coordinates of the point of a plane that is nearest to the given parameters.
 
-    Least squares: right for directions of any length that need not be orthogonal,
+    Uses least squares, so that directions may have any length and need not be orthogonal:
     ``project(plane.at(alpha, beta), plane)`` is ``(alpha, beta, 0)``.
 
     Args:
-        point: ``{name: tensor}`` with the names of the plane's center; more are ignored. Not changed.
-        plane: The plane; a direction of zeros has the coordinate 0.
+        point: ``{name: tensor}`` with the names of the plane's center; others are ignored. Not changed.
+        plane: The plane. The coordinate along a direction of zeros is 0.
 
     Returns:
         ``(alpha, beta, outside)``; outside is the distance from the plane divided by that from the center, 0 to 1.
 
     Raises:
-        TypeError: If the point is no dict.
+        TypeError: If the point is not a dict.
         ValueError: If the point does not fit the plane, or delta and eta are parallel.
 
     Source:
-        Li et al. 2018, section 7.2. Differs from the authors' code, whose inner products are right for orthonormal
-        directions only.
+        Li et al. 2018, section 7.2. Differs from the authors' code, whose inner products are correct for
+        orthonormal directions only.
     """
     if not isinstance(point, Mapping):
         raise TypeError(
@@ -84,7 +84,7 @@ def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> Proje
 
     Args:
         checkpoints: n of them, see ``open_checkpoints``.
-        plane: Distances are measured over all tensors of its center, also those that its directions leave alone.
+        plane: Distances are measured over all tensors of its center, including those in which its directions are zero.
 
     Raises:
         ValueError: If a checkpoint does not fit the plane, or delta and eta are parallel.
@@ -110,10 +110,10 @@ def project_trajectory(checkpoints: Sequence[Checkpoint], plane: Plane) -> Proje
 
 
 def away_from_center(path: ProjectedTrajectory) -> str:
-    """Return why a training run may end away from the model that is looked at, nothing if it ends there.
+    """Explain why a training run may end away from the center; return "" if it ends there.
 
     Args:
-        path: The run, whose last checkpoint is its end.
+        path: The projected run, in the order of training.
     """
     last, furthest = float(path.distance[-1]), float(np.nanmax(path.distance, initial=0.0))
     if last <= AWAY * furthest:

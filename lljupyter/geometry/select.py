@@ -1,4 +1,4 @@
-"""What moves: the parameters of a model that a direction concerns, and those among them that stay all the same."""
+"""Choose the parameters that move, and find those among them that cannot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lljupyter.geometry.parameters import Parameters, is_number, parameters_of, 
 
 Selection = str | Collection[str] | Callable[[str, nn.Parameter], bool] | nn.Module
 
-# What stands for a list of names that is too long to be written down: HDF5 has at most 64 kB for an attribute.
+# Replaces a list of names that is too long to store: HDF5 allows at most 64 kB per attribute.
 UNNAMED, LONGEST_TEXT = "a long list of names", 30_000
 
 HINT = (
@@ -28,15 +28,15 @@ def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
 
     Args:
         model: The model. Not changed.
-        parameters: A pattern of names in which ``*`` stands for anything, such as ``"*.weight"``, or the name of a
-            parameter or module; a list of these; ``"trainable"`` for those that require a gradient; ``"lora"`` for
+        parameters: A pattern of names with ``*`` as a wildcard, such as ``"*.weight"``, or the name of a parameter or
+            module; a list of these; ``"trainable"`` for those that require a gradient; ``"lora"`` for
             those of low-rank adapters; a function ``(name, parameter) -> bool``; a module of the model; None for all.
 
     Returns:
         Names as in ``parameters_of``, in its order. A tied parameter has several names and is chosen by any of them.
 
     Raises:
-        TypeError: If ``parameters`` is of another kind.
+        TypeError: If ``parameters`` is something else.
         ValueError: If nothing is chosen, or a name in a list matches nothing.
 
     Example:
@@ -61,7 +61,7 @@ def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
 
 
 def _chosen(model: nn.Module, parameters: Selection) -> set[int]:
-    """Return the identities of the parameters that are chosen."""
+    """Return the ids of the chosen parameters."""
     named = list(model.named_parameters(remove_duplicate=False))
     if isinstance(parameters, nn.Module):
         inner = unwrapped(parameters)
@@ -96,7 +96,7 @@ def _chosen(model: nn.Module, parameters: Selection) -> set[int]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Return True if a pattern is that of a parameter or of a module that holds it."""
+    """Return True if a pattern matches a parameter or a module that contains it."""
     return name == pattern or fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
@@ -111,7 +111,7 @@ def _holds(predicate: Callable[[str, nn.Parameter], bool], name: str, parameter:
 
 
 def _nothing(parameters: Selection, model: nn.Module) -> str:
-    """Return the message for a choice of nothing."""
+    """Return the message for a choice without parameters."""
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     if parameters == "trainable":
         reason, advice = "every parameter has requires_grad=False", "call requires_grad_() on what is to move"
@@ -140,15 +140,15 @@ def _shown(parameters: Selection) -> str:
 
 
 def selection_text(model: nn.Module, parameters: Selection, names: Sequence[str]) -> str:
-    """Return a choice as a text from which ``selection_of`` makes it again: a pattern, or a list of names in JSON.
+    """Return a choice as a text that ``selection_of`` reads: a pattern, or a list of names in JSON.
 
     Args:
-        model: The model that it was made for.
+        model: The model.
         parameters: The choice.
-        names: What it chose, see ``selected``.
+        names: The chosen names, see ``selected``.
 
     Returns:
-        ``UNNAMED`` for a list that is too long for an attribute of a file.
+        The text; ``UNNAMED`` if the list is too long for an attribute of a file.
     """
     if isinstance(parameters, str):
         return parameters
@@ -160,7 +160,7 @@ def selection_text(model: nn.Module, parameters: Selection, names: Sequence[str]
 
 
 def selection_of(text: str) -> Selection | None:
-    """Return the choice that ``selection_text`` wrote down, None if the text does not hold it."""
+    """Return the choice that ``selection_text`` wrote, or None if the list was too long to write."""
     if text == UNNAMED:
         return None
     try:
@@ -171,23 +171,23 @@ def selection_of(text: str) -> Selection | None:
 
 
 def hash_names(names: Iterable[str]) -> str:
-    """Return 32 hexadecimal digits that stand for some names in their order."""
+    """Return a hash of names, in their order, as 32 hexadecimal digits."""
     return blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
 
 
 def cannot_move(theta: Parameters | nn.Module, direction: Parameters) -> dict[str, str]:
-    """Return what stays where it is although it was chosen to move, with the reasons.
+    """Return the parameters that were chosen to move but cannot, with the reasons.
 
-    A direction that is scaled to its parameters is zero where these are, as in the ``lora_B`` of fresh adapters and in
-    heads that begin with zeros: nothing in the picture depends on them. Tensors with at most one axis are left out,
-    which ``ignore="biasbn"`` keeps where they are on purpose, and so are directions that are zero by themselves.
+    A direction that is scaled to its parameters is zero if these are, as in the ``lora_B`` of fresh adapters and in
+    heads that are initialized with zeros: the surface does not depend on them. Tensors with at most one axis, which
+    ``ignore="biasbn"`` keeps fixed on purpose, are not reported, nor are parameters that are not zero.
 
     Args:
-        theta: ``{name: tensor}``, what is to move, or the model, which also gives its quantized layers. Not changed.
-        direction: ``{name: tensor}``, along which it moves; names that are missing do not move. Not changed.
+        theta: ``{name: tensor}``, the parameters to move; or a model, to report its quantized layers also. Not changed.
+        direction: ``{name: tensor}``; names that are missing do not move. Not changed.
 
     Returns:
-        ``{name: reason}``, empty when everything moves. For a quantized layer the name is that of the layer.
+        ``{name: reason}``, empty if everything moves. A quantized layer is reported under its own name.
     """
     reasons = {}
     if isinstance(theta, nn.Module):

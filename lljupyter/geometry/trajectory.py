@@ -1,4 +1,4 @@
-"""The plane that shows a training run best: principal component analysis of its checkpoints."""
+"""Principal component analysis of the checkpoints of a training run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lljupyter.geometry.select import Selection, selected
 
 Floats = NDArray[np.float64]
 
-# A second component with less than this share of the variance is rounding, not a direction.
+# A second component with less than this share of the variance is a rounding error.
 RANK_TOLERANCE = 1e-12
 
 
@@ -27,7 +27,7 @@ class PrincipalDirections(NamedTuple):
 
     Attributes:
         directions: ``(delta, eta)``, parameter dicts, orthonormal, for ``loss_surface(directions=...)``.
-        explained_variance_ratio: Shape (2,), the share of the variance along each.
+        explained_variance_ratio: Shape (2,), the share of the variance along each, 0 to 1.
     """
 
     directions: tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -51,26 +51,26 @@ def pca_directions(
     """Find the two directions along which a training run varies most, by principal component analysis.
 
     The rows of ``M = [theta_0 - theta_n; ...; theta_{n-1} - theta_n]`` are mean-centered; delta and eta are the
-    first two right singular vectors. They are computed through the n x n matrix of inner products, reading the
-    checkpoints twice and block by block, so that memory does not grow with their number.
+    first two right singular vectors. They are computed from the n x n matrix of inner products. The checkpoints are
+    read twice, block by block, so that memory does not grow with their number.
 
     Args:
         trajectory: The folder of a recorder or trainer, or a sequence of state dicts and paths, in the order of
             training, see ``open_checkpoints``.
         center: theta_n: the trained model, or a dict of its parameters (or of its states).
         ignore: "biasbn" leaves out tensors with at most one axis (biases, BatchNorm); None takes all.
-        final_row: Whether theta_n itself is a row (of zeros, before centering). The paper leaves it out, as the
-            formula says; the authors' code has it in.
-        parameters: Which parameters of the model concern the directions, see ``selected``; None for all. Of a dict,
-            pass the part itself.
+        final_row: Whether to include theta_n as a row (of zeros, before centering). The formula of the paper does not
+            include it; the authors' code does.
+        parameters: Which parameters of the model to use, see ``selected``; None for all. If ``center`` is a dict, pass
+            a smaller dict instead.
 
     Returns:
-        Unit directions with the dtypes and devices of ``center``, so signed that the first checkpoint has
-        coordinates of at least the mean's, and their ``explained_variance_ratio``.
+        Unit directions with the shapes, dtypes and devices of ``center``, and their ``explained_variance_ratio``. The
+        signs are chosen so that the coordinates of the first checkpoint are at least the mean.
 
     Raises:
-        TypeError: If an argument is of another kind.
-        ValueError: If checkpoints do not fit the center, or span less than two dimensions.
+        TypeError: If an argument has the wrong type.
+        ValueError: If checkpoints do not fit the center, are not finite, or span less than two dimensions.
 
     Source:
         Li et al. 2018, section 7.2.
@@ -117,7 +117,7 @@ def pca_directions(
 
 
 def _n_rows(gram: Floats, final_row: bool) -> int:
-    """Leave out the last checkpoint when it is the center itself; with ``final_row`` it is added as zeros later."""
+    """Return the number of rows: without the last checkpoint if it is the center, which ``final_row`` adds later."""
     n = len(gram) - int(gram[-1, -1] == 0)
     if n + final_row < 3:
         raise ValueError(
