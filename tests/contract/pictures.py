@@ -82,10 +82,19 @@ def made_convexity() -> xarray.Dataset:
     return surface.assign(convexity=curved, lambda_max=10 * surface.loss, cost=3 * surface.loss + 0.5)
 
 
+def made_predicted() -> xarray.Dataset:
+    """A surface whose lowest point is only predicted, which is no minimum that was found."""
+    half = made_half()
+    predicted = np.where(half.evaluated, half.loss, 0.3)
+    predicted[7, 9] = 0.001
+    return half.assign(loss_predicted=(("beta", "alpha"), predicted))
+
+
 SURFACES = {
     "plain": made_surface(9, 7),
     "convexity": made_convexity(),
     "half": made_half(),
+    "predicted": made_predicted(),
     "path": made_trajectory(),
     "seed": of_seed(made_seeds(), 4),
 }
@@ -132,7 +141,8 @@ def compared() -> list[Any]:
     """Several landscapes share the ranges of what they draw."""
     found = []
     for style in ({}, {"scale": "log"}, {"color": "accuracy"}):
-        parts = [made_surface(9, 7), made_surface(9, 7, steep=2.5)]
+        # The second is the widest, so that neither the first nor the last decides alone.
+        parts = [made_surface(9, 7, steep=steep) for steep in (1.0, 2.5, 0.5)]
         scenes = [make_scene(part, style) for part in parts]
         common = common_ranges([field for scene in scenes for field in (scene.height, scene.color)])
         found.append(
