@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Write files atomically: complete, or not at all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 def atomic(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
     """Give the path of a temporary file beside ``path``, which takes its place when the block ends without an error.
 
-    Whoever reads ``path`` meanwhile, or after a crash, finds the former file or none.
+    Readers of ``path`` find the previous file, or none, until then and after a crash.
 
     Args:
-        path: Where the file is to be; its folder is made if it is missing.
+        path: Path of the file; a missing folder is created.
         durable: Whether to wait until the disk has it, so that it also survives a power cut.
     """
     target = Path(path)

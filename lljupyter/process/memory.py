@@ -1,4 +1,4 @@
-"""How much memory there is left, what is said when there is none, and what becomes of what is freed."""
+"""Available memory, out-of-memory errors, and reuse of freed memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEPT_BYTES = 30 << 20
 
 
 def available_bytes(device: torch.device) -> float:
-    """Return how many bytes can be allocated on a device, about: what caches hold counts as free."""
+    """Return about how many bytes can be allocated on a device; memory in caches counts as free."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     limit, used = _container()
@@ -42,7 +42,7 @@ def total_bytes() -> float:
 
 
 def used_bytes() -> float:
-    """Return how many bytes of memory this process holds; 0 where that is not known."""
+    """Return how many bytes of memory this process holds; 0 if unknown."""
     try:
         return float(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, AttributeError, ValueError, IndexError):
@@ -63,7 +63,7 @@ def _free_bytes() -> float:
 
 
 def _container() -> tuple[float, float]:
-    """Return the limit of the container, inf without one, and how much of it is in use."""
+    """Return the memory limit of the container (inf without one) and the used part of it, in bytes."""
     for limit, current in LIMITS:
         try:
             return float(limit.read_text()), float(current.read_text())
@@ -80,9 +80,9 @@ def data_budget(device: torch.device) -> float:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Says whether a device, or the machine, had no memory left for a tensor."""
+    """Return True if an error means that a device or the machine ran out of memory."""
     causes = [error, *([error.__cause__] if error.__cause__ else [])]
-    # torch says so in words of their own on Linux and elsewhere.
+    # The message of torch differs between Linux and other systems.
     said = ("can't allocate memory", "not enough memory")
     return any(isinstance(e, torch.cuda.OutOfMemoryError) or any(word in str(e) for word in said) for e in causes)
 

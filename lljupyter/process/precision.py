@@ -1,4 +1,4 @@
-"""How exactly is computed: TF32 and its like, which torch turns on for the whole process, are off meanwhile."""
+"""Turn off TF32 and similar modes (process-wide settings of torch) during evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Precision = Literal["float32", "auto"]
 
 
 def check_precision(precision: str) -> None:
-    """Check the option that says how exactly is computed.
+    """Check the option ``precision``.
 
     Raises:
         ValueError: If it is none of the known values.
@@ -46,9 +46,9 @@ def onednn_takes(dtype: torch.dtype, device: torch.device) -> bool:
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Compute products of float32 in float32, whatever is set for the process, which is put back afterwards.
+    """Compute products of float32 in float32 inside the block, and restore the settings of the process afterwards.
 
-    The settings belong to the process: products of other threads are exact meanwhile, too. Where several threads are
+    The settings belong to the process: products of other threads are also exact meanwhile. Where several threads are
     in here, the last to leave puts back what the first has found.
     """
     with _one_at_a_time:

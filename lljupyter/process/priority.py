@@ -12,7 +12,7 @@ ENGINE_NICENESS = 10
 
 
 def step_back() -> None:
-    """Let everything else have the processor before the calling thread and the threads that it starts later.
+    """Lower the priority of the calling thread, and of the threads that it starts later, below everything else.
 
     Only where a thread has a priority of its own, on Linux. A niceness alone lets whatever wakes up wait for the end of
     a time slice, and an answer on its way through kernel, server and browser wakes up a dozen threads one after the

@@ -1,4 +1,4 @@
-"""Fix what is drawn at random, and leave every generator as it was."""
+"""Fix random numbers, and restore every generator afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Source(NamedTuple):
     """A generator, whatever library it belongs to.
 
     Attributes:
-        name: What to call it in a message.
+        name: Its name in messages.
         get: Returns its state.
         put: Sets its state.
         seed: Seeds it.
@@ -65,7 +65,7 @@ def watched_randomness(own: Iterable[Generator] = (), seed: int = 0) -> Iterator
 
 
 def batch_seed(*position: int) -> int:
-    """Return a seed of its own for a batch, below 2**32, the same at every point.
+    """Return the seed of a batch, below 2**32; the same at every point.
 
     Args:
         *position: The numbers that tell a batch from all others, such as those of its loader, itself and the draw.

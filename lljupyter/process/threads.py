@@ -1,4 +1,4 @@
-"""How many processor threads torch uses in one thread of ours."""
+"""The number of processor threads that torch uses in a thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def use_threads(n_threads: int, others: int) -> None:
-    """Let torch use so many threads in the calling thread.
+    """Set the number of threads that torch uses in the calling thread.
 
     Args:
         n_threads: How many.
@@ -26,7 +26,7 @@ def use_threads(n_threads: int, others: int) -> None:
 
 @contextmanager
 def using_threads(n_threads: int | None) -> Iterator[None]:
-    """Does so for a while; None changes nothing."""
+    """Set it within a block; None changes nothing."""
     before = torch.get_num_threads()
     if n_threads in (None, before):
         yield

@@ -1,4 +1,4 @@
-"""What a loader yields, checked and brought to where the model is."""
+"""Check the batches of a loader, and move them to the device of the model."""
 
 from __future__ import annotations
 

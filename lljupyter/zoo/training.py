@@ -114,7 +114,7 @@ def train(
         limited_threads(threads),
         training(model, where, kind),
         rates(optimizer) as highest,
-        fixed_randomness(seed=seed),  # after the model came to its device, whose generator is seeded, too
+        fixed_randomness(seed=seed),  # after the model came to its device, whose generator is also seeded
         tqdm(total=n_epochs, disable=not progress, unit="epoch") as bar,
     ):
         for epoch in range(n_epochs):

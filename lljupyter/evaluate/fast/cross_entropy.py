@@ -1,4 +1,4 @@
-"""Cross-entropy and accuracy where there is nothing special about them, at many points at once."""
+"""Plain cross-entropy and accuracy at many points at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def measure_scores(kinds: Sequence[str], scores: Tensor, targets: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Measure cross-entropy and accuracy where there is nothing special about them, at k points at once.
+    """Measure plain cross-entropy and accuracy at k points at once.
 
     Args:
         kinds: Some of "loss" and "accuracy".

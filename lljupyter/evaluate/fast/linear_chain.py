@@ -22,7 +22,7 @@ METHODS = ("tanh", "sigmoid")
 
 
 class Step(NamedTuple):
-    """One step of the model: ``kind`` says which.
+    """One step of the model, of the given ``kind``.
 
     Attributes:
         kind: "linear", "add", "module", "function" or "method".
@@ -108,7 +108,7 @@ def _rectifies(node: fx.Node, module: nn.Module | None) -> bool:
 
 
 def _used_once(node: fx.Node, same: dict[fx.Node, str]) -> bool:
-    """Says whether nothing else uses what a node is, so that it may be changed in place."""
+    """Return True if nothing else uses the value of a node, so that it may be changed in place."""
     while len(node.users) == 1:
         if node not in same or not isinstance(node.args[0], fx.Node):
             return True
@@ -122,7 +122,7 @@ def _aliases(names: list[str], same: dict[fx.Node, str], nodes: Iterable[fx.Node
 
 
 def _counts(node: fx.Node) -> bool:
-    """Says whether a node is a size, or several."""
+    """Return True if a node is a size, or several sizes."""
     named = node.target in ("size", len, getattr, operator.getitem)
     return named and node.meta.get("tensor_meta") is None
 

@@ -230,7 +230,7 @@ class Stacked:
         return known[self._result]
 
     def _scored(self, tensors: Sequence[tuple[Tensor, ...]], tick: Tick) -> dict[str, NDArray[np.float64]]:
-        """Add up what ``score_sums`` says of every slice."""
+        """Add up the results of ``score_sums`` for all slices."""
         rows, found = [], {}
         for part, these in zip(self._slices, tensors, strict=True):
             tick()

@@ -12,7 +12,7 @@ import torch
 from lljupyter.evaluate.strategy import Tick
 from lljupyter.process.threads import use_threads
 
-# How often it is looked whether the points are still wanted, in seconds.
+# Interval at which ``tick`` is called, in seconds.
 LOOK_SECONDS = 0.02
 
 
@@ -20,7 +20,7 @@ class Workers:
     """Threads of one core each.
 
     Args:
-        n_workers: How many; 1 works in the calling thread, with all its cores.
+        n_workers: Number of threads; 1 works in the calling thread, with all its cores.
     """
 
     def __init__(self, n_workers: int) -> None:
@@ -40,9 +40,9 @@ class Workers:
         """Call ``work(worker, item, check)`` for every item, each in the first thread that is free.
 
         Args:
-            work: Gets the number of its thread, that of the item, and what it has to call now and then.
-            n_items: How many items there are.
-            tick: Called in the calling thread, often; what it raises ends the work of all.
+            work: Receives the index of its thread, the index of the item, and a function to call now and then.
+            n_items: Number of items.
+            tick: Called often in the calling thread; if it raises, all work ends.
         """
         if self._pool is None or n_items < 2:
             for item in range(n_items):
