@@ -91,7 +91,7 @@ def compute_line(
         direction: delta, or None for a random one.
         resolution: Number of points.
         alpha: Range along delta.
-        attributes: What the result says about itself beside the recipe; a line to resume must say the same.
+        attributes: Further attributes of the result; a line to resume must have the same.
         resume: A line to go on with.
         repeats: Number of lines.
         save_to: A path, or None.

@@ -1,6 +1,6 @@
 """The table of options: every option of the verbs and of the widget has its type, default and explanation here.
 
-A verb says ``**options: Unpack[SurfaceOptions]`` and is decorated with ``takes(SurfaceOptions)`` (``signatures.py``):
+A verb has ``**options: Unpack[SurfaceOptions]`` and is decorated with ``takes(SurfaceOptions)`` (``signatures.py``):
 type checkers, ``help``, ``inspect.signature`` and completion then show every option. A new option is a type and an
 explanation in one of the classes, its default in ``DEFAULTS``, a check in ``prepare/checks.py``, and its use.
 

@@ -164,7 +164,7 @@ class LandscapeWidget(Landscape):
         Returns:
             alpha and beta, the quantities there with their standard errors, ``gradient_norm``, the eigenvalues
             ``lambda_min`` and ``lambda_max`` with residuals, ``convexity``, and ``f_aa``, ``f_ab``, ``f_bb``, the
-            second derivatives of the surface. ``error`` says why something is missing.
+            second derivatives of the surface. ``error`` explains why something is missing.
 
         Raises:
             TypeError: If a coordinate is no number.

@@ -1,4 +1,4 @@
-"""What tasks run on: evaluators, on the plane a task asks for. Lives where the model and the data are."""
+"""Run tasks: hold the evaluators and set the plane that a task asks for. Lives with the model and the data."""
 
 from __future__ import annotations
 

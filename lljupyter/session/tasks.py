@@ -25,7 +25,7 @@ class Task(Protocol):
 
     Attributes:
         request: The surface that it belongs to.
-        urgent: Whether it interrupts other tasks, and is done after a pause or a stop as well.
+        urgent: Whether it interrupts other tasks, and also runs after a pause or a stop.
     """
 
     urgent: ClassVar[bool]
@@ -117,7 +117,7 @@ class EvaluatePoints:
 
 @dataclass(frozen=True, eq=False)
 class EvaluateCheckpoint:
-    """Evaluates a checkpoint of a training run where it really is, off the plane."""
+    """Evaluate a checkpoint of a training run at its own weights, off the plane."""
 
     urgent: ClassVar[bool] = False
     request: Request

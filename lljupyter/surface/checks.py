@@ -1,4 +1,4 @@
-"""Checks of what a surface says about itself, before it is drawn or saved: a file may come from anywhere."""
+"""Check the attributes of a surface before it is drawn or saved, because a file may come from anywhere."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def surface_dataset(
 def add_trajectory(
     dataset: xarray.Dataset, labels: Sequence[str], values: Mapping[str, NDArray[np.float64]], captured: float
 ) -> xarray.Dataset:
-    """Return a Dataset with a training run on a dimension of its own, ``checkpoint``.
+    """Return a Dataset with a training run on a separate dimension, ``checkpoint``.
 
     Args:
         dataset: A surface; not changed.
@@ -106,7 +106,7 @@ def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarr
 
 
 def with_precision_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarray.Dataset:
-    """Return a surface that tells the reduced precision of points taken over from an earlier Dataset of it, too."""
+    """Return a surface that also records the reduced precision of points taken over from an earlier Dataset of it."""
     if "precision_error" not in earlier.attrs:
         return dataset
     both = earlier.attrs, dataset.attrs
@@ -122,7 +122,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     Args:
         dataset: With a quantity such as ``loss`` on the dimensions ``alpha`` and ``beta``, both evenly spaced and
             ascending; one of the dimensions may be missing, for a line. Not changed.
-        seeds: Whether there may be a dimension ``seed``, too, as ``repeats`` makes it.
+        seeds: Whether a dimension ``seed``, as from ``repeats``, is also allowed.
 
     Returns:
         The Dataset with both dimensions (and ``seed``), and the names of what can be drawn, ``loss`` first, else
@@ -170,7 +170,7 @@ def by_seed(surface: Any) -> list[tuple[Any, str]]:
 
 
 def of_seed(surface: xarray.Dataset, seed: int | None = None) -> xarray.Dataset:
-    """Return one of several surfaces that are stacked on a dimension ``seed``, the first one where none is named.
+    """Return one of several surfaces that are stacked on a dimension ``seed``, the first one if none is named.
 
     Raises:
         ValueError: If there is none of that seed.

@@ -29,7 +29,7 @@ class Trajectory(TypedDict):
 
     ``values`` holds the real ones by quantity (None: not known yet, or not finite), ``outside`` the share of the
     distance from the center that lies outside the plane, ``captured`` the share of the run's variation that the plane
-    captures; ``learning_rate`` is None where the run does not tell it.
+    captures; ``learning_rate`` is None if unknown.
     """
 
     alpha: list[float | None]
@@ -99,7 +99,7 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
     """Pack a result that is complete, or as far as it is.
 
     Args:
-        dataset: With the coordinates alpha and beta, evenly spaced and ascending; and seed, where there are several.
+        dataset: With the coordinates alpha and beta, evenly spaced and ascending; and seed, if there are several.
         names: Its variables on (beta, alpha) that can be drawn.
 
     Returns:
@@ -197,7 +197,7 @@ def subtitle(recipe: Mapping[str, Any]) -> str:
 
 
 def measured(recipe: Mapping[str, Any]) -> str:
-    """Return what was measured, "CrossEntropyLoss on 1,797 samples", or "" where that is not known."""
+    """Return what was measured, "CrossEntropyLoss on 1,797 samples", or "" if unknown."""
     if "n_samples" not in recipe:
         return ""
     n = recipe["n_samples"]
@@ -205,7 +205,7 @@ def measured(recipe: Mapping[str, Any]) -> str:
 
 
 def scaled(recipe: Mapping[str, Any]) -> str:
-    """Return how random directions were scaled, "filter-normalized", or "" where there are none."""
+    """Return how random directions were scaled, "filter-normalized", or "" if there are none."""
     norm = recipe.get("norm")
     return "" if norm is None else "not normalized" if norm == "none" else f"{norm}-normalized"
 
@@ -216,7 +216,7 @@ def make_trajectory(labels: Sequence[str], told: Mapping[str, NDArray[np.float64
     Args:
         labels: n of them.
         told: ``{name: array}``, each of shape (n,): ``alpha``, ``beta``, ``outside``, the quantities, and
-            ``learning_rate`` where it is known.
+            ``learning_rate`` if it is known.
         captured: The share of the variation of the run that lies in the plane.
     """
     lists = {name: [finite(value) for value in array.tolist()] for name, array in told.items()}

@@ -1,4 +1,4 @@
-"""What the person is to know of a plane before it is looked at: what does not move on it, and where a run ends."""
+"""Notices about a plane: parameters that do not move on it, and a training run that ends away from its center."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lljupyter.geometry.projection import ProjectedTrajectory, away_from_center
 from lljupyter.geometry.select import cannot_move
 from lljupyter.problem.problem import Problem
 
-# Under these norms, a random direction is zero where the parameters are.
+# With these norms, a random direction is zero if the parameters are.
 SCALED = ("filter", "layer", "weight")
 SHOWN = 4
 
@@ -40,7 +40,7 @@ def plane_notices(
 
 
 def _still(source: PlaneSource, fixed: Plane | None, problem: Problem) -> dict[str, str]:
-    """Return what stays where it is along both directions although it was to move, with the reasons."""
+    """Return the parameters that should move but are fixed along both directions, with the reasons."""
     theta = problem.model if source.names is None else problem.center
     if fixed is not None:
         eta = cannot_move(theta, fixed.eta)

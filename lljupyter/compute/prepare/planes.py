@@ -134,7 +134,7 @@ def placed(plane: Plane, states: Parameters, orthogonal: bool) -> Plane:
 
 
 def hash_directions(plane: Plane) -> str:
-    """Return a hash that tells these directions from others, for the recipe of a surface."""
+    """Return a hash of directions, for the recipe of a surface."""
     return hash_tensors(
         (f"{label}/{name}", part)
         for label, direction in (("delta", plane.delta), ("eta", plane.eta))

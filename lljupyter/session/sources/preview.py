@@ -85,7 +85,7 @@ class Preview:
     Args:
         samples: What it is made from.
         cells: The points that are not known yet, center first.
-        pace: Seconds that a point is known to take on all samples, or None.
+        pace: Seconds per point on all samples, or None if unknown.
 
     Attributes:
         done: Whether nothing is left to do.

@@ -1,4 +1,4 @@
-"""Chooses the points to evaluate where a surface can't be predicted yet, and measures the error on points held back."""
+"""Choose points where a surface cannot be predicted yet, and measure the error on held-out points."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def to_html(
     """Write a page that shows surfaces or lines as the widget does, in one file that needs neither kernel nor network.
 
     All views and controls that compute nothing work, several landscapes are compared (see ``compare``), and a table
-    tells how they were computed. The page may be sent to anyone: it asks for nothing from anywhere, and its content
+    states how they were computed. The page may be sent to anyone: it asks for nothing from anywhere, and its content
     security policy lets no script run but the viewer.
 
     Args:

@@ -83,7 +83,7 @@ def check_readable(path: Path) -> None:
     except subprocess.TimeoutExpired:
         reason = f"reading it does not end within {SECONDS:g} s"
     except (OSError, TypeError, ValueError):
-        return  # where no process can be started, as in a browser, the file is read here
+        return  # if no process can be started, as in a browser, the file is read here
     else:
         if child.returncode == 0:
             return

@@ -1,4 +1,4 @@
-"""Reads all of a netCDF file, in a process of its own: ``python -m lljupyter.surface.io.walk surface.nc``."""
+"""Read a whole netCDF file in a separate process: ``python -m lljupyter.surface.io.walk surface.nc``."""
 
 from __future__ import annotations
 
