@@ -110,7 +110,7 @@ class TrajectoryRecorder:
         if self._found is not None and self._recorded() != self._found:
             raise ValueError(
                 f"expected {self.path} as it was when the recorder was made, got checkpoints that another one wrote; "
-                "choose a separate folder for every run"
+                "choose a folder of its own for every run"
             )
         # Before anything is written: an optimizer that can't be followed is refused here.
         listener = StepListener(self._optimizer, self._stepped)
