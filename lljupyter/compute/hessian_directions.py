@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lljupyter.compute.prepare.hessian import build_hessian
+from lljupyter.compute.prepare.hessian import build_hessian_evaluator
 from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import Hessians
 from lljupyter.problem.loaders import Loader
@@ -57,9 +57,9 @@ def hessian_directions(
     """
     if which not in ("ends", "top"):
         raise ValueError(f"expected which as 'ends' or 'top', got {which!r}; 'ends' shows the most negative curvature")
-    curvature = build_hessian(model, loader, over, tol, loss_fn, device, max_samples, parameters, objective)
-    with curvature.hessian_at(None) as hessian:
-        ends = curvature.ends(hessian)
+    evaluator = build_hessian_evaluator(model, loader, over, tol, loss_fn, device, max_samples, parameters, objective)
+    with evaluator.hessian_at(None) as hessian:
+        ends = evaluator.ends(hessian)
         if ends is None:
             raise ValueError("expected finite gradients at the model, got some that are not; check its weights")
         if len(ends.vector_max) < 2 or not (ends.lambda_max or ends.lambda_min):
@@ -70,8 +70,8 @@ def hessian_directions(
         first, second = ends.vector_max, ends.vector_min
         if which == "top":
             # Without the largest eigenvalue, the second is the largest.
-            second = curvature.ends_of(
+            second = evaluator.ends_of(
                 lambda v: hessian.product(v) - ends.lambda_max * torch.dot(first, v) * first
             ).vector_max
             second = second - torch.dot(first, second) * first
-    return curvature.split(first), curvature.split(second / second.norm())
+    return evaluator.split(first), evaluator.split(second / second.norm())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lljupyter.compute.prepare.grids import check_seed
-from lljupyter.compute.prepare.hessian import build_hessian
+from lljupyter.compute.prepare.hessian import build_hessian_evaluator
 from lljupyter.geometry.select import Selection
 from lljupyter.hessian.evaluator import Hessians
 from lljupyter.problem.loaders import Loader
@@ -77,8 +77,8 @@ def projected_curvatures(
     """
     if isinstance(n_planes, bool) or not isinstance(n_planes, int) or n_planes < 1:
         raise ValueError(f"expected n_planes as a whole number of at least 1, got {n_planes!r}; try n_planes=100")
-    curvature = build_hessian(model, loader, over, 0.01, loss_fn, device, max_samples, parameters, objective)
-    size = sum(theta.numel() for theta in curvature.parameters.values())
+    evaluator = build_hessian_evaluator(model, loader, over, 0.01, loss_fn, device, max_samples, parameters, objective)
+    size = sum(theta.numel() for theta in evaluator.parameters.values())
     spectrum = np.asarray(eigenvalues, dtype=np.float64)
     if spectrum.shape != (size,):
         raise ValueError(
@@ -89,9 +89,9 @@ def projected_curvatures(
         n_bad = int((~np.isfinite(spectrum)).sum())
         raise ValueError(f"expected finite eigenvalues, got {n_bad} that are not; check the weights of the model")
     generator = torch.Generator("cpu").manual_seed(check_seed(seed))
-    like = next(iter(curvature.parameters.values()))
+    like = next(iter(evaluator.parameters.values()))
     measured = np.empty((n_planes, 2))
-    with curvature.hessian_at(None) as hessian:
+    with evaluator.hessian_at(None) as hessian:
         for place in np.ndindex(n_planes, 2):
             d = torch.randn(size, generator=generator).to(like)
             measured[place] = float(

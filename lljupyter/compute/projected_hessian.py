@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lljupyter.compute.prepare.hessian import build_hessian
+from lljupyter.compute.prepare.hessian import build_hessian_evaluator
 from lljupyter.geometry.parameters import check_direction, parameters_of
 from lljupyter.geometry.plane import Plane
 from lljupyter.problem.loaders import Loader
@@ -58,9 +58,9 @@ def projected_hessian(
         raise ValueError(f"expected a finite point, got {point!r}; try point=(0, 0)")
     is_part = plane.delta.keys() < parameters_of(model).keys()
     parameters = list(plane.delta) if is_part else None
-    curvature = build_hessian(model, loader, "all", 0.01, loss_fn, device, max_samples, parameters, objective)
+    evaluator = build_hessian_evaluator(model, loader, "all", 0.01, loss_fn, device, max_samples, parameters, objective)
     for label, direction in (("delta", plane.delta), ("eta", plane.eta)):
-        check_direction(direction, curvature.center, label)
-    curvature.set_plane(plane)
-    with curvature.hessian_at(alpha, beta) as hessian:
-        return curvature.within(hessian)
+        check_direction(direction, evaluator.center, label)
+    evaluator.set_plane(plane)
+    with evaluator.hessian_at(alpha, beta) as hessian:
+        return evaluator.within(hessian)

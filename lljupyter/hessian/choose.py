@@ -1,4 +1,4 @@
-"""Chooses how the Hessian of a model is multiplied with vectors: the quickest way that gives the same."""
+"""How the Hessian of a model is multiplied with vectors: the fastest way that gives the same products."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lljupyter.hessian.fast.layerwise_model import Program
-from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
+from lljupyter.hessian.fast.layerwise_model import LayerwiseModel
+from lljupyter.hessian.fast.layerwise_operator import LayerwiseHessian
 from lljupyter.hessian.operator import Hessian, bytes_kept
 from lljupyter.problem.batches import Batch, resized, take, to_device
 from lljupyter.problem.model import plain_evaluation, tensors_by_name
@@ -25,14 +25,14 @@ from lljupyter.process.randomness import fixed_randomness
 KEPT_BUDGET = 0.3
 # Larger batches gain nothing more and leave the caches.
 LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
-# Rough products pay where as much is kept of all samples together, about, as here; smaller ones are quick anyway.
+# Rough products pay if about this much is kept of all samples together; smaller ones are fast anyway.
 ROUGH_BYTES = 64 << 20
-# Two ways to compute the same round in another order, and at a kink of the loss to another side.
+# Two ways to compute the same thing round in another order, and to another side at a kink of the loss.
 SAME = 10.0
 
 
-class Differentiation:
-    """Lends the Hessian of the mean loss of the first loader, wherever the model is.
+class HessianFactory:
+    """Makes the Hessian of the mean loss of the first loader, wherever the model is.
 
     Args:
         problem: Holds data and loss.
@@ -44,8 +44,8 @@ class Differentiation:
     Attributes:
         batches: All samples, as they are differentiated.
         n_kept: How many batches are kept differentiated.
-        program: The model layer by layer; None if that does not do.
-        rough: What rough products are computed in; None for none.
+        layerwise: The model layer by layer; None if products are taken by double backward.
+        rough: The dtype of rough products; None for none.
 
     Raises:
         ValueError: If the loss can't be differentiated twice.
@@ -59,13 +59,13 @@ class Differentiation:
         self._loss, self._measure = partial(working.loss, prefix), problem.measures[prefix]["loss"]
         self._device = problem.device
         self.batches: Sequence[Batch] = problem.first_batches
-        self.program: Program | None = None
+        self.layerwise: LayerwiseModel | None = None
         self.rough: torch.dtype | None = None
         self.n_kept = self._keep(problem.per_sample, self._try(problem), KEPT_BUDGET * room)
 
     @contextmanager
     def differentiable(self) -> Iterator[None]:
-        """Lets the parameters require gradients, for a while."""
+        """Let the parameters require gradients meanwhile."""
         with plain_evaluation(self._device), exact_products(), unfused_attention():
             for theta in self._parameters.values():
                 theta.requires_grad_(True)
@@ -75,27 +75,27 @@ class Differentiation:
                 for theta in self._parameters.values():
                     theta.requires_grad_(False)
 
-    def hessian(self, tick: Callable[[], None] = lambda: None) -> Hessian | ExplicitHessian:
-        """Returns the Hessian where the model is now; within ``differentiable``."""
+    def hessian(self, tick: Callable[[], None] = lambda: None) -> Hessian | LayerwiseHessian:
+        """Return the Hessian where the model is now; within ``differentiable``."""
         return self._hessian(self.batches, self.n_kept, tick)
 
     def _hessian(
         self, batches: Sequence[Batch], n_kept: int, tick: Callable[[], None] = lambda: None
-    ) -> Hessian | ExplicitHessian:
-        if self.program is None:
+    ) -> Hessian | LayerwiseHessian:
+        if self.layerwise is None:
             return Hessian(self._parameters, self._loss, batches, n_kept, tick)
-        return ExplicitHessian(self.program, self._parameters, self._measure, batches, n_kept, tick, self.rough)
+        return LayerwiseHessian(self.layerwise, self._parameters, self._measure, batches, n_kept, tick, self.rough)
 
     def _try(self, problem: Problem) -> float:
-        """Tries two samples, and the ways there are to be quicker; says how many bytes a sample takes, kept."""
+        """Try two samples, and products layer by layer; return how many bytes a sample takes that is kept."""
         first = self.batches[0]
         first = to_device(take(first, min(2, first.n)) if problem.per_sample else first, self._device)
         with self.differentiable(), fixed_randomness():
             try:
                 per_sample = bytes_kept(self._parameters, self._loss, first) / first.n
-                hessian = self._hessian([first], 1)
+                hessian = Hessian(self._parameters, self._loss, [first], 1)
                 image = hessian.product(self._vector)
-                self._use_program(problem, first, hessian, image)
+                self._use_layerwise(problem, first, hessian, image)
             except Exception as error:
                 advice = "pass quantities without 'convexity' to see its loss"
                 if "attention" in str(error):
@@ -113,36 +113,36 @@ class Differentiation:
         return per_sample
 
     def _keep(self, joins: bool, per_sample: float, left: float) -> int:
-        """Joins or splits batches, if that changes nothing; says how many of them can be kept in what is left."""
+        """Join or split batches, if that changes nothing; return how many of them can be kept in ``left`` bytes."""
         if joins:
             size = max(1, min(LARGEST_BATCH, int(min(left, BATCH_BYTES) / max(per_sample, 1))))
             self.batches = resized(self.batches, size)
         kept = per_sample * sum(batch.n for batch in self.batches)
-        if self.program is not None and joins and ROUGH_BYTES <= kept <= left / 2:
+        if self.layerwise is not None and joins and ROUGH_BYTES <= kept <= left / 2:
             self.rough = _rough_dtype(self._vector)
-        if self.program is not None:
-            self.batches = self.program.cut(self.batches)
+        if self.layerwise is not None:
+            self.batches = self.layerwise.cut_patches(self.batches)
         ends = itertools.accumulate(per_sample * batch.n for batch in self.batches)
         return sum(end <= left for end in ends)
 
-    def _agrees(self, first: Batch, other: Hessian | ExplicitHessian) -> bool:
-        """Says whether loss and gradient of two samples are those of another way to compute them."""
+    def _agrees(self, first: Batch, other: Hessian) -> bool:
+        """Return True if loss and gradient of two samples are those of another way to compute them."""
         ours = self._hessian([first], 0)
         return _close(ours.loss, other.loss, self._vector) and _near(ours.gradient, other.gradient)
 
-    def _use_program(self, problem: Problem, first: Batch, hessian: Hessian | ExplicitHessian, image: Tensor) -> None:
-        """Takes products layer by layer from now on, if the model allows for it and they are the same."""
+    def _use_layerwise(self, problem: Problem, first: Batch, hessian: Hessian, image: Tensor) -> None:
+        """Take products layer by layer from now on, if the model allows it and they are the same."""
         if problem.obstacle or not bool(torch.isfinite(image).all()):
             return
         live = {**tensors_by_name(self._model, problem.states), **self._parameters}
         try:
             plain = problem.classifies_plainly
-            self.program = Program(problem.model, problem.example(), live, self._parameters, plain)
+            self.layerwise = LayerwiseModel(problem.model, problem.example(), live, self._parameters, plain)
             same = self._agrees(first, hessian) and _near(self._hessian([first], 1).product(self._vector), image)
         except Exception:  # whatever the model does that can't be traced
             same = False
         if not same:
-            self.program = None
+            self.layerwise = None
 
 
 def _near(a: Tensor, b: Tensor) -> bool:
@@ -155,7 +155,7 @@ def _close(a: float, b: float, like: Tensor) -> bool:
 
 
 def _rough_dtype(like: Tensor) -> torch.dtype:
-    """Returns what rough products are computed in: a processor that has no bfloat16 is slower with it."""
+    """Return the dtype of rough products: bfloat16 only pays on a processor with units for it."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     able = like.device.type == "cpu" and like.dtype == torch.float32 and supported()
     return torch.bfloat16 if able and has_bfloat16(like.device) else like.dtype

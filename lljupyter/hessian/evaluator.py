@@ -1,4 +1,4 @@
-"""Measures the curvature at points of a plane: both ends of the spectrum of the Hessian."""
+"""The extreme eigenvalues of the Hessian at points of a plane."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lljupyter.evaluate.plain import naming
 from lljupyter.evaluate.strategy import Interruptible, Values
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
-from lljupyter.hessian.choose import Differentiation
-from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
+from lljupyter.hessian.choose import HessianFactory
+from lljupyter.hessian.fast.layerwise_operator import LayerwiseHessian
 from lljupyter.hessian.lanczos import Ends, Product, extreme_eigenvalues
 from lljupyter.hessian.operator import Hessian
 from lljupyter.problem.model import plain_evaluation
 from lljupyter.problem.problem import Problem
 from lljupyter.process.memory import available_bytes, keep_freed_memory
-from lljupyter.surface.frame import CURVATURES
+from lljupyter.surface.frame import HESSIAN_QUANTITIES
 
 Hessians = Literal["weights", "all"]
 # The vectors of one point stay below this share of the memory.
@@ -34,8 +34,8 @@ MAX_PRODUCTS = 100
 REMEMBERED, NOISE = 24, 1.0
 
 
-class CurvatureEvaluator:
-    """Measures ``lambda_min`` and ``lambda_max`` of the Hessian of the mean loss of the first loader.
+class HessianEvaluator:
+    """Computes ``lambda_min`` and ``lambda_max`` of the Hessian of the mean loss of the first loader.
 
     It works on a copy of the model, in evaluation mode and in the model's own precision.
 
@@ -54,12 +54,12 @@ class CurvatureEvaluator:
         ValueError: If an option is out of range, the loss can't be differentiated twice, or the vectors have no room.
     """
 
-    quantities: tuple[str, ...] = CURVATURES
-    names: tuple[str, ...] = CURVATURES
+    quantities: tuple[str, ...] = HESSIAN_QUANTITIES
+    names: tuple[str, ...] = HESSIAN_QUANTITIES
     group = 1
 
     def __init__(self, problem: Problem, *, over: Hessians = "weights", tol: float = 0.01) -> None:
-        check_curvature(over, tol)
+        check_hessian_options(over, tol)
         keep_freed_memory()
         self.tol, self.over, self.device = tol, over, problem.device
         self.center = problem.center
@@ -92,15 +92,15 @@ class CurvatureEvaluator:
         self._moving: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._directions: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         self.load(self.states)
-        self._differentiation = Differentiation(problem, working, self.parameters, self._noise, room)
+        self._factory = HessianFactory(problem, working, self.parameters, self._noise, room)
 
     def leave_plane(self) -> None:
-        """Frees the directions and what was remembered of the points."""
+        """Free the directions, and forget the eigenvectors of points."""
         self._moving, self._directions = [], ({}, {})
         self._near.clear()
 
     def set_plane(self, plane: Plane) -> None:
-        """Chooses the plane that the next points belong to; its center is that of the problem."""
+        """Choose the plane that the next points belong to; its center is that of the problem."""
         self.leave_plane()
         self.load(self.states)
         with plain_evaluation(self.device):
@@ -110,17 +110,17 @@ class CurvatureEvaluator:
                 self._directions[0][name], self._directions[1][name] = self._moving[-1][2:]
 
     def load(self, states: Parameters) -> None:
-        """Goes to parameters (and buffers) of their own."""
+        """Move to given parameters (and buffers)."""
         with plain_evaluation(self.device):
             for name, tensor in self._live.items():
                 tensor.copy_(states[name])
 
     def evaluate(self, points: NDArray[np.float64], tick: Callable[[], None] = lambda: None) -> Values:
-        """Measures the curvature at some points of the plane.
+        """Return the extreme eigenvalues at some points of the plane.
 
         Args:
             points: Shape (k, 2), float64, columns alpha and beta.
-            tick: Called before every batch; may wait, or raise to give the points up.
+            tick: Called before every batch; may wait, or raise to abandon the points.
 
         Returns:
             ``{quantity: values}`` with values of shape (k,), float64. ``lambda_min`` and ``convexity`` are NaN where
@@ -132,18 +132,18 @@ class CurvatureEvaluator:
         """
         rows = []
         for alpha, beta in points.tolist():
-            with _naming(f"the curvature at (alpha, beta) = ({alpha:g}, {beta:g})", tick) as tick_there:
+            with _naming(f"the Hessian at (alpha, beta) = ({alpha:g}, {beta:g})", tick) as tick_there:
                 rows.append(self._row(self.ends_at(alpha, beta, tick_there)))
         return _columns(rows)
 
     def evaluate_states(
         self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
     ) -> Values:
-        """Measures the curvature for parameters (and buffers) of their own; as ``Plain.evaluate_states``."""
+        """Return the extreme eigenvalues for given parameters (and buffers); as ``Plain.evaluate_states``."""
         try:
             self.load({**self.states, **states})
             with (
-                _naming(f"the curvature of {label}", tick) as tick_there,
+                _naming(f"the Hessian of {label}", tick) as tick_there,
                 self.hessian_at(None, tick=tick_there) as hessian,
             ):
                 return _columns([self._row(self.ends(hessian))])
@@ -151,7 +151,7 @@ class CurvatureEvaluator:
             self.load(self.states)
 
     def ends_at(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> Ends | None:
-        """Returns both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
+        """Return both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
         with self.hessian_at(alpha, beta, tick) as hessian:
             ends = self.ends(hessian, self._start(alpha, beta))
         if ends is not None:
@@ -159,7 +159,7 @@ class CurvatureEvaluator:
         return ends
 
     def inspect(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Returns all that is known of one point of the plane.
+        """Return all that is known of one point of the plane.
 
         Returns:
             ``gradient_norm``, over the parameters of the Hessian; what ``evaluate`` measures; and where nothing else
@@ -167,7 +167,8 @@ class CurvatureEvaluator:
         """
         with self.hessian_at(alpha, beta, tick) as hessian:
             found = {"gradient_norm": float(torch.linalg.vector_norm(hessian.gradient, dtype=torch.float64))}
-            found |= dict(zip(CURVATURES, self._row(self.ends(hessian, self._start(alpha, beta))), strict=True))
+            row = self._row(self.ends(hessian, self._start(alpha, beta)))
+            found |= dict(zip(HESSIAN_QUANTITIES, row, strict=True))
             others = (d[name] for d in self._directions for name in d if name not in self.parameters)
             if not any(bool(part.any()) for part in others):
                 within = self.within(hessian)
@@ -176,8 +177,8 @@ class CurvatureEvaluator:
                 }
         return found
 
-    def ends(self, hessian: Hessian | ExplicitHessian, start: Tensor | None = None) -> Ends | None:
-        """Returns both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
+    def ends(self, hessian: Hessian | LayerwiseHessian, start: Tensor | None = None) -> Ends | None:
+        """Return both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
         if not bool(torch.isfinite(hessian.gradient).all()):
             return None
         try:
@@ -186,12 +187,12 @@ class CurvatureEvaluator:
             return None
 
     def ends_of(self, product: Product, start: Tensor | None = None, rough: Product | None = None) -> Ends:
-        """Returns both ends of the spectrum of a symmetric map over the same parameters."""
+        """Return both ends of the spectrum of a symmetric map over the same parameters."""
         start = self._noise if start is None else start
         return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products, rough=rough)
 
-    def within(self, hessian: Hessian | ExplicitHessian) -> NDArray[np.float64]:
-        """Returns ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
+    def within(self, hessian: Hessian | LayerwiseHessian) -> NDArray[np.float64]:
+        """Return ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
         directions = [torch.cat([d[name].reshape(-1) for name in self.parameters]) for d in self._directions]
         images = [hessian.product(d).double() for d in directions]
         return np.array([[float(torch.dot(d.double(), image)) for image in images] for d in directions])
@@ -199,18 +200,18 @@ class CurvatureEvaluator:
     @contextmanager
     def hessian_at(
         self, alpha: float | None, beta: float = 0.0, tick: Callable[[], None] = lambda: None
-    ) -> Iterator[Hessian | ExplicitHessian]:
-        """Lends the Hessian at a point of the plane, or (None) where the model is now."""
-        with self._differentiation.differentiable():
+    ) -> Iterator[Hessian | LayerwiseHessian]:
+        """Lend the Hessian at a point of the plane, or (None) where the model is now."""
+        with self._factory.differentiable():
             if alpha is not None:
                 with torch.no_grad():
                     for tensor, theta, delta, eta in self._moving:
                         torch.mul(delta, alpha, out=tensor)
                         tensor.add_(eta, alpha=beta).add_(theta)
-            yield self._differentiation.hessian(tick)
+            yield self._factory.hessian(tick)
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Returns a vector, shape (N,), as ``{name: tensor}`` over all parameters, zeros where H is not over them."""
+        """Return a vector, shape (N,), as ``{name: tensor}`` over all parameters, zeros where H is not over them."""
         sizes = [theta.numel() for theta in self.parameters.values()]
         named = dict(zip(self.parameters, torch.split(vector, sizes), strict=True))
         return {
@@ -233,13 +234,13 @@ class CurvatureEvaluator:
 
 
 def _columns(rows: list[list[float]]) -> Values:
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(CURVATURES))
-    return {name: table[:, k] for k, name in enumerate(CURVATURES)}
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(HESSIAN_QUANTITIES))
+    return {name: table[:, k] for k, name in enumerate(HESSIAN_QUANTITIES)}
 
 
 @contextmanager
 def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Tells where something failed, unless it is ``tick`` that gives the point up."""
+    """Name the place in errors, unless it is ``tick`` that abandons the point."""
     interruptible = Interruptible(tick)
     try:
         with naming(place):
@@ -250,8 +251,8 @@ def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]
         raise
 
 
-def check_curvature(over: str, tol: float, batchnorm: str = "eval") -> None:
-    """Checks the options of the curvature.
+def check_hessian_options(over: str, tol: float, batchnorm: str = "eval") -> None:
+    """Check the options of Hessians.
 
     Raises:
         TypeError: If ``tol`` is no number.

@@ -9,7 +9,7 @@ import numpy as np
 
 from lljupyter.evaluate.strategy import Interruptible, Values
 from lljupyter.geometry.plane import Plane
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 
 
 class OnPlane(Protocol):
@@ -30,21 +30,21 @@ class LossEvaluator(OnPlane, Protocol):
 
 
 def inspector(
-    losses: LossEvaluator | None, curvature: Callable[[], CurvatureEvaluator] | None
+    losses: LossEvaluator | None, hessian_evaluator: Callable[[], HessianEvaluator] | None
 ) -> Callable[[Callable[[OnPlane], Any], float, float, Callable[[], None]], dict[str, Any]]:
     """Return a function that looks closely at one point of a plane.
 
     Args:
         losses: Evaluates the quantities; None leaves them out.
-        curvature: Makes the evaluator of the Hessian when it is needed first; None leaves the Hessian out.
+        hessian_evaluator: Makes the evaluator of the Hessian when it is needed first; None leaves the Hessian out.
 
     Returns:
         ``inspect(on_plane, alpha, beta, tick)``, with a function that puts an evaluator on the plane; ``tick`` is
         called before every batch and may raise to abandon the point. It returns ``alpha`` and ``beta``, the
-        quantities, what ``CurvatureEvaluator.inspect`` returns, and ``error`` if something failed: a model without
+        quantities, what ``HessianEvaluator.inspect`` returns, and ``error`` if something failed: a model without
         second derivatives still has a loss.
     """
-    made: list[CurvatureEvaluator] = []
+    made: list[HessianEvaluator] = []
 
     def inspect(
         on_plane: Callable[[OnPlane], Any], alpha: float, beta: float, tick: Callable[[], None]
@@ -56,9 +56,9 @@ def inspector(
                 on_plane(losses)
                 values = losses.evaluate(np.array([[alpha, beta]]), interruptible)
                 answer |= {name: float(column[0]) for name, column in values.items()}
-            if curvature is not None:
+            if hessian_evaluator is not None:
                 if not made:
-                    made.append(curvature())
+                    made.append(hessian_evaluator())
                 on_plane(made[0])
                 answer |= made[0].inspect(alpha, beta, interruptible)
         except Exception as error:

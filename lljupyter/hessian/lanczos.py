@@ -48,12 +48,12 @@ class Ends(NamedTuple):
     n_products: int
 
     def separated(self) -> bool:
-        """Says whether the smallest eigenvalue can be told from zero."""
+        """Return True if the smallest eigenvalue can be told from zero."""
         return abs(self.lambda_min) > self.residual_min
 
 
 class Krylov(NamedTuple):
-    """What a Lanczos run left.
+    """The eigenpairs of a map within the space of a Lanczos run.
 
     Attributes:
         vectors: The Ritz vectors, one a row, shape (k, N).
@@ -69,7 +69,7 @@ class Krylov(NamedTuple):
 def extreme_eigenvalues(
     product: Product, start: Tensor, *, tol: float = 0.01, max_products: int = 100, rough: Product | None = None
 ) -> Ends:
-    """Finds both ends of the spectrum with one run, every vector orthogonalized against all others, twice.
+    """Return both ends of the spectrum, found with one run, every vector orthogonalized against all others, twice.
 
     It stops when both residuals are below ``tol * abs(eigenvalue)``, that of the smallest also when it is below
     ``tol * CONVEX * abs(lambda_max)``. The error of an eigenvalue is at most its residual, and about the residual
@@ -105,14 +105,14 @@ def extreme_eigenvalues(
 
 
 def done(ends: Ends, tol: float) -> bool:
-    """Says whether both residuals are as small as is wanted."""
+    """Return True if both residuals are as small as is wanted."""
     return _low_is_done(ends.residual_min, ends.lambda_min, ends.lambda_max, tol) and (
         ends.residual_max <= tol * abs(ends.lambda_max)
     )
 
 
 def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> Krylov:
-    """Runs until both ends are found, see ``extreme_eigenvalues``."""
+    """Run until both ends are found, see ``extreme_eigenvalues``."""
     n, eps = len(start), float(torch.finfo(start.dtype).eps)
     norm = _norm(start)
     if not norm > 0:
@@ -144,7 +144,7 @@ def lanczos(product: Product, start: Tensor, tol: float, max_products: int) -> K
 
 
 def _corrected(product: Product, krylov: Krylov, tol: float) -> Ends:
-    """Finds both ends among a few vectors, beginning with those of another map, each with its exact image."""
+    """Return both ends within the span of a few vectors with exact images, at first the end vectors of another map."""
     basis, images = krylov.vectors[:0], krylov.vectors[:0]
     added = [krylov.vectors[0], krylov.vectors[-1]] if len(krylov.values) > 1 else [krylov.vectors[0]]
     while True:
@@ -175,7 +175,7 @@ def _corrected(product: Product, krylov: Krylov, tol: float) -> Ends:
 
 
 def _correction(krylov: Krylov, value: float, residual: Tensor, end: int) -> Tensor:
-    """Returns about ``(value - H)^-1 residual``: the rough map for H where it is known, zero where it is not."""
+    """Return about ``(value - H)^-1 residual``: the rough map for H where it is known, zero where it is not."""
     within = krylov.vectors @ residual
     gaps = value - krylov.values
     smallest = 1e-3 * abs(value) + np.finfo(np.float64).tiny

@@ -16,7 +16,7 @@ Loss = Callable[[Batch], tuple[Tensor, Tensor]]
 class Hessian:
     """The second derivatives of ``sum(totals) / sum(weights)`` over all samples, the mean that is the loss.
 
-    The gradient is computed once a point with everything that its own derivative needs, and kept; a product with a
+    The gradient is computed once per point with everything that its own derivative needs, and kept; a product with a
     vector, ``H v = d(g . v) / d theta``, then costs that derivative alone. Batches for which there is no room are
     differentiated anew for every product.
 
@@ -25,7 +25,7 @@ class Hessian:
         loss: Returns totals and weights of the loss of a batch, see ``Measure``.
         batches: All samples.
         n_kept: How many batches are kept differentiated.
-        tick: Called before every batch; may wait, or raise to give the point up.
+        tick: Called before every batch; may wait, or raise to abandon the point.
 
     Attributes:
         gradient: The gradient of the mean loss, shape (N,), flattened in the order of the parameters.
@@ -68,7 +68,7 @@ class Hessian:
         self.loss = total / self._weight
 
     def product(self, vector: Tensor) -> Tensor:
-        """Returns ``H v`` for ``v`` of shape (N,); raises whatever the model raises."""
+        """Return ``H v`` for ``v`` of shape (N,)."""
         sizes = [leaf.numel() for leaf in self._leaves]
         by_leaf = [part.view_as(leaf) for part, leaf in zip(torch.split(vector, sizes), self._leaves, strict=True)]
         found = torch.zeros_like(vector)
@@ -131,7 +131,7 @@ def _refuse_errors(parts: Sequence[Tensor | None]) -> None:
 
 
 def bytes_kept(parameters: Mapping[str, Tensor], loss: Loss, batch: Batch) -> int:
-    """Returns how much memory a batch takes that is kept differentiated, the parameters themselves not counted."""
+    """Return how much memory a batch takes that is kept differentiated, the parameters themselves not counted."""
     saved: list[Tensor] = []
 
     def pack(tensor: Tensor) -> int:

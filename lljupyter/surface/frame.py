@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
 VERSION = 1
-CURVATURES = tuple(HESSIAN_LAYERS)
+HESSIAN_QUANTITIES = tuple(HESSIAN_LAYERS)
 Status = Literal["running", "paused", "stopped", "done", "error"]
 
 
@@ -176,11 +176,11 @@ def make_frame(
         The names of the layers, the last one being ``evaluated`` (0 or 1), and the frame: float32 little-endian of
         shape (n_layers, n_beta, n_alpha), row = beta, column = alpha.
     """
-    # Curvatures may be known at fewer points than the loss: where their number of products is.
-    curved = np.isfinite(values["hvps"]) if "hvps" in values else evaluated
+    # Eigenvalues may be known at fewer points than the loss: where their number of products is.
+    hessian_known = np.isfinite(values["hvps"]) if "hvps" in values else evaluated
     better = predicted or {}
     layers = {
-        name: fill(array, curved if name in CURVATURES else evaluated, alpha, beta, better.get(name))
+        name: fill(array, hessian_known if name in HESSIAN_QUANTITIES else evaluated, alpha, beta, better.get(name))
         for name, array in values.items()
     }
     layers["evaluated"] = evaluated.astype(np.float64)

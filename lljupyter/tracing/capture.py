@@ -1,4 +1,4 @@
-"""Traces models while other threads run theirs.
+"""Trace models while other threads run theirs.
 
 While ``torch.fx`` traces, it puts itself in the place of ``nn.Module.__call__`` and ``nn.Module.__getattr__`` for the
 whole process. A model that another thread runs meanwhile, such as one that is being trained in the next cell, would
@@ -58,7 +58,7 @@ class _Tracer(fx.Tracer):
 
 
 def changes_in_place(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Says whether a step changes the tensor that it is given first."""
+    """Whether a step changes the tensor that it is given first."""
     if node.op == "call_module":
         return bool(getattr(graph.get_submodule(str(node.target)), "inplace", False))
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
@@ -67,11 +67,10 @@ def changes_in_place(graph: fx.GraphModule, node: fx.Node) -> bool:
     return called and (named or node.target in IN_PLACE or bool(node.kwargs.get("inplace")))
 
 
-def trace_graph(model: nn.Module) -> fx.GraphModule:
-    """Returns the graph of a model as ``torch.fx.symbolic_trace`` does; other threads may run models meanwhile.
+def capture_graph(model: nn.Module) -> fx.GraphModule:
+    """Return the graph of a model as ``torch.fx.symbolic_trace`` does; other threads may run models meanwhile.
 
-    Raises:
-        Exception: Of whatever kind, if it can't be traced.
+    A model that can't be traced raises an error of any kind.
     """
     with _one_at_a_time:
         tracer = _Tracer()

@@ -50,7 +50,7 @@ class Convolution(nn.Module):
         self._shape: list[int] = []
 
     def fold(self, get: Get) -> tuple[Tensor, Tensor | None]:
-        """Returns weight and bias with the BatchNorm folded in.
+        """Return weight and bias with the BatchNorm folded in.
 
         Args:
             get: Returns a state by its kind, or None where there is none.
@@ -60,7 +60,7 @@ class Convolution(nn.Module):
         return (weight, bias) if scale is None else self._scaled(scale, get, weight, bias)
 
     def fold_direction(self, get_theta: Get, get: Get) -> tuple[Tensor, Tensor | None]:
-        """Returns how the folded weight and bias move along a direction that leaves the scale of BatchNorm alone.
+        """Return how the folded weight and bias move along a direction that leaves the scale of BatchNorm alone.
 
         Args:
             get_theta: Returns a state at the center by its kind.
@@ -71,7 +71,7 @@ class Convolution(nn.Module):
         return (weight, bias) if scale is None else self._scaled(scale, get, weight, bias)
 
     def scale(self, get: Get) -> Tensor | None:
-        """Returns what the BatchNorm multiplies the outputs with, if there is one."""
+        """Return what the BatchNorm multiplies the outputs with, if there is one."""
         variance, gamma = get("norm.running_var"), get("norm.weight")
         if variance is None:
             return None
@@ -89,14 +89,14 @@ class Convolution(nn.Module):
         return weight * scale.reshape(-1, *[1] * (weight.dim() - 1)), folded
 
     def use_one_step(self, dtype: torch.dtype, device: torch.device) -> None:
-        """Lets oneDNN compute everything in one step, on a processor, where it can."""
+        """Let oneDNN compute everything in one step, on a processor, where it can."""
         c = self.source
         able = onednn_takes(dtype, device) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         plain = isinstance(c, nn.Conv2d) and c.padding_mode == "zeros" and not isinstance(c.padding, str)
         self.one_step = able and plain
 
     def use_patches(self) -> bool:
-        """Takes ``patches`` of the inputs instead of the inputs, if it pays: then it is a product with few columns.
+        """Take ``patches`` of the inputs instead of the inputs, if it pays: then it is a product with few columns.
 
         A convolution over one or three channels leaves most of a vector idle (measured: 0.72 ms against 0.22 ms for
         1,797 images of 8 x 8 in bfloat16). The inputs are the data, so patches are cut once.
@@ -117,7 +117,7 @@ class Convolution(nn.Module):
         return self.sideways
 
     def patches(self, x: Tensor) -> Tensor:
-        """Returns what each output sees of the inputs (n, channels, height, width), (n, seen, height, width)."""
+        """Return what each output sees of the inputs (n, channels, height, width), (n, seen, height, width)."""
         c = self.source
         seen = functional.unfold(x, c.kernel_size, c.dilation, c.padding, c.stride)
         span = [d * (k - 1) + 1 for d, k in zip(c.dilation, c.kernel_size, strict=True)]
@@ -125,11 +125,11 @@ class Convolution(nn.Module):
         return seen.view(len(x), -1, *size)
 
     def set(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Sets weight and bias; they may be filled with other values later, before ``pack``."""
+        """Set weight and bias; they may be filled with other values later, before ``pack``."""
         self.weight, self.bias, self._packed = weight, bias, None
 
     def pack(self) -> None:
-        """Lays the weight out as oneDNN wants it for the largest inputs so far: once a point, not once a batch."""
+        """Lay the weight out as oneDNN wants it for the largest inputs so far: once a point, not once a batch."""
         if self.one_step and self._shape:
             padding, stride, dilation, groups = self._settings()
             n, *image = self._shape
@@ -151,7 +151,7 @@ class Convolution(nn.Module):
         return [*padding, *[0] * more], [*stride, *[1] * more], [*dilation, *[1] * more], groups
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Returns it for inputs (n, channels, ...) and a second summand of the same shape as the outputs."""
+        """Return it for inputs (n, channels, ...) and a second summand of the same shape as the outputs."""
         c = self.source
         if not self.one_step:
             if self._own_shape is None:

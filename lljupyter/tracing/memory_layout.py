@@ -9,12 +9,12 @@ from torch.nn import functional
 
 
 def sideways(x: Tensor) -> Tensor:
-    """Returns images (n, channels, height, width) as one, (1, channels, height, width, n), with the channels last."""
+    """Return images (n, channels, height, width) as one, (1, channels, height, width, n), with the channels last."""
     return x.permute(2, 3, 0, 1).contiguous()[None].permute(0, 4, 1, 2, 3)
 
 
 def padded(x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
-    """Pads as ``functional.pad`` does, but in the order in which the axes lie in memory.
+    """Pad as ``functional.pad`` does, but in the order in which the axes lie in memory.
 
     torch pads into rows of images (or of pixels), and the next convolution would have to lay everything out anew.
     """
@@ -29,7 +29,7 @@ def padded(x: Tensor, pad: Any, mode: str = "constant", value: float | None = No
 
 
 def keep_order(graph: fx.GraphModule) -> None:
-    """Lets a traced model pad in the order in which the axes lie in memory."""
+    """Let a traced model pad in the order in which the axes lie in memory."""
     for node in graph.graph.nodes:
         if node.op == "call_function" and node.target is functional.pad:
             node.target = padded

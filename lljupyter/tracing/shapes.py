@@ -26,8 +26,7 @@ class Shapes(fx.Interpreter):
 def note_shapes(graph: fx.GraphModule, *inputs: Any) -> None:
     """Runs a traced model on a few inputs, see ``Shapes``.
 
-    Raises:
-        Exception: Of whatever kind, if it can't be run.
+    A model that can't be run that way raises an error of any kind.
     """
     with torch.no_grad():
         Shapes(graph).run(*inputs)

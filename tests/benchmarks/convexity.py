@@ -29,7 +29,7 @@ from support.reference import SHARED, TESTS
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.parameters import parameters_of
 from lljupyter.geometry.plane import random_plane
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.problem.problem import build_problem
 from lljupyter.zoo import resnet
 
@@ -74,9 +74,9 @@ def measure_theirs(model, batches, points):
 def measure_ours(model, batches, points):
     started = time.perf_counter()
     problem = build_problem(model, batches, quantities=["loss"])
-    curvature = CurvatureEvaluator(problem)
-    curvature.set_plane(random_plane(problem.center, 123))
-    values = curvature.evaluate(np.array(points))
+    evaluator = HessianEvaluator(problem)
+    evaluator.set_plane(random_plane(problem.center, 123))
+    values = evaluator.evaluate(np.array(points))
     seconds = time.perf_counter() - started
     return seconds, np.stack([values[name] for name in ("lambda_min", "lambda_max", "hvps")], 1)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from lljupyter.geometry.parameters import hash_tensors
 from lljupyter.geometry.plane import random_plane
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.problem.batches import tensors_of
 
 POINTS = grid_points([-1, 0, 1], [-0.5, 0.5])
@@ -115,9 +115,9 @@ def test_nothing_writes_into_a_problem():
         evaluator.tune(POINTS, values, lambda: None)
     evaluator.evaluate_states({name: theta + 1 for name, theta in problem.center.items()})
     evaluator.plain.gradient()
-    curvature = CurvatureEvaluator(problem)
-    curvature.set_plane(plane)
-    curvature.evaluate(POINTS[:1])
+    hessian_evaluator = HessianEvaluator(problem)
+    hessian_evaluator.set_plane(plane)
+    hessian_evaluator.evaluate(POINTS[:1])
     assert hash_tensors([*problem.model.state_dict().items(), *numbered(problem.all_batches)]) == before
     assert {name: id(value) for name, value in vars(problem).items()} == {n: id(v) for n, v in fields.items()}
     assert not problem.model.training

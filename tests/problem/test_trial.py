@@ -15,7 +15,7 @@ from torch.nn import functional
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.plain import Plain
 from lljupyter.geometry.plane import random_plane
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.problem.quantities import is_plain
 
 CENTER = np.zeros((1, 2))
@@ -49,7 +49,7 @@ def test_a_model_that_changes_its_inputs_gets_the_same_ones_every_time():
     assert not made().problem.conditions.changes_inputs
     for _ in range(2):
         np.testing.assert_allclose(evaluator.evaluate(CENTER)["loss"], expected, rtol=1e-12)
-    with CurvatureEvaluator(evaluator.problem).hessian_at(0.0) as hessian:
+    with HessianEvaluator(evaluator.problem).hessian_at(0.0) as hessian:
         assert hessian.loss == pytest.approx(expected[0], rel=1e-12)
     with pytest.raises(ValueError, match="changes its inputs"):
         Folded(evaluator.problem)
@@ -95,17 +95,17 @@ def test_batches_are_kept_where_samples_depend_on_each_other(options):
     assert made().problem.per_sample
     evaluator = made(**options)
     assert not evaluator.problem.per_sample
-    curvature = CurvatureEvaluator(evaluator.problem)
-    assert len(curvature._differentiation.batches) == len(evaluator.problem.all_batches)
-    with curvature.hessian_at(0.0) as hessian:
+    hessian_evaluator = HessianEvaluator(evaluator.problem)
+    assert len(hessian_evaluator._factory.batches) == len(evaluator.problem.all_batches)
+    with hessian_evaluator.hessian_at(0.0) as hessian:
         assert hessian.loss == pytest.approx(float(evaluator.evaluate(CENTER)["loss"][0]), rel=1e-12)
 
 
 def test_products_of_a_model_that_draws_are_those_of_one_function():
-    curvature = CurvatureEvaluator(made(draws=True).problem)
-    curvature._differentiation.n_kept = 0
-    with curvature.hessian_at(0.0) as hessian:
-        first, second = (hessian.product(curvature._noise) for _ in range(2))
+    hessian_evaluator = HessianEvaluator(made(draws=True).problem)
+    hessian_evaluator._factory.n_kept = 0
+    with hessian_evaluator.hessian_at(0.0) as hessian:
+        first, second = (hessian.product(hessian_evaluator._noise) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
@@ -121,10 +121,10 @@ def test_second_derivatives_that_are_not_finite_are_a_result():
             return self.layer(x).abs().pow(1.5)
 
     torch.manual_seed(0)
-    curvature = CurvatureEvaluator(make_problem(Rough(), [(torch.rand(6, 3).double(), torch.arange(6) % 4)]))
-    with curvature.hessian_at(None) as hessian:
+    hessian_evaluator = HessianEvaluator(make_problem(Rough(), [(torch.rand(6, 3).double(), torch.arange(6) % 4)]))
+    with hessian_evaluator.hessian_at(None) as hessian:
         assert bool(torch.isfinite(hessian.gradient).all())
-        assert curvature.ends(hessian) is None
+        assert hessian_evaluator.ends(hessian) is None
 
 
 def test_products_are_exact_for_checkpoints_gradients_and_hessians():
@@ -140,7 +140,7 @@ def test_products_are_exact_for_checkpoints_gradients_and_hessians():
     try:
         evaluator.evaluate_states({})
         evaluator.plain.gradient()
-        with CurvatureEvaluator(evaluator.problem).hessian_at(None):
+        with HessianEvaluator(evaluator.problem).hessian_at(None):
             pass
     finally:
         torch.set_float32_matmul_precision("highest")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from lljupyter.tracing.capture import trace_graph
+from lljupyter.tracing.capture import capture_graph
 
 
 def test_models_run_and_are_trained_while_others_are_traced():
@@ -16,7 +16,7 @@ def test_models_run_and_are_trained_while_others_are_traced():
     own, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(2, 4)
     expected = own(x).detach()
     call, getattr_ = nn.Module.__call__, nn.Module.__getattr__
-    threads = [threading.Thread(target=lambda: [trace_graph(big) for _ in range(15)]) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: [capture_graph(big) for _ in range(15)]) for _ in range(3)]
     for thread in threads:
         thread.start()
     n = 0
@@ -32,7 +32,7 @@ def test_models_run_and_are_trained_while_others_are_traced():
 
 def test_the_graph_is_that_of_torch():
     model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
-    ours, theirs = trace_graph(model), fx.symbolic_trace(model)
+    ours, theirs = capture_graph(model), fx.symbolic_trace(model)
     assert str(ours.graph) == str(theirs.graph)
     x = torch.randn(4, 3)
     assert torch.equal(ours(x), model(x))
@@ -45,5 +45,5 @@ def test_what_cannot_be_traced_leaves_nothing_behind():
 
     call = nn.Module.__call__
     with pytest.raises(fx.proxy.TraceError):
-        trace_graph(Branches())
+        capture_graph(Branches())
     assert nn.Module.__call__ is call

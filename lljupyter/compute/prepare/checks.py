@@ -9,7 +9,7 @@ from lljupyter.compute.prepare.grids import check_grid
 from lljupyter.evaluate.strategy import check_evaluation
 from lljupyter.geometry.directions import check_norm
 from lljupyter.geometry.filters import check_filters
-from lljupyter.hessian.evaluator import check_curvature
+from lljupyter.hessian.evaluator import check_hessian_options
 from lljupyter.problem.batchnorm import check_batchnorm
 from lljupyter.problem.quantities import check_quantities
 from lljupyter.process.precision import check_precision
@@ -37,7 +37,7 @@ def checked_options(options: SurfaceOptions) -> SurfaceOptions:
     check_quantities(loss_quantities(chosen["quantities"]))
     check_tolerance(chosen["tolerance"])
     if asks_for_convexity(chosen["quantities"]):
-        check_curvature(chosen["over"], chosen["tol"], chosen["batchnorm"])
+        check_hessian_options(chosen["over"], chosen["tol"], chosen["batchnorm"])
     check_grid(chosen)
     return chosen
 

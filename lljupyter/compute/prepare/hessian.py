@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from lljupyter.geometry.select import Selection
-from lljupyter.hessian.evaluator import CurvatureEvaluator, Hessians, check_curvature
+from lljupyter.hessian.evaluator import HessianEvaluator, Hessians, check_hessian_options
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.objective import LossFunction
 from lljupyter.problem.problem import build_problem
 from lljupyter.process.notices import warn
 
 
-def build_hessian(
+def build_hessian_evaluator(
     model: nn.Module,
     loader: Loader | None,
     over: Hessians,
@@ -26,7 +26,7 @@ def build_hessian(
     max_samples: int | None,
     parameters: Selection | None = None,
     objective: Callable[..., Any] | None = None,
-) -> CurvatureEvaluator:
+) -> HessianEvaluator:
     """Check the options, copy the model, read the loader, and return what evaluates its Hessian.
 
     Args:
@@ -40,7 +40,7 @@ def build_hessian(
         parameters: What moves, see ``loss_surface``.
         objective: See ``loss_surface``.
     """
-    check_curvature(over, tol)
+    check_hessian_options(over, tol)
     problem = build_problem(
         model,
         loader,
@@ -52,4 +52,4 @@ def build_hessian(
         parameters=parameters,
     )
     warn(problem.warnings)
-    return CurvatureEvaluator(problem, over=over, tol=tol)
+    return HessianEvaluator(problem, over=over, tol=tol)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.session.session import Session
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ REDUCED, ACCURACY = 0.05, 0.01
 
 
 def restore_points(
-    dataset: xarray.Dataset, session: Session, evaluator: Evaluator | CurvatureEvaluator, plane: Plane
+    dataset: xarray.Dataset, session: Session, evaluator: Evaluator | HessianEvaluator, plane: Plane
 ) -> None:
     """Give a session the points of an earlier surface.
 
@@ -101,7 +101,7 @@ def _precision_option(recipe: Mapping[Any, Any]) -> str:
 def _check_values(
     surface: xarray.Dataset,
     known: Mapping[str, NDArray[np.float64]],
-    evaluator: Evaluator | CurvatureEvaluator,
+    evaluator: Evaluator | HessianEvaluator,
     plane: Plane,
     reduced: bool,
 ) -> None:
@@ -110,8 +110,8 @@ def _check_values(
     Raises:
         ValueError: If it has not, as far as rounding allows.
     """
-    curvature = evaluator if isinstance(evaluator, CurvatureEvaluator) else None
-    ends = "loss" if curvature is None else ("lambda_min", "lambda_max")
+    hessians = evaluator if isinstance(evaluator, HessianEvaluator) else None
+    ends = "loss" if hessians is None else ("lambda_min", "lambda_max")
     losses = [name for name in evaluator.quantities if name.endswith(ends)]
     names = losses or list(evaluator.quantities)
     usable = surface["evaluated"].values.astype(bool) & np.all([np.isfinite(known[name]) for name in names], axis=0)
@@ -126,12 +126,12 @@ def _check_values(
         evaluator.leave_plane()
     eps = max(torch.finfo(part.dtype).eps for part in plane.center.values())
     # A few roundings, amplified by a deep network; eigenvalues are known to a fraction of the largest one.
-    relative = max(eps**0.5, REDUCED if reduced else 0.0, 4 * curvature.tol if curvature else 0.0)
+    relative = max(eps**0.5, REDUCED if reduced else 0.0, 4 * hessians.tol if hessians else 0.0)
     before = {name: float(known[name][row, column]) for name in names}
     largest = max(map(abs, before.values()))
     for name, value in before.items():
         now = float(values_now[name][0])
-        allowed = relative * (largest if curvature else abs(value)) + 32 * eps if losses else ACCURACY
+        allowed = relative * (largest if hessians else abs(value)) + 32 * eps if losses else ACCURACY
         if not abs(now - value) <= allowed:
             raise ValueError(
                 f"expected a result of this model, data and loss to resume, got one with {name} = {value:.6g} at "

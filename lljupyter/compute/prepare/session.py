@@ -21,7 +21,7 @@ from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.parameters import unwrapped
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.projection import project_trajectory
-from lljupyter.hessian.evaluator import CurvatureEvaluator
+from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.hessian.inspect import inspector
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import Problem, build_problem
@@ -108,10 +108,10 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
     evaluator = Evaluator(problem, precision=chosen["precision"], evaluation=chosen["evaluation"])
     hessian = None
     if asks_for_convexity(chosen["quantities"]):
-        hessian = CurvatureEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
+        hessian = HessianEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
 
-    def curvature() -> CurvatureEvaluator:
-        return hessian or CurvatureEvaluator(problem)
+    def hessian_evaluator() -> HessianEvaluator:
+        return hessian or HessianEvaluator(problem)
 
     only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
     loss_evaluator = None if only_convexity else evaluator
@@ -129,7 +129,7 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
         tolerance=chosen["tolerance"],
         autotuner=loss_evaluator,
         preview=None if loss_evaluator is None else Subsets(loss_evaluator.plain),
-        inspect=inspector(loss_evaluator, None if problem.recalibrates else curvature),
+        inspect=inspector(loss_evaluator, None if problem.recalibrates else hessian_evaluator),
     )
     if earlier is not None:
         restore_points(earlier, session, first, plane_for(source.seed))
@@ -143,7 +143,7 @@ def recipe_of(
     directions: Mapping[str, Any],
     marks: Mapping[str, tuple[float, float]],
     problem: Problem,
-    hessian: CurvatureEvaluator | None,
+    hessian: HessianEvaluator | None,
     notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return how a surface is computed, as attributes of its Dataset.

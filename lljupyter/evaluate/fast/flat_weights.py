@@ -11,7 +11,7 @@ from torch import Tensor
 from lljupyter.evaluate.strategy import Moving
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.tracing.convolution import Convolution
-from lljupyter.tracing.traced import Trace
+from lljupyter.tracing.trace import Trace
 
 # Pieces begin at multiples of this many numbers: 64 bytes in float32, a line of the cache.
 ALIGNMENT = 16

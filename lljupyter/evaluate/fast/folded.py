@@ -20,7 +20,7 @@ from lljupyter.problem.batches import Batch, converted, n_bytes, resized, split
 from lljupyter.problem.model import call, plain_evaluation
 from lljupyter.problem.problem import Problem
 from lljupyter.tracing.convolution import PATCH
-from lljupyter.tracing.traced import Trace, traced
+from lljupyter.tracing.trace import Trace, trace_model
 
 # A batch is so large that its widest intermediate result fills about this much memory: with more, a processor waits
 # for memory (measured: a ResNet-56 point takes 0.63 s in batches of 500, 0.34 s in batches of 64), with less for calls.
@@ -73,7 +73,6 @@ class Folded:
 
     Raises:
         ValueError: If there is no convolution that could do so, or the strategy does not fit otherwise.
-        Exception: Of whatever kind, if the model can't be traced.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Folded:
         self.reduced = self._dtype != own
         self.group = n_workers
         with plain_evaluation(device):
-            traces = [traced(problem.model, problem.example()) for _ in range(n_workers)]
+            traces = [trace_model(problem.model, problem.example()) for _ in range(n_workers)]
             self._models = [MovableModel(trace, self._dtype, device) for trace in traces]
         room = BATCH_BYTES.get(device.type, 64 << 20) if batch_bytes is None else batch_bytes
         size = max(8, room // (traces[0].widest * self._dtype.itemsize) // 8 * 8)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from lljupyter.tracing.capture import changes_in_place, trace_graph
+from lljupyter.tracing.capture import capture_graph, changes_in_place
 from lljupyter.tracing.shapes import note_shapes
-from lljupyter.tracing.traced import ADDITIONS, IDENTITIES, RELUS
+from lljupyter.tracing.trace import ADDITIONS, IDENTITIES, RELUS
 
 INPUTS = "inputs"
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardtanh)
@@ -54,7 +54,7 @@ def chain_of(model: nn.Module, example: Tensor) -> tuple[list[Step], str]:
         raise ValueError("it has forward hooks, or a layer has a forward of its own")
     if not example.is_floating_point():
         raise ValueError("its inputs are no floating-point numbers")
-    graph = trace_graph(model)
+    graph = capture_graph(model)
     note_shapes(graph, example)
     same: dict[fx.Node, str] = {}
     steps: list[Step] = []

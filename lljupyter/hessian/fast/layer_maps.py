@@ -20,12 +20,12 @@ MANY = 4
 
 
 def laid(x: Tensor) -> Tensor:
-    """Returns a tensor in one piece, images with the channels last."""
+    """Return a tensor in one piece, images with the channels last."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x.contiguous()
 
 
 def apply(module: nn.Module, x: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
-    """Returns ``w x + b``; for a convolution that is ``patched``, x are patches."""
+    """Return ``w x + b``; for a convolution that is ``patched``, x are patches."""
     assert w is not None
     if not isinstance(module, Convolution):
         return functional.linear(x, w, b)
@@ -36,7 +36,7 @@ def apply(module: nn.Module, x: Tensor, w: Tensor | None, b: Tensor | None) -> T
 
 
 def apply_all(module: nn.Module, terms: list[tuple[Tensor, Tensor]], b: Tensor | None) -> Tensor:
-    """Returns the sum of ``w x`` over all (x, w), plus b."""
+    """Return the sum of ``w x`` over all (x, w), plus b."""
     if len(terms) == 2 and isinstance(module, Convolution) and _joins(module) and not _sees_all(module, terms[0][0]):
         (x, w), (y, v) = terms
         return apply(module, torch.cat([x, y], 1), torch.cat([w, v], 1), b)
@@ -47,7 +47,7 @@ def apply_all(module: nn.Module, terms: list[tuple[Tensor, Tensor]], b: Tensor |
 
 
 def weight_gradient(module: nn.Module, u: Tensor, x: Tensor, like: Tensor | None) -> Tensor:
-    """Returns the derivative of ``u . (w x)`` by w."""
+    """Return the derivative of ``u . (w x)`` by w."""
     assert like is not None
     if not isinstance(module, Convolution):
         return u.flatten(0, -2).T @ x.flatten(0, -2)
@@ -59,7 +59,7 @@ def weight_gradient(module: nn.Module, u: Tensor, x: Tensor, like: Tensor | None
 
 
 def input_gradient(module: nn.Module, terms: list[tuple[Tensor, Tensor]], like: Tensor) -> Tensor | None:
-    """Returns the sum of ``w^T u`` over all (u, w)."""
+    """Return the sum of ``w^T u`` over all (u, w)."""
     if not terms:
         return None
     if not isinstance(module, Convolution):
@@ -79,7 +79,7 @@ def input_gradient(module: nn.Module, terms: list[tuple[Tensor, Tensor]], like: 
 
 
 def _joins(module: Convolution) -> bool:
-    """Says whether two terms pay as one convolution with twice the channels: with a stride, it takes little longer."""
+    """Whether two terms pay as one convolution with twice the channels: with a stride, it takes little longer."""
     return max(module.source.stride) > 1 and module.source.groups == 1 and not module.patched
 
 
@@ -90,7 +90,7 @@ def _input_gradient_of(module: Convolution, u: Tensor, w: Tensor, like: Tensor) 
 
 
 def _deconvolves(module: Convolution, like: Tensor) -> bool:
-    """Says whether oneDNN is quicker along the samples: where there are many, of small images, and a stride."""
+    """Whether oneDNN is quicker along the samples: where there are many, of small images, and a stride."""
     c = module.source
     able = _transposes and onednn_takes(like.dtype, like.device)
     fits = like.dim() == 4 and c.groups == 1 and max(c.stride) > 1 and max(c.kernel_size) > 1
@@ -98,7 +98,7 @@ def _deconvolves(module: Convolution, like: Tensor) -> bool:
 
 
 def _deconvolved(module: Convolution, terms: list[tuple[Tensor, Tensor]], like: Tensor) -> Tensor:
-    """Returns the sum of ``w^T u`` as one transposed convolution over height, width and samples."""
+    """Return the sum of ``w^T u`` as one transposed convolution over height, width and samples."""
     c = module.source
     us = torch.cat([u.permute(2, 3, 0, 1) for u, _ in terms], 3)[None].permute(0, 4, 1, 2, 3)
     ws = torch.cat([w for _, w in terms])[..., None]
@@ -122,14 +122,14 @@ def _kernel(module: Convolution, w: Tensor) -> Tensor:
 
 
 def _sees_all(module: Convolution, x: Tensor) -> bool:
-    """Says whether a convolution is a linear layer of flattened images."""
+    """Whether a convolution is a linear layer of flattened images."""
     c = module.source
     fits = x.dim() == 4 and not module.patched and c.groups == 1 and not any(c.padding)
     return fits and tuple(x.shape[2:]) == tuple(c.kernel_size) and max(c.dilation) == 1
 
 
 def _rows(x: Tensor) -> Tensor:
-    """Returns images with the channels last as rows, without copying them."""
+    """Return images with the channels last as rows, without copying them."""
     return x.permute(0, 2, 3, 1).flatten(1)
 
 

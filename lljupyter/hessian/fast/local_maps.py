@@ -1,4 +1,17 @@
-"""A function linearized where it is, together with the gradient of the loss through it."""
+"""Maps linearized where they are, together with the gradient of the loss through them.
+
+Each map ``y = f(x)`` stands between the inputs of a network and its loss ``L``. With the adjoints ``u = dL / dy``, the
+gradient through it is ``g = f'(x)^T u``. Where x moves along ``Rx`` and the adjoints along ``Ru``, a Hessian-vector
+product takes
+
+    Ry = f'(x) Rx                                   (``tangents``)
+    Rg = f'(x)^T Ru + (d / dx) (f'(x)^T u) Rx       (``tangents_of_gradients``)
+
+In all of them None stands for zeros.
+
+Source:
+    Pearlmutter 1994, Fast exact multiplication by the Hessian, whose operator R is the derivative along a direction.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +20,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-Parts = Sequence["Tensor | None"]
+# One tensor per input or output of a map, or per parameter; None stands for zeros.
+OptionalTensors = Sequence["Tensor | None"]
 
 
-class Local:
-    """A function ``y = f(x)`` whose outputs have the adjoints ``u = d loss / d y``.
+class LocalMap:
+    """A map ``y = f(x)`` of any kind, differentiated twice by autograd.
 
-    The gradient through it, ``g = f'(x)^T u``, is kept with its own derivatives, which are all that a Hessian-vector
-    product asks of f: ``f'(x) v``, the derivative of ``g . v`` by u, and the derivative of ``g . v`` by x.
+    ``g = f'(x)^T u`` is kept with its own graph, from which ``g . Rx`` is differentiated: by u that gives
+    ``f'(x) Rx``, as g is linear in u, and by x the second term of ``Rg``.
 
     Args:
         outputs: y, computed from ``leaves`` with gradients.
-        leaves: x.
+        leaves: x; they require gradients.
 
     Attributes:
         outputs: The same.
@@ -31,7 +45,7 @@ class Local:
         self._second: list[Tensor | None] = []
 
     def gradients(self, adjoints: Sequence[Tensor]) -> list[Tensor | None]:
-        """Returns g for u, which is remembered."""
+        """Return g, one tensor per leaf, for the adjoints u, one per output; u is remembered."""
         self._adjoints = [u.detach().requires_grad_() for u in adjoints]
         with torch.enable_grad():
             self._gradients = list(
@@ -40,12 +54,12 @@ class Local:
         return [None if g is None else g.detach() for g in self._gradients]
 
     def gradient(self, index: int) -> Tensor:
-        """Returns a part of g again."""
+        """Return g by one leaf again, of the shape of that leaf."""
         found = self._gradients[index]
         return torch.zeros_like(self._leaves[index]) if found is None else found.detach()
 
-    def tangents(self, moves: Parts) -> list[Tensor | None]:
-        """Returns how y moves when x moves so; remembers how g does with u held. None stands for zero."""
+    def tangents(self, moves: OptionalTensors) -> list[Tensor | None]:
+        """Return Ry, one tensor per output, for Rx, one per leaf; remember how g moves with u held."""
         pairs = [(g, v) for g, v in zip(self._gradients, moves, strict=False) if g is not None and v is not None]
         self._second = [None] * len(self._leaves)
         if not pairs:
@@ -56,21 +70,23 @@ class Local:
         self._second = list(found[len(self._adjoints) :])
         return list(found[: len(self._adjoints)])
 
-    def tangents_of_gradients(self, adjoints: Parts) -> list[Tensor | None]:
-        """Returns how g moves when u moves so, and x as ``tangents`` was told."""
+    def tangents_of_gradients(self, adjoints: OptionalTensors) -> list[Tensor | None]:
+        """Return Rg, one tensor per leaf, for Ru, one per output, and for the Rx of the last ``tangents``."""
         pairs = [(y, u) for y, u in zip(self.outputs, adjoints, strict=True) if u is not None]
-        found: Parts = [None] * len(self._leaves)
+        found: OptionalTensors = [None] * len(self._leaves)
         if pairs:
             outputs, vectors = zip(*pairs, strict=True)
             found = torch.autograd.grad(outputs, self._leaves, vectors, retain_graph=True, allow_unused=True)
         return [a if b is None else b if a is None else a + b for a, b in zip(found, self._second, strict=True)]
 
 
-class Scaled:
-    """As ``Local``, for outputs that are each one of the inputs, in its shape or another, times fixed factors.
+class ScaledMap:
+    """As ``LocalMap``, for outputs that are each one of the inputs, in its shape or another, times fixed factors.
+
+    It is linear: ``Ry = s Rx``, ``g = s u`` and ``Rg = s Ru``.
 
     Args:
-        outputs: Of which input each of them is, the output, and its factors, shape (channels,), or None for 1.
+        outputs: For each output the index of its input, the output, and its factors, shape (channels,), or None for 1.
         leaves: The inputs.
     """
 
@@ -81,8 +97,8 @@ class Scaled:
             for index, y, factors in outputs
         ]
 
-    def tangents(self, moves: Parts) -> list[Tensor | None]:
-        """Returns how the outputs move when the inputs move so."""
+    def tangents(self, moves: OptionalTensors) -> list[Tensor | None]:
+        """Return Ry, one tensor per output, for Rx, one per input."""
         found: list[Tensor | None] = []
         for index, shape, factors in self._outputs:
             move = moves[index]
@@ -90,8 +106,8 @@ class Scaled:
             found.append(move if move is None or factors is None else move * factors)
         return found
 
-    def gradients(self, adjoints: Parts) -> list[Tensor | None]:
-        """Returns the gradient through it."""
+    def gradients(self, adjoints: OptionalTensors) -> list[Tensor | None]:
+        """Return g, one tensor per input, for the adjoints u, one per output."""
         found: list[Tensor | None] = [None] * len(self._shapes)
         for (index, _, factors), u in zip(self._outputs, adjoints, strict=True):
             if u is not None:
@@ -103,8 +119,8 @@ class Scaled:
     tangents_of_gradients = gradients  # it is linear
 
 
-class Reshaped:
-    """As ``Local``, for one output that is the input in another shape.
+class ReshapedMap:
+    """As ``LocalMap``, for one output that is the input in another shape.
 
     Args:
         y: The output.
@@ -114,22 +130,25 @@ class Reshaped:
     def __init__(self, y: Tensor, x: Tensor) -> None:
         self.outputs, self._shape = [y], x.shape
 
-    def tangents(self, moves: Parts) -> list[Tensor | None]:
-        """Returns how the output moves when the input moves so."""
+    def tangents(self, moves: OptionalTensors) -> list[Tensor | None]:
+        """Return Ry, in the shape of the output."""
         return [None if move is None else move.reshape(self.outputs[0].shape) for move in moves]
 
-    def gradients(self, adjoints: Parts) -> list[Tensor | None]:
-        """Returns the gradient through it."""
+    def gradients(self, adjoints: OptionalTensors) -> list[Tensor | None]:
+        """Return g, in the shape of the input."""
         return [None if u is None else u.reshape(self._shape) for u in adjoints]
 
     tangents_of_gradients = gradients  # it is linear
 
 
-class CrossEntropy:
-    """As ``Local``, for the sum of the cross-entropy over samples.
+class CrossEntropyMap:
+    """As ``LocalMap``, for the sum of the cross-entropy over samples.
+
+    With scores z and shares ``p = softmax(z)`` of one sample, ``g = p - onehot(target)`` and
+    ``Rg = p * Rz - p (p . Rz)``.
 
     Args:
-        scores: Shape (n, classes).
+        scores: z, shape (n, classes).
         targets: Shape (n,), indices of classes.
     """
 
@@ -139,21 +158,21 @@ class CrossEntropy:
         self._gradient.scatter_add_(1, targets.long()[:, None], -torch.ones_like(self._shares[:, :1]))
         self._second: Tensor | None = None
 
-    def gradients(self, _: Parts) -> list[Tensor | None]:
-        """Returns the derivatives of the sum by the scores."""
+    def gradients(self, _: OptionalTensors) -> list[Tensor | None]:
+        """Return g, shape (n, classes), in a list."""
         return [self._gradient]
 
     def gradient(self, _: int) -> Tensor:
-        """Returns the same."""
+        """Return g, shape (n, classes)."""
         return self._gradient
 
-    def tangents(self, moves: Parts) -> None:
-        """Remembers how these move when the scores move so."""
+    def tangents(self, moves: OptionalTensors) -> None:
+        """Remember Rg for Rz, shape (n, classes)."""
         self._second = moves[0]
         if moves[0] is not None:
             part = self._shares * moves[0]
             self._second = part.addcmul_(self._shares, part.sum(1, keepdim=True), value=-1)
 
-    def tangents_of_gradients(self, _: Parts) -> list[Tensor | None]:
-        """Returns how the derivatives move, as ``tangents`` was told."""
+    def tangents_of_gradients(self, _: OptionalTensors) -> list[Tensor | None]:
+        """Return Rg for the Rz of the last ``tangents``, shape (n, classes), in a list."""
         return [self._second]

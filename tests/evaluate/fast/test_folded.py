@@ -17,7 +17,7 @@ from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.geometry.plane import Plane
 from lljupyter.process.precision import has_bfloat16
-from lljupyter.tracing.traced import traced
+from lljupyter.tracing.trace import trace_model
 from lljupyter.zoo import resnet
 
 
@@ -253,5 +253,5 @@ def test_a_model_that_cannot_be_traced_makes_no_noise(capfd):
             return left + right
 
     with pytest.raises(RuntimeError, match="Expected positional argument for parameter right"):
-        traced(Sum(), {"left": torch.rand(8, 3), "right": torch.rand(8, 3)})
+        trace_model(Sum(), {"left": torch.rand(8, 3), "right": torch.rand(8, 3)})
     assert capfd.readouterr() == ("", "")

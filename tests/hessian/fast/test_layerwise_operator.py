@@ -9,9 +9,9 @@ from support.problems import make_problem
 from support.reference import batches_of, linear, network
 from torch import nn
 
-from lljupyter.hessian import choose as differentiation
-from lljupyter.hessian.evaluator import CurvatureEvaluator
-from lljupyter.hessian.fast.layerwise_operator import ExplicitHessian
+from lljupyter.hessian import choose
+from lljupyter.hessian.evaluator import HessianEvaluator
+from lljupyter.hessian.fast.layerwise_operator import LayerwiseHessian
 from lljupyter.hessian.operator import Hessian
 from lljupyter.zoo import resnet
 
@@ -82,14 +82,14 @@ def models():
 
 def evaluator_of(model, batches, over="weights", loss_fn=CROSS):
     problem = make_problem(model, batches, loss_fn=loss_fn, per_sample=False)  # keeps the batches as they are
-    return CurvatureEvaluator(problem, over=over)
+    return HessianEvaluator(problem, over=over)
 
 
 def test_the_data_are_cut_into_patches_once():
     found = evaluator_of(models()["whole"], images(12, 2))
     with found.hessian_at(None) as hessian:
-        assert isinstance(hessian, ExplicitHessian)
-        first, last = found._differentiation.program._names
+        assert isinstance(hessian, LayerwiseHessian)
+        first, last = found._factory.layerwise.layers.values()
         kept = [[tuple(x.shape[1:]) for x in batch.values.values()] for batch in hessian._kept]
     assert first.patched
     assert not last.patched
@@ -99,13 +99,13 @@ def test_the_data_are_cut_into_patches_once():
 
 def compare(monkeypatch, model, over="weights", loss_fn=CROSS, n_kept=9):
     found = evaluator_of(model, images(12, 2), over, loss_fn)
-    found._differentiation.n_kept = n_kept
+    found._factory.n_kept = n_kept
     vector = torch.linspace(-1, 1, len(found._noise), dtype=torch.float64)
     with found.hessian_at(None) as hessian:
-        assert isinstance(hessian, ExplicitHessian)
+        assert isinstance(hessian, LayerwiseHessian)
         ours = hessian.product(vector), hessian.gradient, torch.tensor(hessian.loss)
         again = hessian.product(vector)
-    monkeypatch.setattr(differentiation, "Program", None)  # which is no model layer by layer
+    monkeypatch.setattr(choose, "LayerwiseModel", None)  # which is no model layer by layer
     with evaluator_of(model, images(12, 2), over, loss_fn).hessian_at(None) as hessian:
         assert isinstance(hessian, Hessian)
         theirs = hessian.product(vector), hessian.gradient, torch.tensor(hessian.loss)
@@ -152,7 +152,7 @@ def test_what_is_no_plain_layer_is_differentiated_as_it_is(change):
     model = change(nn.Sequential(linear(3, 5), nn.Tanh(), linear(5, 2)))
     x = torch.eye(3).double()
     found = evaluator_of(model, [(x, torch.tensor([0, 1, 0]))])
-    assert found._differentiation.program is None
+    assert found._factory.layerwise is None
     with found.hessian_at(None) as hessian:
         assert hessian.loss == pytest.approx(float(CROSS(model(x), torch.tensor([0, 1, 0])).detach()), rel=1e-12)
 
@@ -169,12 +169,12 @@ def test_layers_that_were_changed_by_hand_compute_as_they_were_changed():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_rough_products_lead_to_the_exact_ends(dtype, monkeypatch):
-    monkeypatch.setattr(differentiation, "ROUGH_BYTES", 0)
-    monkeypatch.setattr(differentiation, "_rough_dtype", lambda like: dtype)
+    monkeypatch.setattr(choose, "ROUGH_BYTES", 0)
+    monkeypatch.setattr(choose, "_rough_dtype", lambda like: dtype)
     rough: list[int] = []
-    contracted = ExplicitHessian._rough_product
-    monkeypatch.setattr(ExplicitHessian, "_rough_product", lambda self, v: rough.append(1) or contracted(self, v))
-    found = CurvatureEvaluator(make_problem(network(), batches_of(8), loss_fn=CROSS), tol=1e-3)
+    contracted = LayerwiseHessian._rough_product
+    monkeypatch.setattr(LayerwiseHessian, "_rough_product", lambda self, v: rough.append(1) or contracted(self, v))
+    found = HessianEvaluator(make_problem(network(), batches_of(8), loss_fn=CROSS), tol=1e-3)
     ends = found.ends_at(0.0, 0.0)
     expected = torch.linalg.eigvalsh(dense(network(), loss_fn=CROSS))
     assert ends.lambda_min == pytest.approx(float(expected[0]), rel=1e-4)
@@ -187,14 +187,14 @@ def test_rough_products_lead_to_the_exact_ends(dtype, monkeypatch):
 
 
 def test_samples_that_are_classified_with_certainty_are_left_out_of_rough_products(monkeypatch):
-    monkeypatch.setattr(differentiation, "ROUGH_BYTES", 0)
-    monkeypatch.setattr(differentiation, "_rough_dtype", lambda like: like.dtype)
+    monkeypatch.setattr(choose, "ROUGH_BYTES", 0)
+    monkeypatch.setattr(choose, "_rough_dtype", lambda like: like.dtype)
     model = nn.Sequential(linear(2, 2))
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(2))
     certain = torch.tensor([[40.0, 0.0]] * 6).double()
     open_ones = torch.tensor([[0.3, 0.1], [0.0, 0.2]]).double()
-    found = CurvatureEvaluator(make_problem(model, [(torch.cat([certain, open_ones]), torch.zeros(8).long())]))
+    found = HessianEvaluator(make_problem(model, [(torch.cat([certain, open_ones]), torch.zeros(8).long())]))
     with found.hessian_at(None) as hessian:
         assert sum(batch.weight for batch in hessian._rough) == 2
         vector = torch.linspace(-1, 1, len(found._noise), dtype=torch.float64)

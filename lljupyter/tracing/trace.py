@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from lljupyter.tracing.capture import changes_in_place, trace_graph
+from lljupyter.tracing.capture import capture_graph, changes_in_place
 from lljupyter.tracing.convolution import Convolution
 from lljupyter.tracing.memory_layout import keep_order
 from lljupyter.tracing.shapes import note_shapes
@@ -49,22 +49,23 @@ class Trace(NamedTuple):
     first: Convolution | None
 
 
-def traced(model: nn.Module, example: Any) -> Trace:
-    """Traces a model and draws BatchNorm, addition and ReLU into its convolutions.
+def trace_model(model: nn.Module, example: Any) -> Trace:
+    """Trace a model and draws BatchNorm, addition and ReLU into its convolutions.
 
     Args:
         model: In evaluation mode; not changed.
         example: A few inputs of it: a tensor, or several in a list or tuple.
 
     Raises:
-        Exception: Of whatever kind, if it can't be traced, or a hook would be passed over.
+        ValueError: If a hook would be passed over, or a change in place. Tracing itself raises whatever the model
+            raises on it.
     """
     if any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.modules()):
         raise ValueError("it has forward hooks, or a layer has a forward of its own")
     private = copy.deepcopy(model)
     tensors = (*private.named_parameters(), *private.named_buffers())
     names = {id(tensor): name for name, tensor in tensors if tensor.is_floating_point()}
-    graph = trace_graph(private)
+    graph = capture_graph(private)
     inputs = example if isinstance(example, (list, tuple)) else (example,)
     note_shapes(graph, *inputs)
     _check_flat(graph)
@@ -112,7 +113,7 @@ def _uses(graph: fx.GraphModule, target: Any) -> int:
 
 
 def _check_flat(graph: fx.GraphModule) -> None:
-    """Refuses what changes in place a tensor that is flattened elsewhere: with channels last, that would be a copy."""
+    """Refuse what changes in place a tensor that is flattened elsewhere: with channels last, that would be a copy."""
     for node in graph.graph.nodes:
         changed = node.args[0] if changes_in_place(graph, node) and node.args else None
         if isinstance(changed, fx.Node) and any(_flattens(graph, user) for user in changed.users if user is not node):
@@ -120,7 +121,7 @@ def _check_flat(graph: fx.GraphModule) -> None:
 
 
 def _allow_copies(graph: fx.GraphModule) -> None:
-    """Reshapes what was viewed: in memory, channels may come last."""
+    """Reshape what was viewed: in memory, channels may come last."""
     for node in graph.graph.nodes:
         if node.op == "call_method" and node.target == "view" and not isinstance(node.args[1], torch.dtype):
             node.target = "reshape"
@@ -147,7 +148,7 @@ def _convolution(graph: fx.GraphModule, node: fx.Node, module: nn.Module, names:
 
 
 def _convolved(graph: fx.GraphModule, node: fx.Node, names: dict[int, str]) -> list[Convolution]:
-    """Makes a linear layer of flattened images a convolution as large as they are, if it is one.
+    """Make a linear layer of flattened images a convolution as large as they are, if it is one.
 
     Images lie in memory with the channels last, from where they would be copied to be flattened.
     """
@@ -178,7 +179,7 @@ def _convolved(graph: fx.GraphModule, node: fx.Node, names: dict[int, str]) -> l
 
 
 def _flattens(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Says whether a node makes rows of images, (n, channels, height, width) to (n, features)."""
+    """Whether a node makes rows of images, (n, channels, height, width) to (n, features)."""
     meta = node.meta.get("tensor_meta")
     named = node.target in (torch.flatten, torch.reshape, "flatten", "view", "reshape")
     named = named or type(_module(graph, node)) is nn.Flatten
@@ -186,7 +187,7 @@ def _flattens(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
-    """Computes an addition and a ReLU that only this convolution feeds along with it."""
+    """Compute an addition and a ReLU that only this convolution feeds along with it."""
     convolution = cast(Convolution, _module(graph, node))
     user = _only_user(node)
     if user is not None and _is(user, ADDITIONS, ("add", "add_")) and len(user.args) == 2 and not user.kwargs:
@@ -210,7 +211,7 @@ def _draw_in(graph: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _free_summands(graph: fx.GraphModule) -> None:
-    """Lets a convolution add in place where its second summand came from one, and only they have read it before."""
+    """Let a convolution add in place where its second summand came from one, and only they have read it before."""
     place = {node: i for i, node in enumerate(graph.graph.nodes)}
     for node in graph.graph.nodes:
         module = _module(graph, node)
@@ -223,7 +224,7 @@ def _free_summands(graph: fx.GraphModule) -> None:
 
 
 def _may_move(graph: fx.GraphModule, node: fx.Node, to: fx.Node) -> bool:
-    """Says whether nothing that a step may be computed from is changed in place on the way to another step."""
+    """Whether nothing that a step may be computed from is changed in place on the way to another step."""
     between = node.next
     while between is not to:
         if changes_in_place(graph, between):
