@@ -122,8 +122,13 @@ class Plain:
             self._load(center)
 
     def gradient(self) -> dict[str, Tensor]:
-        """Return the gradient of the mean loss at the center, over all samples of the first loader."""
+        """Return the gradient of the mean loss at the center, over all samples of the first loader.
+
+        Raises:
+            ValueError: If it is not known, see ``Problem.check_derivatives``.
+        """
         problem = self.problem
+        problem.check_derivatives()
         self._load(problem.states)
         parameters = dict(self.model.named_parameters())
         leaves = [parameters[name].requires_grad_() for name in problem.parameters]

@@ -8,6 +8,8 @@ from hashlib import blake2b
 import torch
 from torch import Tensor, nn
 
+from lljupyter.geometry.shared_memory import memory_owners
+
 Parameters = Mapping[str, Tensor]
 
 
@@ -33,14 +35,16 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
     Integer parameters, for example of quantized layers, cannot move and are left out.
 
     Args:
-        model: Any module. Not changed. Tied parameters appear once, under their first name. Names have no prefix of
-            ``torch.compile`` or of a data-parallel wrapper.
+        model: Any module. Not changed. Tied parameters appear once, under their first name, and so does memory that
+            several share, see ``memory_owners``. Names have no prefix of ``torch.compile`` or of a data-parallel
+            wrapper.
 
     Returns:
         ``{name: tensor}``; the tensors share memory with the model.
 
     Raises:
-        ValueError: If the model has no floating-point parameters, or parameters without values.
+        ValueError: If the model has no floating-point parameters, or parameters without values, or two of them share
+            a part of their memory.
     """
     model = unwrapped(model)
     found = dict(model.named_parameters())
@@ -59,7 +63,8 @@ def parameters_of(model: nn.Module) -> dict[str, Tensor]:
             raise ValueError(
                 f"expected parameters with values, got {name!r} on the meta device; load the weights first"
             )
-    moving = {name: parameter.detach() for name, parameter in found.items() if is_number(parameter)}
+    owners = memory_owners(model)
+    moving = {name: p.detach() for name, p in found.items() if is_number(p) and name not in owners}
     if not moving:
         raise ValueError(
             f"expected a model with floating-point parameters, got {type(model).__name__} with "
@@ -76,6 +81,8 @@ def is_number(tensor: Tensor) -> bool:
 def states_of(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
 
+    A buffer in the memory of parameters is left out: it moves with them.
+
     Args:
         model: Any module with initialized parameters; it is not changed.
 
@@ -86,7 +93,8 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
         ValueError: See ``parameters_of``.
     """
     model = unwrapped(model)
-    buffers = {name: buffer.detach() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+    owners = memory_owners(model)
+    buffers = {n: b.detach() for n, b in model.named_buffers() if b.is_floating_point() and n not in owners}
     found = {**parameters_of(model), **buffers}
     return {name: found[name] for name in (*model.state_dict(), *found) if name in found}
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import Parameters, is_number, parameters_of, unwrapped
+from lljupyter.geometry.shared_memory import memory_owners
 
 Selection = str | Collection[str] | Callable[[str, nn.Parameter], bool] | nn.Module
 
@@ -37,7 +38,8 @@ def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
 
     Raises:
         TypeError: If ``parameters`` is something else.
-        ValueError: If nothing is chosen, or a name in a list matches nothing.
+        ValueError: If nothing is chosen, a name in a list matches nothing, or what is chosen is a part of a parameter
+            that is not.
 
     Example:
         >>> selected(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "1.*")
@@ -47,7 +49,7 @@ def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
     all_names = tuple(parameters_of(model))
     if parameters is None:
         return all_names
-    chosen = _chosen(model, parameters)
+    chosen = _with_owners(model, _chosen(model, parameters))
     names = tuple(name for name in all_names if id(model.get_parameter(name)) in chosen)
     if chosen and not names:
         kinds = sorted({str(parameter.dtype) for parameter in model.parameters() if id(parameter) in chosen})
@@ -58,6 +60,24 @@ def selected(model: nn.Module, parameters: Selection | None) -> tuple[str, ...]:
     if not names:
         raise ValueError(_nothing(parameters, model))
     return names
+
+
+def _with_owners(model: nn.Module, chosen: set[int]) -> set[int]:
+    """Return the identities of what is chosen, with that of the owner for a parameter in the memory of another."""
+    tensors = dict(model.named_parameters())
+    owned = {name: tensors[owner] for name, owner in memory_owners(model).items() if name in tensors}
+    found = set(chosen)
+    for name, owner in owned.items():
+        if id(tensors[name]) not in chosen or id(owner) in chosen:
+            continue
+        if tensors[name].numel() < owner.numel():
+            first = next(n for n, tensor in tensors.items() if tensor is owner)
+            raise ValueError(
+                f"expected parameters that can move by themselves, got {name!r}, which is a part of {first!r}; choose "
+                "both of them"
+            )
+        found.add(id(owner))
+    return found
 
 
 def _chosen(model: nn.Module, parameters: Selection) -> set[int]:

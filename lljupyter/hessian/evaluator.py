@@ -60,6 +60,7 @@ class HessianEvaluator:
 
     def __init__(self, problem: Problem, *, over: Hessians = "weights", tol: float = 0.01) -> None:
         check_hessian_options(over, tol)
+        problem.check_derivatives()
         keep_freed_memory()
         self.tol, self.over, self.device = tol, over, problem.device
         self.center = problem.center

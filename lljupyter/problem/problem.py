@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from lljupyter.geometry.parameters import fingerprint, states_of, unwrapped
 from lljupyter.geometry.select import Selection, selected
+from lljupyter.geometry.shared_memory import WAY_OUT
 from lljupyter.problem.batches import Batch, Labeled, n_bytes, of_several_sizes, pinned, take, to_device
 from lljupyter.problem.batchnorm import BatchNorm, check_batchnorm, running_norms
-from lljupyter.problem.isolation.copying import copied_together
+from lljupyter.problem.isolation.copying import aliases_of, copied_together
 from lljupyter.problem.loaders import Loader, Read, read_loaders
 from lljupyter.problem.model import available_device, device_of, plain_evaluation
 from lljupyter.problem.nested import copied
@@ -47,6 +48,8 @@ class Problem:
         batchnorm: How the running statistics of BatchNorm are treated away from the center.
         conditions: What it takes for a batch to have the same value whenever it is measured.
         loss_uses_model: Whether the loss reads the model beside its outputs.
+        aliases: The names of tensors that lie in the memory of a parameter without being one: they move with it, but
+            derivatives by it are not known, see ``check_derivatives``.
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
         classifies_plainly: Whether the loss is cross-entropy on class indices, without weights, smoothing or
             ignored targets.
@@ -68,6 +71,7 @@ class Problem:
     batchnorm: BatchNorm
     conditions: Conditions
     loss_uses_model: bool
+    aliases: tuple[str, ...]
     per_sample: bool
     classifies_plainly: bool
     warnings: tuple[str, ...]
@@ -99,6 +103,7 @@ class Problem:
             "the model keeps something between calls": bool(conditions.keeps),
             "the model changes its inputs in place": conditions.changes_inputs,
             "the loss uses the model": self.loss_uses_model,
+            "its parameters share memory with other tensors": bool(self.aliases),
             "the loss is computed with the model, not from its outputs": self.objective.kind != "loss",
             "its running statistics are recomputed at every point": self.recalibrates,
         }
@@ -150,6 +155,18 @@ class Problem:
         batch = self.first_batches[0]
         few = batch if batch.axis is None else take(batch, min(batch.n, 2))
         return copied(to_device(few, self.device).inputs)
+
+    def check_derivatives(self) -> None:
+        """Check that derivatives by the parameters are those of everything that moves with them.
+
+        Raises:
+            ValueError: If some tensor lies in the memory of a parameter.
+        """
+        if self.aliases:
+            raise ValueError(
+                f"expected parameters with memory of their own to differentiate by, got {self.aliases[0]!r} in the "
+                f"memory of another; {WAY_OUT}"
+            )
 
     def working_copy(self) -> WorkingCopy:
         """Return a copy of the model to compute with; its states are moved in place."""
@@ -235,6 +252,7 @@ def build_problem(
         batchnorm=batchnorm,
         conditions=trial.conditions._replace(n_draws=draws if trial.conditions.draws else 1),
         loss_uses_model=uses_model,
+        aliases=tuple(aliases_of(private, ours.forward, ours.loss)),
         per_sample=trial.per_sample,
         classifies_plainly=ours.kind == "loss" and is_plain(loss_fn, trial.every),
         warnings=trial.warnings,

@@ -8,16 +8,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lljupyter.geometry.shared_memory import address_of, memory_owners
+from lljupyter.problem.isolation.reachable import places
 from lljupyter.problem.isolation.rebinding import rebind_attributes, rebound
 
 T = TypeVar("T")
+# The memory that a parameter lies in is copied as a whole unless it is so many times larger than what lies in it.
+LARGEST_SHARE = 2
 
 
 def copied_together(model: nn.Module, others: T, device: torch.device) -> tuple[nn.Module, T]:
     """Return a copy of a model in evaluation mode whose parameters need no gradient, and what uses it.
 
     Args:
-        model: Not changed. Parameters that share memory share it in the copy.
+        model: Not changed. What shares memory with a parameter shares it in the copy; parameters that are the same
+            numbers become one.
         others: A loss or other callables, or a container of them. What in them uses the model uses the copy afterwards.
         device: Where the copy lives.
 
@@ -29,8 +34,11 @@ def copied_together(model: nn.Module, others: T, device: torch.device) -> tuple[
     # Weights that an old-style weight_norm or pruning computed are no leaves, which deepcopy refuses; their hooks
     # compute them again at every call.
     attributes = [value for module in model.modules() for value in vars(module).values()]
-    memo: dict[int, Any] = {id(t): t.detach().clone() for t in attributes if isinstance(t, Tensor) and not t.is_leaf}
     try:
+        memo = _copied_memory(model)
+        for tensor in attributes:
+            if isinstance(tensor, Tensor) and not tensor.is_leaf:
+                memo[id(tensor)] = copy.deepcopy(tensor.detach(), memo)
         private = copy.deepcopy(model, memo)
     except Exception as error:
         raise ValueError(
@@ -41,9 +49,7 @@ def copied_together(model: nn.Module, others: T, device: torch.device) -> tuple[
     bound = rebound(others, memo)
     for parameter in private.parameters():
         parameter.requires_grad_(False)
-    private = private.to(device).eval()
-    share_memory(private, shared_memory(model))
-    return private, bound
+    return _moved(private, device).eval(), bound
 
 
 def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
@@ -51,49 +57,74 @@ def private_copy(model: nn.Module, device: torch.device) -> nn.Module:
     return copied_together(model, None, device)[0]
 
 
-def shared_memory(model: nn.Module) -> list[list[str]]:
-    """Return the groups of names of parameters that are different objects and the same memory, transposed or not.
+def _copied_memory(model: nn.Module) -> dict[int, Any]:
+    """Return a memo for ``copy.deepcopy`` with copies of the parameters in which shared memory is still shared.
 
-    Raises:
-        ValueError: If parameters share a part of their memory only.
+    By itself, deepcopy gives every parameter memory of its own. Those that are the same numbers in the same order
+    become one parameter, so that derivatives are those of all its uses.
     """
-    groups: dict[tuple[Any, ...], list[str]] = {}
-    by_storage: dict[int, list[tuple[str, Tensor]]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.layout != torch.strided or not parameter.numel() or parameter.device.type == "meta":
+    memo: dict[int, Any] = {}
+    registered = [t for t in (*model.parameters(), *model.buffers()) if address_of(t) and t.layout == torch.strided]
+    sizes: dict[int, int] = {}
+    for tensor in registered:
+        place = address_of(tensor)
+        sizes[place] = sizes.get(place, 0) + tensor.numel() * tensor.element_size()
+    twins: dict[tuple[Any, ...], nn.Parameter] = {}
+    for parameter in model.parameters():
+        if type(parameter.data) is not Tensor or not sizes.get(address_of(parameter)) or _overlaps_itself(parameter):
             continue
-        axes = sorted(pair for pair in zip(parameter.stride(), parameter.shape, strict=True) if pair[1] > 1)
-        names = groups.setdefault((parameter.data_ptr(), parameter.dtype, *axes), [])
-        names.append(name)
-        if len(names) == 1:
-            by_storage.setdefault(parameter.untyped_storage().data_ptr(), []).append((name, parameter))
-    for several in by_storage.values():
-        _check_apart(several)
-    return [names for names in groups.values() if len(names) > 1]
+        storage = parameter.untyped_storage()
+        if storage.nbytes() > LARGEST_SHARE * sizes[address_of(parameter)]:
+            continue  # a small part of something large that is not the model's
+        key = (parameter.data_ptr(), parameter.dtype, parameter.shape, parameter.stride())
+        if key not in twins:
+            whole = torch.empty(0, dtype=parameter.dtype, device=parameter.device)
+            whole.set_(copy.deepcopy(storage, memo), parameter.storage_offset(), parameter.shape, parameter.stride())
+            twins[key] = type(parameter)(whole, parameter.requires_grad)
+        memo[id(parameter)] = twins[key]
+    return memo
 
 
-def share_memory(model: nn.Module, groups: list[list[str]]) -> None:
-    """Give parameters the same memory, see ``shared_memory``; the model is changed."""
-    parameters = dict(model.named_parameters())
-    for first, *others in groups:
-        whole = parameters[first].data
-        for name in others:
-            shape, steps = parameters[name].shape, parameters[name].stride()
-            parameters[name].data = whole.as_strided(shape, steps, whole.storage_offset())
+def _overlaps_itself(tensor: Tensor) -> bool:
+    return any(size > 1 and step == 0 for size, step in zip(tensor.shape, tensor.stride(), strict=True))
 
 
-def _check_apart(several: list[tuple[str, Tensor]]) -> None:
-    """Check that parameters within one storage have no element in common."""
-    if len(several) < 2:
-        return
-    taken = torch.zeros(several[0][1].untyped_storage().nbytes(), dtype=torch.bool, device="cpu")
-    for name, parameter in several:
-        size = parameter.element_size()
-        start = parameter.storage_offset() * size
-        mine = taken.as_strided(parameter.shape, [step * size for step in parameter.stride()], start)
-        if bool(mine.any()):
-            raise ValueError(
-                f"expected parameters that share all of their memory or none, got {name!r} with a part of another; "
-                "make one of them from the other in forward"
-            )
-        mine.fill_(True)
+def _moved(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a model on a device, where what shares memory still does."""
+    owners = memory_owners(model)
+    tensors = dict((*model.named_parameters(), *model.named_buffers()))
+    views = {name: tensors[name].detach() for name in (*owners, *owners.values())}
+    model = model.to(device)
+    tensors = dict((*model.named_parameters(), *model.named_buffers()))
+    there: dict[int, Tensor] = {}
+    for name, view in views.items():
+        if view.device != tensors[name].device:
+            place = address_of(view)
+            if place not in there:
+                there[place] = torch.empty(0, dtype=torch.uint8, device=view.device).set_(view.untyped_storage())
+                there[place] = there[place].to(device)
+            whole = there[place].view(view.dtype)
+            tensors[name].data = whole.as_strided(view.shape, view.stride(), view.storage_offset())
+    return model
+
+
+def aliases_of(model: nn.Module, *roots: Any) -> list[str]:
+    """Return the names of tensors that lie in the memory of a parameter of a copied model without being one.
+
+    What is computed from them is known, but not its derivative by the parameter.
+
+    Args:
+        model: The copy.
+        *roots: What else may hold some, see ``places``.
+    """
+    parameters = list(model.parameters())
+    places_of_theirs = {address_of(parameter) for parameter in parameters} - {0}
+    known = {id(parameter) for parameter in parameters}
+    owned = memory_owners(model)
+    found = [
+        place.name
+        for place in places(model, *roots)
+        if isinstance(place.value, Tensor) and id(place.value) not in known
+        if address_of(place.value) in places_of_theirs
+    ]
+    return list(dict.fromkeys([*owned, *found]))

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lljupyter.geometry.shared_memory import address_of
+
 
 class StorageWatch(TorchDispatchMode):
     """While it is active, records the parameters and buffers whose memory is an input of any operator.
@@ -25,24 +27,16 @@ class StorageWatch(TorchDispatchMode):
         self.read: set[str] = set()
         self._names: dict[int, list[str]] = {}
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            if place := _storage(tensor):
+            if place := address_of(tensor):
                 self._names.setdefault(place, []).append(name)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record the inputs of an operator and run it."""
         for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, Tensor) and (names := self._names.get(_storage(leaf))):
+            if isinstance(leaf, Tensor) and (names := self._names.get(address_of(leaf))):
                 self.read.update(names)
         return func(*args, **(kwargs or {}))
 
     def unread(self, names: Iterable[str]) -> list[str]:
         """Return those of some parameters that were not read."""
         return [name for name in names if name not in self.read]
-
-
-def _storage(tensor: Tensor) -> int:
-    """Return the address of a tensor's memory; 0 if it has none of its own, such as a sparse one."""
-    try:
-        return tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError):
-        return 0

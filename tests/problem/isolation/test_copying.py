@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lljupyter.problem.isolation.copying import copied_together, shared_memory
+from lljupyter.problem.isolation.copying import aliases_of, copied_together
 
 CPU = torch.device("cpu")
 X = torch.linspace(-1, 1, 12).reshape(4, 3)
@@ -258,18 +258,48 @@ def test_parameters_that_share_memory_share_it_in_the_copy(tie):
     assert copied.a.weight.data_ptr() == copied.b.weight.data_ptr() != model.a.weight.data_ptr()
 
 
-def test_parameters_that_lie_beside_each_other_are_not_tied():
-    whole = torch.randn(4, 6)
-    model = nn.Module()
-    for k, part in enumerate((whole[:2, ::2], whole[:2, 1::2], whole[2:])):
-        model.register_parameter(f"p{k}", nn.Parameter(part))
-    assert shared_memory(model) == []
-    assert len(list(copied_together(model, None, CPU)[0].parameters())) == 3
+def test_parameters_that_are_the_same_numbers_become_one():
+    copied, _ = copied_together(Tied(tie_data), None, CPU)
+    assert copied.a.weight is copied.b.weight
 
 
-def test_parameters_that_overlap_in_part_are_refused_by_name():
+def with_a_view_that_needs_a_gradient(model):
+    model.view = model.a.weight.t()
+
+
+def with_a_detached_view(model):
+    model.view = model.a.weight.detach()[:, :3].t()
+
+
+def with_a_buffer(model):
+    model.register_buffer("view", model.a.weight.data.t())
+
+
+def within_one_flat_buffer(model):
+    model.register_buffer("view", torch.randn(3, 4))
+    model.a.weight.data, model.b.weight.data = model.view[:, :3], model.view[:, 3:].expand(3, 3).contiguous()
+    model.view = model.view[:, :3]
+
+
+@pytest.mark.parametrize(
+    "tie", [with_a_view_that_needs_a_gradient, with_a_detached_view, with_a_buffer, within_one_flat_buffer]
+)
+def test_what_lies_in_the_memory_of_a_parameter_moves_with_its_copy(tie):
+    model = Tied(lambda a, b: None)
+    tie(model)
+    copied, bound = copied_together(model, lambda: None, CPU)
+    before = copied.view.clone()
+    with torch.no_grad():
+        copied.a.weight.add_(1)
+    torch.testing.assert_close(copied.view, before + 1)
+    torch.testing.assert_close(model.view, before)
+    assert aliases_of(copied, bound) == ["view"]
+
+
+def test_a_small_part_of_something_large_is_copied_alone():
+    whole = torch.zeros(1000)
     model = nn.Module()
-    whole = torch.randn(4, 6)
-    model.whole, model.part = nn.Parameter(whole), nn.Parameter(whole[1:3])
-    with pytest.raises(ValueError, match="got 'part' with a part of another; make one of them from the other"):
-        copied_together(model, None, CPU)
+    model.small = nn.Parameter(whole[10:13])
+    copied, _ = copied_together(model, None, CPU)
+    assert copied.small.untyped_storage().nbytes() == 12
+    assert aliases_of(copied) == []
