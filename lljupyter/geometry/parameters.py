@@ -78,13 +78,13 @@ def is_number(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def states_of(model: nn.Module) -> dict[str, Tensor]:
+def states_of(model: nn.Module, shared: bool = False) -> dict[str, Tensor]:
     """Return the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
-
-    A buffer in the memory of parameters is left out: it moves with them.
 
     Args:
         model: Any module with initialized parameters; it is not changed.
+        shared: Whether what lies in the memory of another parameter, and moves with it, is there under its own name as
+            well, as in ``state_dict()``.
 
     Returns:
         ``{name: tensor}`` in the order of ``state_dict()``; the tensors share memory with the model.
@@ -93,9 +93,11 @@ def states_of(model: nn.Module) -> dict[str, Tensor]:
         ValueError: See ``parameters_of``.
     """
     model = unwrapped(model)
-    owners = memory_owners(model)
-    buffers = {n: b.detach() for n, b in model.named_buffers() if b.is_floating_point() and n not in owners}
-    found = {**parameters_of(model), **buffers}
+    found = parameters_of(model)
+    owners = {} if shared else memory_owners(model)
+    if shared:
+        found |= {name: p.detach() for name, p in model.named_parameters() if is_number(p)}
+    found |= {n: b.detach() for n, b in model.named_buffers() if b.is_floating_point() and n not in owners}
     return {name: found[name] for name in (*model.state_dict(), *found) if name in found}
 
 

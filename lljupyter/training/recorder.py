@@ -172,7 +172,7 @@ class TrajectoryRecorder:
         self._finish()
         path = self.path / PATTERN.format(self.step)
         with evaluation_weights(self._optimizer):
-            states = states_of(self._model)
+            states = states_of(self._model, shared=True)
             if is_away(states):
                 copies = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in states.items()}
                 self._thread = threading.Thread(target=self._save_beside, args=(path, copies, metadata))
@@ -219,12 +219,12 @@ class TrajectoryRecorder:
         """Return True if the checkpoint of a step holds the model as it is now."""
         try:
             with evaluation_weights(self._optimizer):
-                return compare_checkpoint(self.path / PATTERN.format(step), states_of(self._model))[1]
+                return compare_checkpoint(self.path / PATTERN.format(step), states_of(self._model, shared=True))[1]
         except (OSError, ValueError):
             return False
 
     def _check(self, last: int, start: int | None) -> None:
-        file, states = self.path / PATTERN.format(last), states_of(self._model)
+        file, states = self.path / PATTERN.format(last), states_of(self._model, shared=True)
         with evaluation_weights(self._optimizer):
             shapes, same = compare_checkpoint(file, states)
         expected = {name: tuple(tensor.shape) for name, tensor in states.items()}
