@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-Generator: TypeAlias = "torch.Generator | np.random.Generator | np.random.RandomState | random.Random"
-GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+Generator: TypeAlias = (
+    "torch.Generator | np.random.Generator | np.random.BitGenerator | np.random.RandomState | random.Random"
+)
+GENERATORS = (torch.Generator, np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
 NUMPY_SEEDS = 2**32  # NumPy takes seeds below this
 
 
@@ -91,8 +93,8 @@ def _source(name: str, generator: Generator) -> Source:
         return Source(name, generator.get_state, generator.set_state, generator.manual_seed)
     if isinstance(generator, random.Random):
         return Source(name, generator.getstate, generator.setstate, generator.seed)
-    if isinstance(generator, np.random.Generator):
-        bits = generator.bit_generator
+    if isinstance(generator, (np.random.Generator, np.random.BitGenerator)):
+        bits = generator.bit_generator if isinstance(generator, np.random.Generator) else generator
 
         def put(state: Any) -> None:
             bits.state = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import sys
 import types
@@ -21,7 +22,17 @@ LONGEST = 1000
 LIBRARIES = frozenset({"torch", "numpy", "lljupyter", *sys.stdlib_module_names}) - {"__main__"}
 # Attributes of a module that hold what is walked by itself, or nothing of the user.
 MODULES_OWN = frozenset(vars(nn.Module())) - {"training"}
+# Classes of Python that hold what the user puts into them.
+NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
+# What a class has that is code.
+CODE = (types.FunctionType, property, functools.cached_property, functools.partialmethod)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+
+
+class Slots(NamedTuple):
+    """An object whose attributes are slots."""
+
+    owner: Any
 
 
 class Place(NamedTuple):
@@ -29,8 +40,8 @@ class Place(NamedTuple):
 
     Attributes:
         name: What to call it in a message, such as "encoder.hidden".
-        holder: A dict, list or deque that is indexed with ``key``; a cell of a closure, or a class, that has ``key`` as
-            an attribute; None for what can't be set.
+        holder: A dict, list or deque that is indexed with ``key``; a cell of a closure, a class, or an object with
+            slots, that has ``key`` as an attribute; None for what can't be set.
         key: The key, the index, or the name of the attribute.
         value: What is there.
     """
@@ -44,6 +55,8 @@ class Place(NamedTuple):
         """Return what is there now, or None if there is nothing."""
         if self.holder is None:
             return self.value
+        if isinstance(self.holder, Slots):
+            return getattr(self.holder.owner, self.key, None)
         if isinstance(self.holder, (types.CellType, type)):
             return getattr(self.holder, self.key, None)
         try:
@@ -53,7 +66,9 @@ class Place(NamedTuple):
 
     def put(self, value: Any) -> None:
         """Set it to something else."""
-        if isinstance(self.holder, (types.CellType, type)):
+        if isinstance(self.holder, Slots):
+            setattr(self.holder.owner, self.key, value)
+        elif isinstance(self.holder, (types.CellType, type)):
             setattr(self.holder, self.key, value)
         elif self.holder is not None:
             self.holder[self.key] = value
@@ -93,7 +108,15 @@ def _inside(value: Any) -> Iterator[Place] | None:
         return _of_function(value)
     if isinstance(value, types.MethodType):
         return iter([Place("", None, None, value.__self__), Place("", None, None, value.__func__)])
-    if isinstance(value, functools.partial):
+    if isinstance(value, types.BuiltinMethodType):  # such as rng.normal
+        return iter([Place("", None, None, value.__self__)])
+    if isinstance(value, types.GeneratorType):
+        return _of_frame(value)
+    if isinstance(value, (property, functools.cached_property)):
+        return iter([Place("", None, None, value.fget if isinstance(value, property) else value.func)])
+    if isinstance(value, type(functools.lru_cache(len))):
+        return iter([Place("", None, None, value.__wrapped__)])
+    if isinstance(value, (functools.partial, functools.partialmethod)):
         return iter([Place("", None, None, part) for part in (value.func, value.args, value.keywords)])
     if isinstance(value, (list, tuple, deque, set, frozenset)):
         holder = value if isinstance(value, (list, deque)) else None
@@ -103,7 +126,7 @@ def _inside(value: Any) -> Iterator[Place] | None:
         if len(value) > LONGEST:
             return None
         return (Place(f"[{key!r}]", held, key, part) for key, part in list(value.items()))
-    if isinstance(value, (Tensor, type, types.ModuleType)) or not hasattr(value, "__dict__"):
+    if isinstance(value, (Tensor, type, types.ModuleType)):
         return None
     return _of_object(value)
 
@@ -124,11 +147,25 @@ def _of_module(module: nn.Module) -> Iterator[Place]:
 
 
 def _of_object(value: Any) -> Iterator[Place]:
-    if not is_own(type(value).__module__):
+    kind = type(value)
+    if not is_own(kind.__module__) and kind not in NAMESPACES:
         return
-    for key, part in list(vars(value).items()):
-        yield Place(f".{key}", vars(value), key, part)
-    yield from _methods(type(value))
+    attributes = getattr(value, "__dict__", {})
+    for key, part in list(attributes.items()):
+        yield Place(f".{key}", attributes, key, part)
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for key in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, key):
+                yield Place(f".{key}", Slots(value), key, getattr(value, key))
+    yield from _methods(kind)
+
+
+def _of_frame(running: types.GeneratorType[Any, Any, Any]) -> Iterator[Place]:
+    """Return the variables of a function that yields; what it counts with can't be set."""
+    held = running.gi_frame.f_locals if running.gi_frame is not None else {}
+    for key, part in list(held.items()):
+        yield Place(f" {key}", None, None, part)
 
 
 def _methods(kind: type) -> Iterator[Place]:
@@ -137,9 +174,9 @@ def _methods(kind: type) -> Iterator[Place]:
             continue
         for key, part in vars(base).items():
             part = part.__func__ if isinstance(part, (staticmethod, classmethod)) else part
-            if isinstance(part, types.FunctionType):
+            if isinstance(part, CODE):
                 yield Place(f".{key}", None, None, part)
-            elif not key.startswith("__"):
+            elif not key.startswith("__") and not isinstance(part, types.MemberDescriptorType):
                 yield Place(f".{key} (of the class)", base, key, part)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import types
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from lljupyter import convexity_map, loss_surface
 DATA = batches()
 STILL = {"resolution": 3, "alpha": (-1e-9, 1e-9), "beta": (-1e-9, 1e-9), "progress": False}
 NUMPY, PYTHON, TORCH = np.random.default_rng(5), random.Random(5), torch.Generator().manual_seed(5)
-LEGACY = np.random.RandomState(5)
+LEGACY, BITS = np.random.RandomState(5), np.random.PCG64(5)
+SPACE = types.SimpleNamespace(tools={"rngs": [np.random.default_rng(6)]})
 
 
 class Noisy(nn.Module):
@@ -41,6 +44,10 @@ class Owner(nn.Module):
         return self.net(x + torch.as_tensor(self.tools[0].normal(size=x.shape), dtype=x.dtype))
 
 
+def drawn_with(x, generator):
+    return torch.randn(x.shape, generator=generator)
+
+
 def drawn_by_the_loss(outputs, targets):
     return functional.cross_entropy(outputs + torch.randn_like(outputs), targets, reduction="none")
 
@@ -58,10 +65,47 @@ DRAWS = {
     "a legacy NumPy generator": (lambda: Noisy(lambda x: LEGACY.normal(size=x.shape)), None),
     "a Python generator": (lambda: Noisy(lambda x: PYTHON.gauss(0, 1)), None),
     "a generator in a container": (Owner, None),
+    "the method of a generator": (lambda: Noisy(Scaled(LEGACY.standard_normal)), None),
+    "a slot": (lambda: Noisy(Slotted(NUMPY)), None),
+    "a function that yields": (lambda: Noisy(Yielding(PYTHON)), None),
+    "bits": (lambda: Noisy(lambda x: np.random.Generator(BITS).normal(size=x.shape)), None),
+    "a default argument": (lambda: Noisy(lambda x, rng=(PYTHON, {})[0]: rng.gauss(0, 1)), None),
+    "a partial": (lambda: Noisy(functools.partial(drawn_with, generator=TORCH)), None),
+    "a namespace": (lambda: Noisy(lambda x: SPACE.tools["rngs"][0].normal(size=x.shape)), None),
     "dropout": (lambda: nn.Sequential(perceptron(), MonteCarlo()), None),
     "the loss": (perceptron, drawn_by_the_loss),
     "the loss, a mean": (perceptron, mean_drawn_by_the_loss),
 }
+
+
+class Slotted:
+    __slots__ = ("rng",)
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def __call__(self, x):
+        return self.rng.normal(size=tuple(x.shape))
+
+
+class Scaled:
+    def __init__(self, draw):
+        self.draw = draw
+
+    def __call__(self, x):
+        return self.draw(tuple(x.shape))
+
+
+class Yielding:
+    def __init__(self, rng):
+        def numbers():
+            while True:
+                yield rng.gauss(0, 1)
+
+        self.numbers = numbers
+
+    def __call__(self, x):
+        return next(self.numbers())
 
 
 class MonteCarlo(nn.Module):
@@ -80,6 +124,8 @@ def states():
         str(LEGACY.get_state(legacy=False)),
         PYTHON.getstate(),
         TORCH.get_state().tolist(),
+        str(BITS.state),
+        str(SPACE.tools["rngs"][0].bit_generator.state),
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
+import types
 
 import numpy as np
 import pytest
@@ -63,7 +65,66 @@ def default(outputs, targets, rng=np.random.default_rng(3)):  # noqa: B008
     return rng.normal()
 
 
+class Slotted:
+    __slots__ = ("rng",)
+
+    def __init__(self):
+        self.rng = random.Random(3)
+
+    def __call__(self, outputs, targets):
+        return self.rng.random()
+
+
+class Namespace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.options = types.SimpleNamespace(rng=np.random.default_rng(3))
+
+
+class Property(nn.Module):
+    @property
+    def noise(self):
+        return RNG.normal()
+
+
+class BoundMethod(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.draw = np.random.default_rng(3).normal
+
+
+@dataclasses.dataclass
+class Config:
+    layers: list
+
+
+def noise():
+    rng = random.Random(3)
+    while True:
+        yield rng.random()
+
+
+def started():
+    kept = noise()
+    next(kept)
+    return lambda outputs, targets: next(kept)
+
+
+def cached():
+    rng = random.Random(3)
+    return functools.lru_cache(lambda outputs, targets: rng.random())
+
+
 REACHED = {
+    "a slot": Slotted,
+    "a namespace": Namespace,
+    "a property": Property,
+    "a bound method of a generator": BoundMethod,
+    "a function that yields": started,
+    "a cached function": cached,
+    "a dict in a list in a dataclass": lambda: functools.partial(default, Config([{"rng": torch.Generator()}])),
+    "bits": lambda: functools.partial(default, rng=np.random.PCG64(3)),
+    "an argument of a partial in a list": lambda: functools.partial(default, [np.random.RandomState(3)]),
     "an attribute of a submodule": Attribute,
     "an attribute of the class": OfTheClass,
     "a global of a function that forward calls": Globally,
