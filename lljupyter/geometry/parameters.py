@@ -81,6 +81,8 @@ def is_number(tensor: Tensor) -> bool:
 def states_of(model: nn.Module, shared: bool = False) -> dict[str, Tensor]:
     """Return the parameters and the floating-point buffers of a model (the running statistics of BatchNorm).
 
+    Sparse buffers, such as adjacency matrices, belong to the data and are left out.
+
     Args:
         model: Any module with initialized parameters; it is not changed.
         shared: Whether what lies in the memory of another parameter, and moves with it, is there under its own name as
@@ -97,7 +99,8 @@ def states_of(model: nn.Module, shared: bool = False) -> dict[str, Tensor]:
     owners = {} if shared else memory_owners(model)
     if shared:
         found |= {name: p.detach() for name, p in model.named_parameters() if is_number(p)}
-    found |= {n: b.detach() for n, b in model.named_buffers() if b.is_floating_point() and n not in owners}
+    dense = {n: b.detach() for n, b in model.named_buffers() if b.is_floating_point() and b.layout == torch.strided}
+    found |= {name: buffer for name, buffer in dense.items() if name not in owners}
     return {name: found[name] for name in (*model.state_dict(), *found) if name in found}
 
 
@@ -187,6 +190,21 @@ def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = blake2b(digest_size=16)
     for name, tensor in tensors:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().data)
+        for part in _dense_parts(tensor.detach()):
+            flat = part.cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _dense_parts(tensor: Tensor) -> list[Tensor]:
+    """Return what a tensor is made of: itself, or the indices and values of a sparse one."""
+    if tensor.layout == torch.strided:
+        return [tensor]
+    if tensor.layout == torch.sparse_coo:
+        whole = tensor.coalesce()
+        return [whole.indices(), whole.values()]
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
+    return [tensor.to_dense()]

@@ -101,3 +101,16 @@ def test_fingerprint_changes_nothing():
     fingerprint(model)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("sparse", ["to_sparse", "to_sparse_csr", "to_sparse_csc"])
+def test_the_fingerprint_of_a_model_with_a_sparse_buffer(sparse):
+    def hashed(*entries):
+        model, matrix = linear(2, 2), torch.zeros(3, 3)
+        for row, column in entries:
+            matrix[row, column] = 2.0
+        model.register_buffer("edges", getattr(matrix, sparse)())
+        return fingerprint(model)
+
+    assert hashed((0, 1), (2, 2)) == hashed((2, 2), (0, 1)) != hashed((0, 1), (2, 1))
+    assert hashed((0, 1)) != hashed((1, 0))

@@ -69,6 +69,8 @@ def _copied_memory(model: nn.Module) -> dict[int, Any]:
     for tensor in registered:
         place = address_of(tensor)
         sizes[place] = sizes.get(place, 0) + tensor.numel() * tensor.element_size()
+    # Sparse tensors of some layouts have no memory that deepcopy knows of.
+    memo |= {id(t): t.detach().clone() for t in model.buffers() if t.layout not in (torch.strided, torch.sparse_coo)}
     twins: dict[tuple[Any, ...], nn.Parameter] = {}
     for parameter in model.parameters():
         if type(parameter.data) is not Tensor or not sizes.get(address_of(parameter)) or _overlaps_itself(parameter):

@@ -162,16 +162,18 @@ def with_targets(batch: Batch, value: int, rows: slice, start: int = 0) -> Batch
     return batch._replace(targets=targets)
 
 
-def counts_for_nothing(value: Value, batch: Batch, target: int, close: Close) -> bool:
+def counts_for_nothing(value: Value, batch: Batch, target: int, other: int, close: Close) -> bool:
     """Return True if samples with this target change nothing: the others alone have the same value.
 
     Args:
         value: A scalar loss.
         batch: A few samples, at least two.
         target: One that occurs in the data.
+        other: What takes its place in these samples: another one that counts.
         close: Compares two values.
     """
     half = batch.n // 2
+    batch = batch._replace(targets=torch.where(batch.targets == target, other, batch.targets))
     try:
         alone = value(with_targets(batch, target, slice(0, batch.n)))
         if np.isfinite(alone).all() and np.any(alone != 0):

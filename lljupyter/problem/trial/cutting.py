@@ -30,6 +30,9 @@ def trial_of(read: Mapping[str, Read], max_samples: int | None, run: Callable[[B
     if any(sum(b.n for b in cut[prefix]) < sum(b.n for b in part) for prefix, part in trial.batches.items()):
         trial = run(cut)
     n = sum(batch.n for part in trial.batches.values() for batch in part)
+    if n < max_samples * len(read) and any(sum(b.n for b in trial.batches[prefix]) < max_samples for prefix in is_cut):
+        warning = f"max_samples={max_samples} reads {n} samples, not along the first axis; pass a larger one"
+        trial = replace(trial, warnings=(*trial.warnings, warning))
     if n > max_samples * len(read):
         warning = f"max_samples={max_samples} takes whole batches, {n} samples: to cut them changes their values"
         trial = replace(trial, warnings=(*trial.warnings, warning))

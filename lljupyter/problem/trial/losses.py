@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from lljupyter.problem.batches import Batch, together
@@ -85,6 +86,9 @@ def try_loss(rehearsal: Rehearsal, batches: Sequence[Batch], n_all: Sequence[Bat
     Raises:
         ValueError: If the loss returns several values, and not one per sample.
     """
+    alone = _try_outputs(rehearsal, batches, n_all, close) if rehearsal.conditions.draws else None
+    if alone is not None:
+        return alone
     found: list[TriedLoss] = []
     for axis in (0, 1):
         labeled = along(axis, batches)
@@ -95,12 +99,43 @@ def try_loss(rehearsal: Rehearsal, batches: Sequence[Batch], n_all: Sequence[Bat
             found.append(tried)
             if tried.combination.divisible:
                 return tried
+    if not found or found[0].combination.kind == "batches":
+        alone = _try_outputs(rehearsal, batches, n_all, close)
+    if alone is not None:
+        return alone
     if found:
         return found[0]
     run = rehearsal.run(batches[0])
     if run.shape == "values" and batches[0].axis is not None:
         check_length(Tensor(run.value), batches[0].n)
     return TriedLoss(combination_of(run.shape, [], [], close), None, None)
+
+
+def _try_outputs(
+    rehearsal: Rehearsal, batches: Sequence[Batch], every: Sequence[Batch], close: Close
+) -> TriedLoss | None:
+    """Return how the loss is measured if batches can't be cut, but outputs and targets can; None if that is not known.
+
+    The inputs may be a graph, or the outputs of a sample depend on the others or on random numbers. The outputs are
+    tried as if they were the inputs: the loss by itself may be a mean or a sum all the same.
+    """
+    if rehearsal.objective.kind != "loss":
+        return None
+    outputs = [batch._replace(inputs=rehearsal.once(batch).outputs) for batch in batches]
+    targets = [batch._replace(inputs=None) for batch in every]
+    for axis in (0, 1):
+        few, all_ = along(axis, outputs), along(axis, targets)
+        if not few or not all_:
+            continue
+        known = bool(along(axis, every))
+        if not known and [b.n for b in (*few, *all_)] != [b.n for b in (*batches, *every)]:
+            continue
+        loss = rehearsal.of_outputs()
+        loss.discover(few[0])
+        tried = _try_along(loss, few, all_, close)
+        if tried is not None and tried.combination.kind != "batches":
+            return TriedLoss(tried.combination._replace(divisible=False), tried.form, axis if known else None)
+    return None
 
 
 def _try_along(
@@ -125,9 +160,13 @@ def _try_along(
         complete = complete and not draws
         return TriedLoss(combination_of(shape, observed if complete else [], [], close), form, first.axis)
     observed = [t.observed(lambda r: r.value) for t in tried]
-    weights, ignored = _weights(rehearsal, spread(first), every, close)
-    if ignored and tried:
-        uneven = unevenly_masked(spread(first), ignored[0])
+    few = spread(first)
+    if first.n == 1 and len(batches) > 1:
+        with suppress(ValueError, RuntimeError):  # of several shapes
+            few = together(batches[:N_JOINED])
+    weights, ignored = _weights(rehearsal, few, every, close)
+    if ignored and tried and few.n > 1:
+        uneven = unevenly_masked(few, ignored[0])
         try:
             parts = cut(uneven)
             values = [rehearsal.run(part).value for part in parts]
@@ -204,12 +243,21 @@ def _with_other_targets(rehearsal: Rehearsal, run: Run, first: Batch, every: Seq
     outputs, runs = run.outputs, []
     if not isinstance(outputs, Tensor) or not isinstance(first.targets, Tensor) or first.axis != 0:
         return []
-    for batch in every[1 : N_OTHER_TARGETS + 1]:
+    for batch in every[: N_OTHER_TARGETS + 1]:
         targets = batch.targets
-        if isinstance(targets, Tensor) and targets.shape[1:] == first.targets.shape[1:] and batch.n <= first.n:
-            there = batch._replace(targets=targets.to(first.targets.device), inputs=None)
-            runs.append(rehearsal.loss_of(outputs[: batch.n], there))
+        if isinstance(targets, Tensor) and targets.shape[1:] == first.targets.shape[1:]:
+            for part in torch.split(targets.to(first.targets.device), first.n):
+                there = batch._replace(inputs=None, targets=part, n=len(part))
+                runs.append(rehearsal.loss_of(outputs[: len(part)], there))
     return runs
+
+
+def _commonest(targets: Sequence[Tensor], known: Sequence[int]) -> list[int]:
+    """Return the two commonest targets that may be classes, or any two if there are none."""
+    whole = torch.cat([t.detach().reshape(-1).long().cpu() for t in targets]) if known else torch.empty(0)
+    values, counts = torch.unique(whole, return_counts=True)
+    common: list[int] = values[counts.argsort(descending=True)].tolist()
+    return [value for value in common if value >= 0 and value != 255][:2] or common[:2]
 
 
 def _weights(rehearsal: Rehearsal, few: Batch, every: Sequence[Batch], close: Close) -> tuple[list[Weight], list[int]]:
@@ -225,7 +273,12 @@ def _weights(rehearsal: Rehearsal, few: Batch, every: Sequence[Batch], close: Cl
     def value(batch: Batch) -> Array:
         return rehearsal.run(batch).value
 
-    ignored = [t for t in known if few.n > 1 and counts_for_nothing(value, few, t, close)]
+    commonest = _commonest(targets, known)
+    ignored = [
+        t
+        for t in known
+        if few.n > 1 and any(counts_for_nothing(value, few, t, other, close) for other in commonest if other != t)
+    ]
     shifts = (0, 1) if own and targets[0].dim() > 1 else (0,)
     weights = [Weight("targets", frozenset(ignored), shift) for shift in shifts]
-    return ([SAMPLES] if proportional([*weights, SAMPLES], every) else [*weights, SAMPLES]), ignored
+    return ([SAMPLES, *weights] if proportional([*weights, SAMPLES], every) else [*weights, SAMPLES]), ignored

@@ -158,6 +158,11 @@ def _discovered(rehearsal: Rehearsal, first: Batch) -> tuple[Batch, Run]:
         if failure.where == "loss" and str(error).startswith("expected"):
             raise error from error.__cause__
         text = shortened(error)
+        if failure.where == "model" and rehearsal.objective.kind == "own":
+            raise ValueError(
+                f"expected a model that takes the keywords of the batch, and labels for its own loss, got {text}; "
+                "pass loss_fn=..., which is called with the outputs and batch['labels'], or objective=f(model, batch)"
+            ) from error
         if failure.where == "model":
             raise ValueError(
                 f"expected a model that takes the loader's inputs, got {text}; "
