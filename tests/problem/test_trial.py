@@ -153,3 +153,15 @@ def test_cross_entropy_that_leaves_a_class_out_is_not_plain():
     assert is_plain(nn.CrossEntropyLoss(), batches)
     assert is_plain(nn.CrossEntropyLoss(ignore_index=77), batches)
     assert not is_plain(nn.CrossEntropyLoss(ignore_index=0), batches)
+
+
+@pytest.mark.parametrize("loss_fn", [None, functional.cross_entropy, nn.CrossEntropyLoss(reduction="sum")])
+def test_a_whole_batch_runs_through_the_model_twice_at_most(loss_fn):
+    seen: SimpleQueue[int] = SimpleQueue()  # is not taken for something that is kept
+    model = nn.Sequential(nn.Linear(4, 3))
+    model.register_forward_hook(lambda module, inputs, outputs: seen.put(len(outputs)))
+    x, y = torch.randn(600, 4), torch.randint(0, 3, (600,))
+    make_problem(model, [(x[:300], y[:300]), (x[300:], y[300:])], loss_fn=loss_fn)
+    sizes = [seen.get() for _ in range(seen.qsize())]
+    assert sizes.count(300) == 1
+    assert sum(sizes) <= 2 * 300 + 150

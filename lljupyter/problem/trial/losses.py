@@ -69,9 +69,13 @@ class Tried(NamedTuple):
 def along(axis: int | None, batches: Sequence[Batch]) -> list[Batch]:
     """Return batches whose samples lie along an axis; none if one has no such axis."""
     if axis is None:
-        return [batch._replace(axis=None) for batch in batches]
+        return [batch if batch.axis is None else batch._replace(axis=None) for batch in batches]
     sizes = [size_along((batch.inputs, batch.targets), axis) for batch in batches]
-    return [b._replace(axis=axis, n=n) for b, n in zip(batches, sizes, strict=True)] if all(sizes) else []
+    if not all(sizes):
+        return []
+    # The same batch where nothing changes, as what it gave is known.
+    pairs = zip(batches, sizes, strict=True)
+    return [b if (b.axis, b.n) == (axis, n) else b._replace(axis=axis, n=n) for b, n in pairs]
 
 
 def try_loss(rehearsal: Rehearsal, batches: Sequence[Batch], n_all: Sequence[Batch], close: Close) -> TriedLoss:

@@ -62,7 +62,8 @@ class Rehearsal:
         self.state: State = state_of(*self.roots)
         self._generators = generators_of(*self.roots)
         self._copy = self._working_copy(self.conditions)
-        self._known: dict[int, tuple[Batch, Run]] = {}
+        self._known: dict[int, tuple[Batch, Run]] = {}  # at the center
+        self._is_away = False
 
     def of_outputs(self) -> Rehearsal:
         """Return a rehearsal of the loss alone: the inputs of its batches are outputs of the model."""
@@ -109,7 +110,7 @@ class Rehearsal:
 
     def run(self, batch: Batch) -> Run:
         """Run a batch at the current place; a model that draws random numbers several times, with other ones."""
-        if id(batch) in self._known:
+        if id(batch) in self._known and not self._is_away:
             return self._known[id(batch)][1]
         if not self.conditions.draws:
             return self.once(batch)
@@ -152,7 +153,7 @@ class Rehearsal:
 
     def move(self, share: float) -> None:
         """Move all parameters by this share of their spread, in a direction that is always the same; 0 for back."""
-        self._known.clear()
+        self._is_away = share != 0
         generator = torch.Generator("cpu").manual_seed(1)
         tensors = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         for name, theta in self._center.items():
