@@ -33,6 +33,7 @@ class Run(NamedTuple):
         forms: Totals and weights of every form that may stand for the loss, shape (2, n); None if it does not apply.
         form_values: The value that the loss has if a form stands for it, shape (1,).
         outputs: The outputs of the model.
+        dtype: In which the loss was computed; may be coarser than the parameters.
     """
 
     shape: Shape
@@ -40,6 +41,7 @@ class Run(NamedTuple):
     forms: list[Array | None]
     form_values: list[Array | None]
     outputs: Any
+    dtype: torch.dtype
 
 
 class Rehearsal:
@@ -197,7 +199,7 @@ class Rehearsal:
                 continue
             forms.append(torch.stack([totals, weights]).numpy())
             form_values.append((totals.sum() if form.is_sum else totals.sum() / weights.sum()).reshape(1).numpy())
-        return Run(shape, value.detach().double().cpu().numpy(), forms, form_values, outputs)
+        return Run(shape, value.detach().double().cpu().numpy(), forms, form_values, outputs, value.dtype)
 
 
 def _inputs_themselves(model: nn.Module, batch: Batch) -> Any:

@@ -98,11 +98,12 @@ def run_trial(
     with plain_evaluation(device), exact_products():
         model, bound = copied_together(private, objective, device)
         rehearsal = Rehearsal(model, bound, dict(center))
-        tried = {}
+        tried, dtypes = {}, [t.dtype for t in center.values()]
         for prefix, part in batches.items():
             tried[prefix], run = _first_few(rehearsal, part, device)
+            dtypes.append(run.dtype)
             check_classification(bound, run.outputs, [tried[prefix][0], *part])
-        close = closeness(t.dtype for t in center.values())
+        close = closeness(dtypes)
         losses, measures, labeled = {}, {}, {}
         for prefix, few in tried.items():
             within = partial(_within, close, rehearsal.noise(few[0]))

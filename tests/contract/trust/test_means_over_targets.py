@@ -107,6 +107,20 @@ def test_sequences_of_several_lengths_without_padding_weigh_as_many_as_their_tok
     check(model, data, own_loop, loss_fn=functional.cross_entropy)
 
 
+def test_a_loss_may_be_computed_in_a_coarser_type_than_the_weights_are():
+    """As language models of transformers do, in single precision."""
+    model, data = perceptron().double(), [(x.double(), y) for x, y in padded(-100)]
+
+    def loss(outputs, targets):
+        return functional.cross_entropy(outputs.float(), targets)
+
+    def own_loop():
+        return weighted((functional.cross_entropy(model(x), y) for x, y in data), ((y != -100).sum() for _, y in data))
+
+    line = check(model, data, own_loop, rtol=1e-6, loss_fn=loss)
+    assert line.attrs["loss_reduction"] == "mean over targets other than [-100]"
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_a_batch_with_nothing_that_counts_has_no_weight(first):
     data = padded(-100)
