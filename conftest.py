@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; kernels and other processes inherit it
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests with other libraries out unless they are asked for; then one that is missing is an error."""
+    asked = re.search(r"(?<!not )\blibraries\b", config.getoption("markexpr"))
+    return True if collection_path == config.rootpath / "tests" / "libraries" and not asked else None
 
 
 @pytest.hookimpl(tryfirst=True)
