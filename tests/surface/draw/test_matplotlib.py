@@ -51,7 +51,7 @@ FIGURES = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.skipif(
     tuple(map(int, matplotlib.__version__.split(".")[:2])) < (3, 11),
-    reason="the pictures in baseline hold the text of matplotlib 3.11, which draws it in another way than before",
+    reason="the pictures in baseline were drawn with matplotlib 3.11; those of 3.10 differ",
 )
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.mpl_image_compare(baseline_dir="baseline", savefig_kwargs={"dpi": 60}, tolerance=8, style="default")
