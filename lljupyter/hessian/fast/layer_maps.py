@@ -53,6 +53,10 @@ def weight_gradient(module: nn.Module, u: Tensor, x: Tensor, like: Tensor | None
         return u.flatten(0, -2).T @ x.flatten(0, -2)
     if _sees_all(module, x):
         return _images(u.flatten(1).T @ _rows(x), like)
+    if _picks_pixels(module, x):
+        down, across = module.source.stride
+        pixels, moved = x[:, :, ::down, ::across].permute(0, 2, 3, 1), u.permute(0, 2, 3, 1)
+        return laid((moved.flatten(0, 2).T @ pixels.flatten(0, 2))[:, :, None, None])
     wants = [False, True, False]
     dw: Tensor = _convolution_backward(u, x, _kernel(module, like).to(x), None, *_settings(module), wants)[1]
     return dw.view_as(like) if module.patched else dw
@@ -76,6 +80,17 @@ def input_gradient(module: nn.Module, terms: list[tuple[Tensor, Tensor]], like: 
     for u, w in terms[1:]:
         found.add_(_input_gradient_of(module, u, w, like))
     return found
+
+
+def _picks_pixels(module: Convolution, x: Tensor) -> bool:
+    """Whether a convolution is a linear layer on every so many-th pixel.
+
+    Its weight gradient is then a product of matrices. On processors with AVX2 only, oneDNN (torch 2.13) writes beyond
+    its memory in the backward pass of such convolutions with 4 input channels, if the channels are last.
+    """
+    c = module.source
+    is_linear = x.dim() == 4 and max(c.kernel_size) == 1 and not any(c.padding) and c.groups == 1
+    return is_linear and max(c.stride) > 1 and not module.patched
 
 
 def _joins(module: Convolution) -> bool:

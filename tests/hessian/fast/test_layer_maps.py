@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lljupyter.hessian.fast import layer_maps as layers
-from lljupyter.hessian.fast.layer_maps import input_gradient, laid
+from lljupyter.hessian.fast.layer_maps import input_gradient, laid, weight_gradient
 from lljupyter.tracing.convolution import Convolution
 
 
@@ -55,3 +55,17 @@ def test_many_small_images_with_a_stride_are_transposed_along_the_samples(monkey
         u, w, like = torch.ones(n, 5, 4, 4), torch.ones(5, 3, 3, 3), torch.zeros(n, 3, 8, 8)
         input_gradient(Convolution(source, {}), [(laid(u), laid(w))], laid(like))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 4, 5])
+@pytest.mark.parametrize("stride", [2, (3, 1)])
+def test_the_gradient_of_a_strided_kernel_of_one_pixel_is_that_of_autograd(stride, channels):
+    generator = torch.Generator().manual_seed(0)
+    source = nn.Conv2d(channels, 8, 1, stride, bias=False)
+    x = laid(torch.randn(50, channels, 8, 7, generator=generator))
+    u = laid(torch.randn(source(x).shape, generator=generator))
+    weight = source.weight.detach()
+    w = weight.double().requires_grad_()
+    expected = torch.autograd.grad(nn.functional.conv2d(x.double(), w, None, stride), w, u.double())[0]
+    found = weight_gradient(Convolution(source, {}), u, x, laid(weight))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
