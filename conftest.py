@@ -13,6 +13,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; kernels and other processes inherit it
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out of the comparison what notebooks print of a network whose training depends on the processor."""
+    if getattr(config.option, "nbval_sanitize_with", "") is None:
+        config.option.nbval_sanitize_with = str(config.rootpath / "notebooks" / "sanitize.cfg")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the tests with other libraries out unless they are asked for; then one that is missing is an error."""
     asked = re.search(r"(?<!not )\blibraries\b", config.getoption("markexpr"))
