@@ -30,6 +30,11 @@ class StorageWatch(TorchDispatchMode):
             if place := address_of(tensor):
                 self._names.setdefault(place, []).append(name)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: to hide the method below from torch's compiler, torch imports that, which takes two seconds."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record the inputs of an operator and run it."""
         for leaf in tree_leaves((args, kwargs)):

@@ -41,9 +41,8 @@ def check_copy(
     Raises:
         ValueError: If the copy is not what is evaluated, computes something else, or never the same twice.
     """
-    first = rehearsal.once(few).value
     with StorageWatch(person) as of_theirs, StorageWatch(rehearsal.model) as of_ours:
-        rehearsal.once(few)
+        first = rehearsal.once(few).value
     _check_reads(of_theirs.read, theirs)
     if not np.array_equal(again := rehearsal.once(few).value, first, equal_nan=True) and not close(again, first):
         raise ValueError(

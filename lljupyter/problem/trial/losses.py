@@ -148,10 +148,11 @@ def _try_along(
     """Return how the loss is measured if samples lie along an axis; None if it can't be that one."""
     first, draws = batches[0], rehearsal.conditions.draws
     run = rehearsal.run(first)
-    tried, complete = _gathered(rehearsal, batches, whole=not draws)
+    few = spread(first)
+    tried, complete = _gathered(rehearsal, batches, few, whole=not draws)
     n_here = len(tried)
-    if _move(rehearsal, spread(first)):
-        elsewhere, complete_there = _gathered(rehearsal, batches, whole=False)
+    if (there := _move(rehearsal, few)) is not None:
+        elsewhere, complete_there = _gathered(rehearsal, batches, few, known=there)
         tried, complete = tried + elsewhere, complete and complete_there
     rehearsal.move(0)
     runs = [run, *(r for t in tried for r in (t.whole, *t.values))]
@@ -164,7 +165,6 @@ def _try_along(
         complete = complete and not draws
         return TriedLoss(combination_of(shape, observed if complete else [], [], close), form, first.axis)
     observed = [t.observed(lambda r: r.value) for t in tried]
-    few = spread(first)
     if first.n == 1 and len(batches) > 1:
         with suppress(ValueError, RuntimeError):  # of several shapes
             few = together(batches[:N_JOINED])
@@ -188,17 +188,20 @@ def _totals_and_weights(run: Run, form: int | None) -> Array:
     return found
 
 
-def _gathered(rehearsal: Rehearsal, batches: Sequence[Batch], whole: bool) -> tuple[list[Tried], bool]:
+def _gathered(
+    rehearsal: Rehearsal, batches: Sequence[Batch], few: Batch, known: Run | None = None, whole: bool = False
+) -> tuple[list[Tried], bool]:
     """Return what samples give together and in parts where the model is, and whether all of it could be had.
 
     Args:
         rehearsal: Runs them.
         batches: Those of a loader.
+        few: Some samples of the first batch.
+        known: What these gave where the model is; None if they were not run there.
         whole: Whether the first batch as a whole is cut as well.
     """
     first, tried, complete = batches[0], [], True
     divided: list[tuple[Batch, Sequence[Batch]]] = []
-    few = spread(first)
     if first.n > 1:
         divided += [(few, cut(few))]
         divided += [(first, cut(first))] if whole and few is not first else []
@@ -208,22 +211,22 @@ def _gathered(rehearsal: Rehearsal, batches: Sequence[Batch], whole: bool) -> tu
             divided.append((together(others), others))
     for samples, parts in divided:
         try:
-            tried.append(Tried(parts, rehearsal.run(samples), [rehearsal.run(part) for part in parts]))
+            run = known if known is not None and samples is few else rehearsal.run(samples)
+            tried.append(Tried(parts, run, [rehearsal.run(part) for part in parts]))
         except Exception as error:  # a model may insist on a size; too little memory for some says nothing of it
             complete = complete and out_of_memory(error)
     return tried, complete and bool(tried)
 
 
-def _move(rehearsal: Rehearsal, few: Batch) -> bool:
-    """Move to where a few samples can be evaluated; return False if there is no such place."""
+def _move(rehearsal: Rehearsal, few: Batch) -> Run | None:
+    """Move to where a few samples can be evaluated, and return what they give; None if there is no such place."""
     for share in SHARES:
         rehearsal.move(share)
         try:
-            rehearsal.run(few)
+            return rehearsal.run(few)
         except Exception:  # a scale that became negative
             continue
-        return True
-    return False
+    return None
 
 
 def _form_of(

@@ -159,9 +159,12 @@ class Rehearsal:
         generator = torch.Generator("cpu").manual_seed(1)
         tensors = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         for name, theta in self._center.items():
+            if not share:
+                tensors[name].detach().copy_(theta)
+                continue
             noise = torch.randn(theta.shape, generator=generator, dtype=torch.float32, device="cpu").to(theta)
             spread = theta.abs().double().square().mean().sqrt() if theta.numel() else 0.0
-            tensors[name].detach().copy_(theta + noise * float(spread or 1.0) * share if share else theta)
+            tensors[name].detach().copy_(theta + noise * float(spread or 1.0) * share)
 
     def _use(self, conditions: Conditions) -> None:
         self.conditions = conditions

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -54,3 +57,15 @@ def test_two_watches_see_the_same_call():
     with StorageWatch(one) as first, StorageWatch(other) as second:
         one[0](X)
     assert (first.read, second.read) == ({"0.weight", "0.bias"}, set())
+
+
+def test_to_watch_does_not_import_the_compiler_which_takes_seconds():
+    code = (
+        "import sys, torch; from torch import nn\n"
+        "from lljupyter.problem.isolation.storages import StorageWatch\n"
+        "model = nn.Linear(3, 4)\n"
+        "with StorageWatch(model) as watch: model(torch.ones(2, 3))\n"
+        "print(sorted(watch.read), 'torch._dynamo' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout == "['bias', 'weight'] False\n"
