@@ -39,9 +39,16 @@ def memory_owners(model: nn.Module) -> dict[str, str]:
         memory, transposed or not, to the first. A buffer belongs to the first of the parameters that it is made of.
 
     Raises:
-        ValueError: If two of them share a part of their memory only.
+        ValueError: If two of them share a part of their memory only, or the entries of one are a single number.
     """
     parameters = [(name, p) for name, p in model.named_parameters() if _has_memory(p)]
+    for name, parameter in parameters:
+        if any(step == 0 and size > 1 for step, size in zip(parameter.stride(), parameter.shape, strict=True)):
+            raise ValueError(
+                f"expected parameters whose entries have memory of their own, got {name!r} of shape "
+                f"{tuple(parameter.shape)}, expanded from fewer numbers; make the smaller tensor the parameter, and "
+                "expand it in forward"
+            )
     buffers = [(name, b) for name, b in model.named_buffers() if _has_memory(b)]
     by_place: dict[tuple[torch.device, int], list[tuple[str, Tensor]]] = {}
     for name, tensor in (*parameters, *buffers):

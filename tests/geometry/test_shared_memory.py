@@ -59,6 +59,13 @@ def test_what_shares_a_part_only_is_refused_by_name(model):
         parameters_of(model)
 
 
+@pytest.mark.parametrize("size", [(5, 3), (2, 5, 3)])
+def test_entries_that_are_one_number_are_refused_by_name(size):
+    with pytest.raises(ValueError, match=r"got 'b' of shape \(.*\), expanded from fewer numbers; make the smaller"):
+        parameters_of(made(a=WHOLE, b=torch.zeros(3).expand(size)))
+    assert list(parameters_of(made(b=torch.zeros(3).expand(1, 3)))) == ["b"]
+
+
 def test_what_has_no_memory_is_passed_over():
     model = nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 2, device="meta"))
     model.register_buffer("sparse", torch.eye(3).to_sparse())
