@@ -73,7 +73,7 @@ def _copied_memory(model: nn.Module) -> dict[int, Any]:
     memo |= {id(t): t.detach().clone() for t in model.buffers() if t.layout not in (torch.strided, torch.sparse_coo)}
     twins: dict[tuple[Any, ...], nn.Parameter] = {}
     for parameter in model.parameters():
-        if type(parameter.data) is not Tensor or not sizes.get(address_of(parameter)) or _overlaps_itself(parameter):
+        if type(parameter.data) is not Tensor or not sizes.get(address_of(parameter)):
             continue
         storage = parameter.untyped_storage()
         if storage.nbytes() > LARGEST_SHARE * sizes[address_of(parameter)]:
@@ -85,10 +85,6 @@ def _copied_memory(model: nn.Module) -> dict[int, Any]:
             twins[key] = type(parameter)(whole, parameter.requires_grad)
         memo[id(parameter)] = twins[key]
     return memo
-
-
-def _overlaps_itself(tensor: Tensor) -> bool:
-    return any(size > 1 and step == 0 for size, step in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def _moved(model: nn.Module, device: torch.device) -> nn.Module:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from torch import Tensor, nn
 
+from lljupyter.geometry.shared_memory import memory_owners
 from lljupyter.problem.batches import Batch
 from lljupyter.problem.isolation.reachable import generators_of
 from lljupyter.problem.isolation.rebinding import COMPILED
@@ -55,7 +56,7 @@ def check_copy(
         if not close(first, there):
             raise ValueError(
                 f"expected a copy of the model that computes what the model does, got the loss {_text(first)} for "
-                f"{_text(there)} on {few.n} samples; load its weights into a fresh instance and pass that one"
+                f"{_text(there)} on {few.n} samples; {_way_out(person)}"
             )
     return _warnings_of(rehearsal, few, of_ours, center, first)
 
@@ -68,6 +69,14 @@ def _check_reads(names: set[str], theirs: Objective) -> None:
         f"expected a model and a loss that read the weights that are moved, got one that reads {several} of the model "
         f"that was passed in, through something that can't be copied; {WAY_OUT}"
     )
+
+
+def _way_out(person: nn.Module) -> str:
+    shared = memory_owners(person)
+    if not shared:
+        return "load its weights into a fresh instance and pass that one"
+    name, owner = next(iter(shared.items()))
+    return f"{name!r} lies in the memory of {owner!r}: make them one parameter, or give each memory of its own"
 
 
 def _can_be_called(person: nn.Module, rehearsal: Rehearsal) -> bool:

@@ -209,6 +209,22 @@ def test_what_overlaps_in_part_is_refused_by_name():
         loss_line(model, DATA, **QUIET)
 
 
+def test_a_loss_that_counts_what_is_tied_twice_is_refused_with_the_names():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    model[2].weight.data = model[0].weight.data
+
+    def penalized(net, batch):
+        penalty = sum(p.square().sum() for p in net.parameters())
+        return nn.functional.cross_entropy(net(batch[0]), batch[1]) + 0.1 * penalty
+
+    batches = [(torch.randn(8, 4), torch.arange(8) % 4)]
+    with pytest.raises(ValueError, match=r"'2\.weight' lies in the memory of '0\.weight': make them one parameter"):
+        loss_surface(model, batches, objective=penalized, resolution=3, progress=False)
+    model[2].weight = model[0].weight
+    surface = loss_surface(model, batches, objective=penalized, resolution=3, progress=False)
+    assert surface.loss.values[1, 1] == pytest.approx(float(penalized(model, batches[0])), rel=1e-6)
+
+
 def test_a_copy_that_the_person_made_is_untied_as_deepcopy_left_it():
     model = copy.deepcopy(Tied(same))
     line = check(model, DATA, lambda: loss_of(model))
