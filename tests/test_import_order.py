@@ -90,3 +90,15 @@ def test_no_circle_exists():
         needs = {name: needed for name, needed in needs.items() if name not in free}
     circles = {name: sorted(needed & needs.keys()) for name, needed in needs.items()}
     assert circles == {}
+
+
+def test_the_three_lists_of_public_names_agree():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    seen_by_editors = {
+        alias.name: f"{node.module}.{alias.name}" if alias.name == "zoo" else node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name)
+        for alias in node.names
+    }
+    assert seen_by_editors == lljupyter._HOMES
+    assert set(lljupyter.__all__) == {"__version__", *lljupyter._HOMES}
