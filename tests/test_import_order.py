@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import lljupyter
 
@@ -35,6 +34,7 @@ def layer_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -52,23 +52,30 @@ def home(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_imports_go_down(path):
-    here = home(path)
-    if here == "__init__":
-        return  # the public names, imported lazily
-    ours = {layer_of(module) for module in imports_of(path) if module.split(".")[0] == "lljupyter"} - {""}
-    below = BESIDE[here] if here in BESIDE else set(ORDER[: ORDER.index(here)])
-    assert ours <= {here, *below}
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_the_widget_stack_is_in_jupyter_and_torch_not_in_surface(path):
-    roots = {module.split(".")[0] for module in imports_of(path)}
-    if home(path) != "jupyter":
-        assert not roots & WIDGETS
-    if home(path) == "surface":
-        assert "torch" not in roots
+def test_imports_go_down():
+    wrong = {}
+    for path in FILES:
+        here = home(path)
+        if here == "__init__":
+            continue  # the public names, imported lazily
+        ours = {layer_of(module) for module in imports_of(path) if module.split(".")[0] == "lljupyter"} - {""}
+        below = BESIDE[here] if here in BESIDE else set(ORDER[: ORDER.index(here)])
+        wrong[name_of(path)] = sorted(ours - {here, *below})
+    assert len(wrong) > 100
+    assert {name: rooms for name, rooms in wrong.items() if rooms} == {}
+
+
+def test_the_widget_stack_is_in_jupyter_and_torch_not_in_surface():
+    wrong = {}
+    for path in FILES:
+        barred = set() if home(path) == "jupyter" else WIDGETS
+        barred = {*barred, "torch"} if home(path) == "surface" else barred
+        wrong[name_of(path)] = sorted(barred & {module.split(".")[0] for module in imports_of(path)})
+    assert {name: roots for name, roots in wrong.items() if roots} == {}
 
 
 def test_surface_can_be_used_without_torch_and_the_widget_stack():

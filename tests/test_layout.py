@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -63,8 +64,9 @@ def n_lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def imported_by(path: Path) -> set[str]:
-    """Return the modules that a file imports, and what it imports from them, by their dotted names."""
+@cache
+def imported_by(path: Path) -> frozenset[str]:
+    """Return the modules that a file imports, what it imports from them, and the homes of public names, all dotted."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -72,16 +74,13 @@ def imported_by(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names | homes_of(names))
 
 
 def homes_of(names: set[str]) -> set[str]:
     """Return the modules that public names such as ``lljupyter.loss_surface`` come from."""
     public = {name.split(".")[1] for name in names if name.startswith("lljupyter.")} & set(lljupyter.__all__)
     return {str(getattr(getattr(lljupyter, name), "__module__", "")) for name in public}
-
-
-IMPORTED = {path: (names := imported_by(path)) | homes_of(names) for path in TREES["tests"]}
 
 
 def files_that_test(module: str) -> list[Path]:
@@ -95,11 +94,11 @@ def files_that_test(module: str) -> list[Path]:
     own = [str(place.with_name(f"test_{place.name}")) for place in named]
     dotted = ".".join(("lljupyter", *path.with_suffix("").parts))
     found = []
-    for file, imported in IMPORTED.items():
+    for file in TREES["tests"]:
         if file.name.startswith("test_") or file.parent.name == "contract":
             name = str(file.relative_to(TESTS).with_suffix(""))
             beside = (*(f"{start}_" for start in own), f"{module.removesuffix('.py')}/test_")
-            if dotted in imported or name in own or name.startswith(beside):
+            if dotted in imported_by(file) or name in own or name.startswith(beside):
                 found.append(file)
     return found
 
@@ -119,26 +118,29 @@ def test_folders_stay_small(tree):
     assert {str(folder): n for folder in folders if (n := folders.count(folder)) > MOST_FILES} == {}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_tests(module):
-    expected = (Path("tests") / module).with_name(f"test_{Path(module).name}")
-    if module in TESTED_IN:
-        assert not files_that_test(module), "expected no line in TESTED_IN, its tests are found without one"
-    else:
-        assert files_that_test(module), f"expected {expected.as_posix()}, or a line in TESTED_IN"
+def test_every_module_has_tests():
+    found = {module: files_that_test(module) for module in MODULES}
+    missing = {
+        module: f"expected {(Path('tests') / module).with_name(f'test_{Path(module).name}')}, or a line in TESTED_IN"
+        for module, files in found.items()
+        if not files and module not in TESTED_IN
+    }
+    assert missing == {}
+    assert [module for module in TESTED_IN if found.get(module)] == [], "their tests are found without these lines"
 
 
 def test_named_modules_exist():
     assert set(TESTED_IN) <= set(MODULES)
 
 
-@pytest.mark.parametrize("file", sorted(set(TESTED_IN.values())))
-def test_named_files_of_tests_exist(file):
-    assert (TESTS / file).is_file()
+def test_named_files_of_tests_exist():
+    assert [file for file in TESTED_IN.values() if not (TESTS / file).is_file()] == []
 
 
-@pytest.mark.parametrize("path", TREES["tests"], ids=lambda path: path.relative_to(TESTS).as_posix())
-def test_tests_import_no_tests(path):
+def test_tests_import_no_tests():
     """What two tests share lies in ``tests/support``."""
-    parts = {part for name in IMPORTED[path] for part in name.split(".")}
-    assert {part for part in parts if part in ("tests", "conftest") or part.startswith("test_")} == set()
+    wrong = {}
+    for path in TREES["tests"]:
+        parts = {part for name in imported_by(path) for part in name.split(".")}
+        wrong[str(path)] = sorted(part for part in parts if part in ("tests", "conftest") or part.startswith("test_"))
+    assert {path: parts for path, parts in wrong.items() if parts} == {}
