@@ -175,7 +175,7 @@ def test_several_have_one_scale():
 def test_a_widget_is_drawn_as_it_is():
     w = ResultWidget(made_surface(), view="contour", colormap="magma", title="Mine")
     drawn = to_matplotlib(made_surface(), colormap="magma", names=["Mine"])
-    assert pixels(w.to_matplotlib()) == pytest.approx(pixels(drawn))
+    np.testing.assert_allclose(pixels(w.to_matplotlib()), pixels(drawn), rtol=1e-6)
     c = compare(w, made_surface(steep=2), names=["a", "b"])
     assert [part.get_suptitle() for part in c.to_matplotlib().subfigs] == ["a", "b"]
     c.close()
