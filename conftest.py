@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -27,12 +28,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the cells of notebooks, and keep each file that shares a page in one process."""
+    """Mark the cells of notebooks, keep the tests that share a page in one process, and start with what takes long.
+
+    Whatever uses JupyterLab shares one server, page and kernel; other files of browser tests have a page of their own.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("notebooks")
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            in_jupyterlab = "server" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("jupyterlab" if in_jupyterlab else item.path.name))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every search for garbage: half a second each, through all of torch."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

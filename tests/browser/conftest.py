@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 FAILED = pytest.StashKey[bool]()
 SIZE = {"width": 1280, "height": 1100}
+# What stays open from one file to the next, as long as nothing but browser tests follows; and what closes it.
+OPEN: dict[str, Any] = {}
+CLOSERS = ExitStack()
 
 
 @pytest.fixture(scope="session")
@@ -30,29 +34,50 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    """Playwright, for one module only: while it runs there is an event loop in the main thread."""
-    try:
-        from playwright.sync_api import sync_playwright
-        from support.jupyter.lab import find_chromium
-    except ImportError:
-        missing = "Playwright is not installed: pip install lljupyter[test]"
-    else:
-        missing = "" if find_chromium() else "no Chromium on the PATH; name one in LLJUPYTER_CHROMIUM"
-    if missing:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    with sync_playwright() as playwright:
-        yield playwright
+def playwright() -> Playwright:
+    """Playwright, until the last browser test in a row: while it runs there is an event loop in the main thread."""
+    if "playwright" not in OPEN:
+        try:
+            from playwright.sync_api import sync_playwright
+            from support.jupyter.lab import find_chromium
+        except ImportError:
+            missing = "Playwright is not installed: pip install lljupyter[test]"
+        else:
+            missing = "" if find_chromium() else "no Chromium on the PATH; name one in LLJUPYTER_CHROMIUM"
+        if missing:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+        OPEN["playwright"] = CLOSERS.enter_context(sync_playwright())
+    return OPEN["playwright"]
 
 
 @pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
+def chromium(playwright: Playwright) -> Browser:
     """The browser, with WebGL."""
     from support.jupyter import lab
 
-    browser = lab.launch(playwright)
-    yield browser
-    browser.close()
+    if "chromium" not in OPEN:
+        OPEN["chromium"] = lab.launch(playwright)
+        CLOSERS.callback(OPEN["chromium"].close)
+    return OPEN["chromium"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Closes the browser after the last browser test in a row."""
+    result = yield
+    if nextitem is None or not nextitem.get_closest_marker("browser"):
+        close_all()
+    return result
+
+
+def pytest_sessionfinish() -> None:
+    """Closes the browser where the run was cut short."""
+    close_all()
+
+
+def close_all() -> None:
+    OPEN.clear()
+    CLOSERS.close()
 
 
 @pytest.fixture
@@ -73,30 +98,36 @@ def open_notebook(server: Server, request: pytest.FixtureRequest) -> Iterator[Ca
 
 
 @pytest.fixture(scope="module")
-def _pages() -> dict[str, Any]:
-    return {}
+def _defined() -> list[Notebook]:
+    """The notebooks whose first cell was run for this file."""
+    return []
 
 
 @pytest.fixture
 def bench(
-    _pages: dict[str, Any], chromium: Browser, server: Server, request: pytest.FixtureRequest
+    _defined: list[Notebook], chromium: Browser, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Notebook]:
-    """A notebook with a small model, ``model``, and its ``loader``; shared by a module until a test fails on it."""
+    """A notebook with a small model, ``model``, and its ``loader``: one page and one kernel until a test fails on it.
+
+    Each file defines the two anew.
+    """
     from support.jupyter import lab
 
-    if "bench" not in _pages:
-        name = f"{request.module.__name__}.ipynb"
+    if "bench" not in OPEN:
+        name = f"bench_{request.module.__name__}.ipynb"
         lab.write_bench(server.folder / name)
         page = chromium.new_context(viewport=SIZE).new_page()
-        _pages["bench"] = lab.Notebook(page, server, name)
-        _pages["bench"].run(0)
-    notebook = _pages["bench"]
+        OPEN["bench"] = lab.Notebook(page, server, name)
+    notebook = OPEN["bench"]
+    if notebook not in _defined:
+        notebook.run(0)
+        _defined.append(notebook)
     yield notebook
     failed = _photograph(request, notebook.page)
     if not failed:
         notebook.clear()
     else:
-        _pages.pop("bench").page.context.close()
+        OPEN.pop("bench").page.context.close()
 
 
 @pytest.hookimpl(wrapper=True)
