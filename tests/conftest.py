@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-import torch
 from hypothesis import settings
 
 settings.register_profile("nightly", max_examples=1000)  # see .ci/nightly
@@ -14,6 +13,8 @@ settings.register_profile("nightly", max_examples=1000)  # see .ci/nightly
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Sums in a fixed order, so that results can be compared bit by bit whichever thread computed them."""
+    import torch  # here, because the process that hands out the tests reads this file, and runs none
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
