@@ -92,9 +92,11 @@ def test_some_points_of_the_deeper_resnet_surface():
     if not path.exists():
         pytest.skip(f"{path} is not on this machine")
     model = resnet(56)
-    model.load_state_dict(load_file(SHARED / "data" / "resnet56_cifar10.safetensors"), strict=False)
+    model.load_state_dict(load_file(SHARED / "data" / "resnet56_cifar10.safetensors"), strict=True)
     with h5py.File(path) as file:
         loader = cifar_images(file["indices"][()])
     options = {"directions": load_directions(path, model), "alpha": (0, 1), "beta": (-1, 0)}
     found = loss_surface(model, loader, resolution=2, progress=False, **options)
-    np.testing.assert_allclose(found.loss, stored(path)["loss"][0:4:3, 3::3], rtol=1e-4)
+    expected = {name: values[0:4:3, 3::3] for name, values in stored(path).items() if name in ("loss", "accuracy")}
+    np.testing.assert_allclose(found.loss, expected["loss"], rtol=1e-4)
+    np.testing.assert_allclose(found.accuracy, expected["accuracy"], rtol=0, atol=1e-12)
