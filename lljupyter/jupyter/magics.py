@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from lljupyter.compute.options import TABLES
 from lljupyter.compute.signatures import explanations
 from lljupyter.jupyter.options import WIDGET_DEFAULTS, StyleOptions
+from lljupyter.process.notices import warn
 from lljupyter.surface.style import STYLE
 
 OPTIONS = {
@@ -96,7 +100,7 @@ class LandscapeMagics(Magics):
         folder = Path(options.folder or name)
         recording = _Recording(self.shell.user_ns, model, folder, options.every, None if options.resume else 0)
         with recording:
-            value = self._run(cell)
+            value = self._run(cell, recording.look_for_wrappers)
         if recording.recorder is None:
             raise UsageError("expected an optimizer that makes a step in the cell, got none; record the training loop")
         self.shell.user_ns[name] = folder
@@ -115,21 +119,25 @@ class LandscapeMagics(Magics):
                 f"({type(error).__name__}: {error}); an expression with spaces needs quotes"
             ) from error
 
-    def _run(self, cell: str) -> Any:
-        """Run a cell, raise what it raises, and return the value of its last expression."""
+    def _run(self, cell: str, before_each: Callable[[], None]) -> Any:
+        """Run a cell, raise what it raises, and return the value of its last expression.
+
+        Args:
+            cell: Its source.
+            before_each: Called before each of its statements.
+        """
         shell = self.shell
         source = shell.transform_cell(cell)
         name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
-        tree = shell.transform_ast(shell.compile.ast_parse(source, name))
-        last = tree.body[-1] if tree.body and not source.rstrip().endswith(";") else None
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
-        exec(compile(tree, name, "exec"), shell.user_ns)
-        return (
-            eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
-            if isinstance(last, ast.Expr)
-            else None
-        )
+        body = shell.transform_ast(shell.compile.ast_parse(source, name)).body
+        last = body.pop() if body and isinstance(body[-1], ast.Expr) and not source.rstrip().endswith(";") else None
+        for statement in body:
+            before_each()
+            exec(shell.compile(ast.Module([statement], []), name, "exec"), shell.user_ns)
+        if last is None:
+            return None
+        before_each()
+        return eval(shell.compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
 
 
 class _Recording:
@@ -145,25 +153,75 @@ class _Recording:
 
     def __init__(self, names: dict[str, Any], model: Any, folder: Path, every: int, start: int | None) -> None:
         self._names, self._model, self._folder, self._every, self._start = names, model, folder, every, start
+        self._left = False
         self.recorder: Any = None
 
     def __enter__(self) -> None:
         from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+        self._replaced: list[tuple[Any, Callable[[], None]]] = []
         self._hook = register_optimizer_step_pre_hook(self._before_step)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._hook.remove()
+        self._leave_wrappers()
         if self.recorder is not None:
             self.recorder.__exit__(kind, error, traceback)
+
+    def look_for_wrappers(self) -> None:
+        """Find optimizers that are wrapped around others, to begin before a step of theirs.
+
+        Within it, when the optimizer inside makes its step, the weights may be others already, as in a schedule-free
+        wrapper.
+        """
+        from lljupyter.training.steps import is_optimizer, nested_optimizers
+
+        if self.recorder is None:
+            for value in list(self._names.values()):
+                if is_optimizer(value) and len(nested_optimizers(value)) > 1:
+                    self._begin_before(value)
+
+    def _begin_before(self, wrapper: Any) -> None:
+        from lljupyter.training.steps import replace_step
+
+        if any(one is wrapper for one, _ in self._replaced):
+            return
+        original = wrapper.step
+
+        @functools.wraps(original)
+        def step(_: Any, *args: Any, **options: Any) -> Any:
+            if self.recorder is not None or self._left:
+                return original(*args, **options)
+            self._begin(wrapper)
+            return wrapper.step(*args, **options)
+
+        with contextlib.suppress(TypeError):  # it can't be replaced, and the recorder will refuse it
+            self._replaced.append((wrapper, replace_step(wrapper, step)))
+
+    def _leave_wrappers(self) -> None:
+        self._left = True  # a scheduler that was made meanwhile may have wrapped the ``step`` of ours
+        for _, undo in reversed(self._replaced):
+            undo()
 
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         if self.recorder is not None:
             return
+        if (wrapper := _wrapper_in_its_step(optimizer)) is None:
+            self._begin(optimizer)
+        elif not any(one is wrapper for one, _ in self._replaced):
+            warn(
+                [
+                    f"the first step of {type(wrapper).__name__} is not recorded, as it was not known before: make the "
+                    "optimizer in a statement before the one that trains"
+                ]
+            )
+            self._begin_before(wrapper)
+
+    def _begin(self, optimizer: Any) -> None:
         from lljupyter.training.recorder import TrajectoryRecorder
         from lljupyter.training.steps import is_optimizer, nested_optimizers
 
-        # A wrapper, such as Lookahead, may change the weights once the optimizer inside has made its step.
+        self._leave_wrappers()
         nests = [nested_optimizers(value) for value in list(self._names.values()) if is_optimizer(value)]
         around = [nest for nest in nests if any(inner is optimizer for inner in nest)]
         optimizer = max(around, key=len)[0] if around else optimizer
@@ -185,6 +243,19 @@ class _Recording:
                 "keep it in a variable, or name it with --model"
             )
         return min(owners, key=lambda module: sum(1 for _ in module.parameters()))
+
+
+def _wrapper_in_its_step(optimizer: Any) -> Any:
+    """Return the outermost optimizer around another one whose ``step`` is running now, or None."""
+    from lljupyter.training.steps import is_optimizer, nested_optimizers
+
+    found, frame = None, sys._getframe()
+    while (outer := frame.f_back) is not None:
+        frame = outer
+        one = frame.f_locals.get("self") if frame.f_code.co_name == "step" else None
+        if one is not optimizer and is_optimizer(one) and any(inner is optimizer for inner in nested_optimizers(one)):
+            found = one
+    return found
 
 
 def complete(shell: Any, event: Any) -> list[str]:

@@ -72,25 +72,38 @@ class StepListener:
             self._report()
             return result
 
-        ours = MethodType(step, optimizer)  # schedulers expect a method
-        try:
-            attributes = vars(optimizer)
-            former = attributes.get("step")
-            optimizer.step = ours
-        except (AttributeError, TypeError) as error:
-            raise TypeError(
-                f"expected an optimizer whose steps can be followed, got {type(optimizer).__name__}, which has no "
-                "hooks and whose step cannot be replaced; pass the torch.optim.Optimizer within it"
-            ) from error
+        return replace_step(optimizer, step)
 
-        def undo() -> None:
-            if attributes.get("step") is ours:
-                if former is None:
-                    del optimizer.step
-                else:
-                    optimizer.step = former
 
-        return undo
+def replace_step(optimizer: Any, step: Callable[..., Any]) -> Callable[[], None]:
+    """Put a function in the place of the ``step`` of an optimizer; return what undoes it.
+
+    Args:
+        optimizer: The optimizer.
+        step: Takes the optimizer, and what its ``step`` takes.
+
+    Raises:
+        TypeError: If its ``step`` cannot be replaced.
+    """
+    ours = MethodType(step, optimizer)  # schedulers expect a method
+    try:
+        attributes = vars(optimizer)
+        former = attributes.get("step")
+        optimizer.step = ours
+    except (AttributeError, TypeError) as error:
+        raise TypeError(
+            f"expected an optimizer whose steps can be followed, got {type(optimizer).__name__}, which has no "
+            "hooks and whose step cannot be replaced; pass the torch.optim.Optimizer within it"
+        ) from error
+
+    def undo() -> None:
+        if attributes.get("step") is ours:
+            if former is None:
+                del optimizer.step
+            else:
+                optimizer.step = former
+
+    return undo
 
 
 def _calls_hooks_once(optimizer: Any) -> bool:

@@ -16,8 +16,9 @@ from traitlets.config import Config
 
 from lljupyter import LandscapeWidget, loss_surface
 
-TRAIN = """
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+SGD = "torch.optim.SGD(model.parameters(), lr=0.1)"
+TRAIN = f"""
+optimizer = {SGD}
 for inputs, targets in loader * 5:
     optimizer.zero_grad()
     torch.nn.functional.cross_entropy(model(inputs), targets).backward()
@@ -129,28 +130,55 @@ def test_the_smallest_model_with_the_parameters_is_recorded(ip):
 
 
 WRAPPED = """
-class Halving:
+class Wrapper:
     def __init__(self, optimizer):
         self.optimizer, self.param_groups = optimizer, optimizer.param_groups
     def zero_grad(self):
         self.optimizer.zero_grad()
-    def step(self):
-        self.optimizer.step()
+    def scale(self, factor):
         with torch.no_grad():
             for p in self.param_groups[0]["params"]:
-                p.mul_(0.5)
+                p.mul_(factor)
+    def step(self):
+        before.append(model.weight.detach().clone())
+        self.scale(ahead)
+        self.optimizer.step()
+        self.scale(0.5 / ahead)
         after.append(model.weight.detach().clone())
 """
 
 
-def test_what_a_wrapper_does_after_a_step_is_recorded(ip):
-    ip.user_ns["after"] = []
-    cell = TRAIN.replace("torch.optim.SGD(model.parameters(), lr=0.1)", "Halving(torch.optim.SGD(model.parameters()))")
-    ip.run_cell_magic("record_trajectory", "run", WRAPPED + cell)
+def wrapped(cell: str, times: int = 1) -> str:
+    return cell.replace(SGD, f"{'Wrapper(' * times}{SGD}{')' * times}")
+
+
+@pytest.mark.parametrize("ahead", [1.0, 3.0])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("where", ["in the cell", "before it"])
+def test_what_a_wrapper_does_before_and_after_a_step_is_recorded(ip, ahead, times, where):
+    ip.user_ns |= {"before": [], "after": [], "ahead": ahead}
+    make, loop = wrapped(TRAIN, times).strip().split("\n", 1)
+    cell = WRAPPED + make + "\n" + loop
+    if where == "before it":
+        ip.run_cell(WRAPPED + make)
+        cell = loop
+    ip.run_cell_magic("record_trajectory", "run", cell)
     recorded = [load_file(path)["weight"] for path in sorted(Path("run").glob("*.safetensors"))]
+    outer = [ip.user_ns["before"][0], *ip.user_ns["after"][times - 1 :: times]]
     assert len(recorded) == 6
-    # The recorder begins within the first step, which had to come to know the optimizer.
-    assert all(torch.equal(a, b) for a, b in zip(recorded[2:], ip.user_ns["after"][1:], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(recorded, outer, strict=True))
+    assert "step" not in vars(ip.user_ns["optimizer"])
+
+
+def test_a_wrapper_that_is_made_and_used_in_one_statement_is_recorded_from_its_second_step(ip):
+    ip.user_ns |= {"before": [], "after": [], "ahead": 3.0}
+    indented = "\n".join(f"    {line}" for line in wrapped(TRAIN).splitlines())
+    cell = f"{WRAPPED}\ndef train():\n{indented}\n\ntrain()"
+    with pytest.warns(UserWarning, match="the first step of Wrapper is not recorded.*: make the optimizer in a"):
+        ip.run_cell_magic("record_trajectory", "run", cell)
+    recorded = [load_file(path)["weight"] for path in sorted(Path("run").glob("*.safetensors"))]
+    assert len(recorded) == 5
+    assert all(torch.equal(a, b) for a, b in zip(recorded, ip.user_ns["after"], strict=True))
 
 
 @pytest.mark.parametrize(
