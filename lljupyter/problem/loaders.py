@@ -212,16 +212,23 @@ def _batch(item: Any, device: torch.device, index: int, whole: bool) -> Batch:
 
 
 def _sized(batch: Batch) -> Batch:
-    """Return a batch with its number of samples, as far as its tensors tell."""
+    """Return a batch with its number of samples, as far as its tensors or an object of the data tell."""
     tree = (batch.inputs, batch.targets)
     n = size_along(tree, 0)
     if n or not tensors_of(tree):
-        return batch._replace(n=n or 1, axis=0 if n else None)
+        return batch._replace(n=n or _told_size(batch.inputs) or 1, axis=0 if n else None)
     targets = tensors_of(batch.targets)
     sizes = {len(t) for t in targets if t.dim()}
     if not sizes and isinstance(batch.inputs, (list, tuple)):  # a batch of lists, one entry per sample
         sizes = {len(part) for part in batch.inputs if isinstance(part, (list, tuple))}
     return batch._replace(n=max(sizes.pop(), 1) if len(sizes) == 1 else 1, axis=None)
+
+
+def _told_size(data: Any) -> int:
+    """Return the ``batch_size`` that an object says it has, as batches of graphs do; 0 if it says nothing."""
+    size = getattr(data, "batch_size", 0)
+    size = size[0] if isinstance(size, tuple) and size else size  # one for each axis of the samples
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 0
 
 
 def _check_like_first(batch: Batch, earlier: list[Batch]) -> None:

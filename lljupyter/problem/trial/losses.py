@@ -110,7 +110,7 @@ def try_loss(rehearsal: Rehearsal, batches: Sequence[Batch], n_all: Sequence[Bat
     if found:
         return found[0]
     run = rehearsal.run(batches[0])
-    if run.shape == "values" and batches[0].axis is not None:
+    if run.shape == "values":
         check_length(Tensor(run.value), batches[0].n)
     return TriedLoss(combination_of(run.shape, [], [], close), None, None)
 

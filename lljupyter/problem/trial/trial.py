@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lljupyter.problem.batches import Batch, take, to_device
+from lljupyter.problem.batches import Batch, Labeled, take, to_device
 from lljupyter.problem.isolation.copying import copied_together
 from lljupyter.problem.messages import shortened
 from lljupyter.problem.model import plain_evaluation
+from lljupyter.problem.nested import tensors_of
 from lljupyter.problem.objective import INDEXED, Objective, measure_of, sum_of
 from lljupyter.problem.quantities import accuracy, check_classification, classifies
 from lljupyter.problem.trial.combination import Array, Close, Weight, closeness, spread
@@ -117,6 +118,12 @@ def run_trial(
         )
         if kept := rehearsal.affected_by(first):
             warnings.append(f"model or loss keep something between calls, which is put back before each batch: {kept}")
+        wholes = [labeled[prefix] for prefix, loss in losses.items() if loss.combination.kind == "batches"]
+        if any(map(_count_unknown, wholes)):
+            warnings.append(
+                "all batches count the same, as the numbers of their samples are not known: return a pair "
+                "(sum, weight) if they differ"
+            )
     return Trial(
         batches=labeled,
         measures=measures,
@@ -134,6 +141,13 @@ def run_trial(
 def _within(close: Close, noise: float, a: Array, b: Array) -> bool:
     """Compare values that are means over random numbers."""
     return close(a, b) or (noise > 0 and a.shape == b.shape and bool(np.all(np.abs(a - b) <= SIGMAS * noise)))
+
+
+def _count_unknown(batches: Sequence[Batch]) -> bool:
+    """Return True if there are several batches, of several forms, without a number of samples."""
+    if len(batches) < 2 or any(batch.axis is not None or batch.n > 1 for batch in batches):
+        return False
+    return len({tuple(t.shape for t in tensors_of((b.inputs, b.targets))) or id(b) for b in batches}) > 1
 
 
 def _first_few(rehearsal: Rehearsal, batches: Sequence[Batch], device: torch.device) -> tuple[list[Batch], Run]:
@@ -163,6 +177,11 @@ def _discovered(rehearsal: Rehearsal, first: Batch) -> tuple[Batch, Run]:
             raise ValueError(
                 f"expected a model that takes the keywords of the batch, and labels for its own loss, got {text}; "
                 "pass loss_fn=..., which is called with the outputs and batch['labels'], or objective=f(model, batch)"
+            ) from error
+        if failure.where == "model" and isinstance(first.inputs, Labeled):
+            raise ValueError(
+                f"expected a model that takes the keywords of the batch, {list(first.inputs)}, got {text}; "
+                "pass objective=f(model, batch), which takes the batch as it is"
             ) from error
         if failure.where == "model":
             raise ValueError(
@@ -213,6 +232,8 @@ def _measures(
 def _reduction(objective: Objective, loss: TriedLoss, batches: Sequence[Batch]) -> str:
     """Return what the loss of a set is, in words."""
     kind, weight = loss.combination.kind, loss.combination.weight
+    if kind == "batches" and all(batch.axis is None and batch.n == 1 for batch in batches):
+        return "mean over batches"
     if loss.form is not None:
         if objective.forms[loss.form].is_sum:
             return REDUCTIONS["sum"]
