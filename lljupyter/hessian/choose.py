@@ -27,6 +27,8 @@ KEPT_BUDGET = 0.3
 LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
 # Rough products pay if about this much is kept of all samples together; smaller ones are fast anyway.
 ROUGH_BYTES = 64 << 20
+# Products of single precision with so many other vectors are symmetric to 1e-6, those under autocast to about 1 %.
+ASYMMETRY, N_SYMMETRIC = 0.05, 3
 # Two ways to compute the same thing round in another order, and to another side at a kink of the loss.
 SAME = 10.0
 
@@ -95,6 +97,7 @@ class HessianFactory:
                 per_sample = bytes_kept(self._parameters, self._loss, first) / first.n
                 hessian = Hessian(self._parameters, self._loss, [first], 1)
                 image = hessian.product(self._vector)
+                asymmetry = _asymmetry(hessian, self._vector, image)
                 self._use_layerwise(problem, first, hessian, image)
             except Exception as error:
                 advice = "pass quantities without 'convexity' to see its loss"
@@ -109,6 +112,13 @@ class HessianFactory:
                 "expected a loss that torch can differentiate, got one that does not depend on the parameters "
                 "(a number or a detached tensor); return a tensor computed from the outputs, without .item(), "
                 ".detach() or no_grad"
+            )
+        if asymmetry > max(ASYMMETRY, SAME * float(torch.finfo(image.dtype).eps)):
+            raise ValueError(
+                f"expected second derivatives that are symmetric, got some {asymmetry:.0%} away from it: a backward in "
+                "the model or the loss is not the derivative of its forward, or cannot be differentiated again, as "
+                "that of adjoint solvers; let torch differentiate through the steps of the solver, or pass quantities "
+                "without 'convexity' to see the loss"
             )
         return per_sample
 
@@ -143,6 +153,18 @@ class HessianFactory:
             same = False
         if not same:
             self.layerwise = None
+
+
+def _asymmetry(hessian: Hessian, vector: Tensor, image: Tensor) -> float:
+    """Return the largest ``abs(u . H v - v . H u)`` for random u, as a share of what unrelated images would give."""
+    generator, shares = torch.Generator("cpu").manual_seed(1), [0.0]
+    v, hv = vector.double(), image.double()
+    for _ in range(N_SYMMETRIC):
+        other = torch.randn(len(vector), generator=generator, device="cpu").to(vector)
+        u, hu = other.double(), hessian.product(other).double()
+        scale = float(u.norm() * hv.norm() + v.norm() * hu.norm()) / len(vector) ** 0.5
+        shares.append(abs(float(u @ hv - v @ hu)) / scale if scale else 0.0)
+    return max(shares)
 
 
 def _near(a: Tensor, b: Tensor) -> bool:
