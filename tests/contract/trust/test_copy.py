@@ -121,8 +121,29 @@ class Other(nn.Module):
         return other  # the scale is forgotten
 
 
-def test_a_copy_that_computes_something_else_is_refused_by_name():
-    model = Other()
+class Stateless(Other):
+    """Leaves the scale out of what is copied, as some do for pickles."""
+
+    __deepcopy__ = None  # not that of ``Other``
+    scale = 1.0
+
+    def __getstate__(self):
+        return {key: value for key, value in vars(self).items() if key != "scale"}
+
+
+class Coarse(Other):
+    """Keeps few digits."""
+
+    def __deepcopy__(self, memo):
+        other = Coarse()
+        other.net.load_state_dict(self.net.state_dict())
+        other.scale = float(round(self.scale * 0.6))
+        return other
+
+
+@pytest.mark.parametrize("kind", [Other, Stateless, Coarse])
+def test_a_copy_that_computes_something_else_is_refused_by_name(kind):
+    model = kind()
     measured(model, DATA)
     model.scale = 2.0
     with pytest.raises(ValueError, match="a copy of the model that computes what the model does, got the loss"):

@@ -215,9 +215,10 @@ def test_lists_of_images_and_targets_with_an_objective(sizes):
     np.testing.assert_allclose(measured(model, data, objective=objective).loss, expected, rtol=2e-5)
 
 
-def test_lists_of_images_and_targets_without_one_are_refused_with_the_way_out():
+@pytest.mark.parametrize("sizes", [(3, 2), (1, 1), (4,)])
+def test_lists_of_images_and_targets_without_one_are_refused_with_the_way_out(sizes):
     with pytest.raises((TypeError, ValueError), match=r"expected .*; .*(objective|try)"):
-        measured(Detector(), detections((3, 2)))
+        measured(Detector(), detections(sizes))
 
 
 class Equation(nn.Module):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
+import secrets
 import types
 
 import numpy as np
@@ -207,7 +209,14 @@ def test_more_draws_come_nearer_to_the_expectation(kind):
     assert abs(found[1] - expectation) < abs(found[0] - expectation)
 
 
-def test_what_can_not_be_fixed_is_refused_by_name():
-    secret = random.SystemRandom()
+SECRET = {
+    "the system's": lambda x: random.SystemRandom().random(),
+    "bytes": lambda x: os.urandom(1)[0] / 256 + os.urandom(1)[0],
+    "secrets": lambda x: secrets.randbelow(10**6) / 10**6,
+}
+
+
+@pytest.mark.parametrize("kind", SECRET)
+def test_what_can_not_be_fixed_is_refused_by_name(kind):
     with pytest.raises(ValueError, match=r"the same value for the same batch, got .* and then"):
-        measured(Noisy(lambda x: secret.random()), DATA)
+        measured(Noisy(SECRET[kind]), DATA)

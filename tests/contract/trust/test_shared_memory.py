@@ -201,10 +201,11 @@ def test_derivatives_that_are_not_known_are_refused_by_name(kind):
             verb(PARTS[kind](), DATA)
 
 
-def test_what_overlaps_in_part_is_refused_by_name():
+@pytest.mark.parametrize("start", [1, 3, 5])
+def test_what_overlaps_in_part_is_refused_by_name(start):
     model = Tied()
-    whole = torch.randn(9, 6)
-    model.a.weight.data, model.b.weight.data = whole[:6], whole[3:]
+    whole = torch.randn(6 + start, 6)
+    model.a.weight.data, model.b.weight.data = whole[:6], whole[start:]
     with pytest.raises(ValueError, match=r"got 'b\.weight' with a part of 'a\.weight'; make one of them"):
         loss_line(model, DATA, **QUIET)
 

@@ -104,8 +104,24 @@ def steps():
     return loss
 
 
+def counting():
+    n = 0
+
+    def loss(outputs, targets):
+        nonlocal n
+        n += 1
+        return functional.cross_entropy(outputs, targets) * n
+
+    def reset():
+        nonlocal n
+        n = 0
+
+    loss.reset = reset
+    return loss
+
+
 MODELS = [Counter, Running, Recurrent, Remembering]
-LOSSES = [Momentum, steps]
+LOSSES = [Momentum, steps, counting]
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -173,7 +189,15 @@ def test_what_changes_nothing_is_no_warning():
     assert "warnings" not in line.attrs
 
 
-def test_state_that_can_not_be_found_is_refused_by_name():
-    model, calls = perceptron(), itertools.count(1)
+HIDDEN = {
+    "count": lambda: itertools.count(1),
+    "range": lambda: iter(range(1, 10**6)),
+    "sums": lambda: itertools.accumulate(itertools.repeat(1)),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_state_that_can_not_be_found_is_refused_by_name(kind):
+    model, calls = perceptron(), HIDDEN[kind]()
     with pytest.raises(ValueError, match=r"the same value for the same batch, got .* and then"):
         measured(model, DATA, loss_fn=lambda o, t: functional.cross_entropy(o, t) * next(calls))
