@@ -58,7 +58,8 @@ def filter_axes(model: nn.Module) -> dict[str, FilterAxis]:
     - the axis of the gains of a weight norm, whichever layer has it;
     - axis 0 for everything else: linear and bilinear layers, convolutions, recurrent layers (a filter is a row of one
       gate) and parameters of other modules. In ``MultiheadAttention`` and the like a filter is a row of a projection,
-      not a head.
+      not a head. Of the two factors of low-rank adapters, which peft makes of linear layers whatever they adapt, a
+      filter of ``lora_A``, (rank, in), is one of the components, and one of ``lora_B``, (out, rank), is an output.
 
     A weight that several layers share and see differently, such as an embedding tied to the last linear layer, has its
     filters along axis 0.

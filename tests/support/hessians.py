@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from support.reference import samples
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 LOSS = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.5, 2.0], dtype=torch.float64))
@@ -27,3 +29,14 @@ def dense(model, over="weights", loss_fn=LOSS):
         return loss_fn(functional_call(model, moved, (x,)), y)
 
     return torch.autograd.functional.hessian(loss, torch.cat([p.reshape(-1) for p in chosen.values()]))
+
+
+def extreme_eigenvalues(loss: Callable[[], Tensor], parameters: Iterable[Tensor]) -> tuple[float, float]:
+    """Both ends of the spectrum of the dense Hessian of a loss, which autograd differentiates twice."""
+    chosen = list(parameters)
+    gradients = torch.autograd.grad(loss(), chosen, create_graph=True)
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    rows = [torch.autograd.grad(g, chosen, retain_graph=True, materialize_grads=True) for g in flat]
+    matrix = torch.stack([torch.cat([part.reshape(-1) for part in row]) for row in rows])
+    ends = torch.linalg.eigvalsh((matrix + matrix.T) / 2)
+    return float(ends[0]), float(ends[-1])

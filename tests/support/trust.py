@@ -15,23 +15,26 @@ ALPHAS = (-0.6, 0.0, 0.6)
 STRATEGIES = ("plain", "folded", "stacked")
 
 
-def direction_for(model: nn.Module) -> dict[str, Tensor]:
-    """A direction that moves all parameters, by 30 % of their spread; those of one memory move as one."""
+Moves = Callable[[str, Tensor], bool]
+
+
+def direction_for(model: nn.Module, moves: Moves = lambda name, theta: True) -> dict[str, Tensor]:
+    """A direction that moves all parameters, or some, by 30 % of their spread; those of one memory move as one."""
     generator = torch.Generator().manual_seed(11)
     direction, known = {}, set()
     for name, theta in model.named_parameters():
-        if theta.is_floating_point() and theta.data_ptr() not in known:
+        if theta.is_floating_point() and theta.data_ptr() not in known and moves(name, theta):
             known.add(theta.data_ptr())
             noise = torch.randn(theta.shape, generator=generator).to(theta)
             direction[name] = noise * (0.3 * float(theta.detach().float().square().mean().sqrt()) + 0.01)
     return direction
 
 
-def truth(model: nn.Module, value: Callable[[], Any]) -> np.ndarray:
+def truth(model: nn.Module, value: Callable[[], Any], moves: Moves = lambda name, theta: True) -> np.ndarray:
     """The value at three points of a line, with the weights of the model itself set by hand, and put back."""
     modes = {module: module.training for module in model.modules()}
     parameters, values = dict(model.named_parameters()), []
-    direction = direction_for(model)
+    direction = direction_for(model, moves)
     theta = {name: parameters[name].detach().clone() for name in direction}
     model.eval()
     try:
@@ -49,18 +52,25 @@ def truth(model: nn.Module, value: Callable[[], Any]) -> np.ndarray:
     return np.array(values)
 
 
-def measured(model: nn.Module, loader: Any, **options: Any) -> Any:
+def measured(model: nn.Module, loader: Any, moves: Moves = lambda name, theta: True, **options: Any) -> Any:
     """The same line by the library."""
     options = {"progress": False, "resolution": len(ALPHAS), "alpha": (ALPHAS[0], ALPHAS[-1]), **options}
-    return loss_line(model, loader, direction=direction_for(model), **options)
+    return loss_line(model, loader, direction=direction_for(model, moves), **options)
 
 
-def check(model: nn.Module, loader: Any, value: Callable[[], Any], rtol: float = 2e-5, **options: Any) -> Any:
+def check(
+    model: nn.Module,
+    loader: Any,
+    value: Callable[[], Any],
+    rtol: float = 2e-5,
+    moves: Moves = lambda name, theta: True,
+    **options: Any,
+) -> Any:
     """Check that every strategy gives the person's own values, which are not all one, and return the last line."""
-    expected = truth(model, value)
+    expected = truth(model, value, moves)
     assert len(set(expected)) == len(ALPHAS), "the truth must not be flat"
     for strategy in STRATEGIES:
-        line = measured(model, loader, evaluation=strategy, **options)
+        line = measured(model, loader, moves, evaluation=strategy, **options)
         np.testing.assert_allclose(line.loss.values, expected, rtol=rtol)
     return line
 
