@@ -56,7 +56,7 @@ def convexity_map(
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument is out of range or does not fit the model; nothing was computed then.
-        RuntimeError: If the model fails at a point; the message names it.
+        RuntimeError: If the model or the loss fails at the center, or at most points of the coarsest pass.
 
     Differs from the authors' code: the mean over samples, not a sum over batches; one run gives both ends of the
     spectrum, to a residual that is stored, while theirs stops after 44 products (at the center of the network in the

@@ -67,7 +67,7 @@ def interpolate(
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument is out of range, or the models do not fit each other; nothing was computed then.
-        RuntimeError: If the model fails at a point; the message names it.
+        RuntimeError: If the model or the loss fails at the center, or at most points of the coarsest pass.
 
     Source:
         Li et al. 2018, section 3, after Goodfellow et al. 2015.

@@ -58,7 +58,7 @@ def loss_line(
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument is out of range or does not fit the model; nothing was computed then.
-        RuntimeError: If the model fails at a point; the message names it.
+        RuntimeError: If the model or the loss fails at the center, or at most points of the coarsest pass.
 
     Source:
         Li et al. 2018, section 3.

@@ -101,7 +101,8 @@ class LineOptions(EvaluationOptions, total=False):
             "plain" (otherwise up to rounding). ``norm``, ``ignore``, ``filters``, ``parameters``, ``seed``,
             ``orthogonalize``, ``resolution``, ``alpha`` and ``beta`` are then taken from the result; pass the model,
             the loader, what is evaluated and a trajectory (also for directions that were computed from it and not
-            saved) again.
+            saved) again. Points at which the model or the loss raised are not tried again, unless they are marked as
+            not evaluated: ``resume=result.assign(evaluated=result.evaluated & ~result.failed)``.
     """
 
     norm: Norm | None

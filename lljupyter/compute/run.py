@@ -11,7 +11,10 @@ from tqdm.auto import tqdm
 
 from lljupyter.compute.prepare import Prepared
 from lljupyter.process.atomic import checked_path
+from lljupyter.process.notices import warn
 from lljupyter.session.snapshot import Snapshot, dataset_of
+from lljupyter.surface.captions import holes_text
+from lljupyter.surface.dataset import stacked
 from lljupyter.surface.io.save import save
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ def run_all(
     Raises:
         TypeError: If ``save_to`` is no path.
         ValueError: If ``repeats`` or ``save_to`` is out of range.
-        RuntimeError: If the model fails at a point; the message names it.
+        RuntimeError: If the model or the loss fails at the center, or at most points of the coarsest pass.
     """
     _check(prepared, repeats, save_to)
     session, request = prepared.session, prepared.session.snapshot().request
@@ -74,7 +77,10 @@ def run_all(
         finally:
             if save_to is not None:
                 save(cut(dataset_of(session.snapshot())), save_to)
-    return results[0] if repeats == 1 else _stacked(results)
+    if n_failed := sum(int(result["failed"].sum()) for result in results if "failed" in result):
+        failure = next(result.attrs["failure"] for result in results if "failed" in result)
+        warn([f"{holes_text(n_failed, n_points * repeats)}, at first {failure}"])
+    return results[0] if repeats == 1 else stacked(results, [result.attrs.pop("seed") for result in results])
 
 
 def _check(prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | None) -> None:
@@ -89,13 +95,3 @@ def _check(prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | N
             f"expected save_to as a path that ends in .nc, which resume can go on with, got {save_to}; "
             "save(result, path) writes other formats"
         )
-
-
-def _stacked(results: list[xarray.Dataset]) -> xarray.Dataset:
-    """Return results of several seeds on a dimension ``seed``."""
-    import xarray
-
-    seeds = [result.attrs.pop("seed") for result in results]
-    coordinate = xarray.Variable("seed", seeds, {"long_name": "seed of the directions"})
-    stacked: xarray.Dataset = xarray.concat(results, "seed", combine_attrs="override").assign_coords(seed=coordinate)
-    return stacked

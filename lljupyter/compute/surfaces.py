@@ -47,16 +47,19 @@ def loss_surface(
     Returns:
         A Dataset on the dimensions (beta, alpha) with ``loss``, ``loss_stderr``, for classifiers also ``accuracy``
         (0 to 1) and ``accuracy_stderr``, all float64, and ``evaluated``, bool. Attributes hold the recipe. A loss that
-        is inf or NaN is a result like any other. With ``trajectory``, on the dimension ``checkpoint``:
+        is inf or NaN is a result like any other. Where the model or the loss raises, though it does not at the center,
+        all are NaN and ``failed``, bool, which is there if there is such a point, is True; the attribute ``failure`` is
+        the first error. With ``trajectory``, on the dimension ``checkpoint``:
         ``trajectory_alpha``, ``trajectory_beta``, ``trajectory_outside`` (the fraction of its distance from the center
         that lies outside the plane), ``trajectory_loss`` and so on (at the checkpoint itself); the attribute
-        ``trajectory_captured`` is the fraction of the run's variation that the plane captures.
+        ``trajectory_captured`` is the fraction of the run's variation that the plane captures, and
+        ``trajectory_failed`` and ``trajectory_failure`` are as for points.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
         ValueError: If an argument is out of range or does not fit the model; nothing was computed then.
         FileNotFoundError: If there is no file to resume.
-        RuntimeError: If the model fails at a point; the message names it.
+        RuntimeError: If the model or the loss fails at the center, or at most points of the coarsest pass.
 
     Example:
         >>> surface = loss_surface(model, loader, resolution=25)  # doctest: +SKIP

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lljupyter.evaluate.failures import PointsFailed
 from lljupyter.evaluate.fast.folded import Folded
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.evaluate.plain import Plain
@@ -35,6 +36,8 @@ WARM_ROUNDS, WARM_SECONDS = 2, 0.3
 LARGEST_ERROR = 0.01
 # Where another strategy is compared while only the center is known, which does not show how it moves.
 ELSEWHERE = (0.4, -0.3)
+# If model or loss raise there, it is looked for so much nearer to the center.
+ELSEWHERE_STEPS = (1.0, 0.3, 0.1, 0.03, 0.01)
 # Exact strategies round in another order; more than this many times the precision of a number is no rounding.
 ROUNDINGS = 1e3
 # Another strategy has to be better by this factor, since a short time is not measured more exactly.
@@ -182,8 +185,7 @@ class Autotuner:
             # The first point is the center, where it does not show how directions are folded.
             points, values = points[1:2], {name: column[1:2] for name, column in values.items()}
             if not len(points):
-                points = np.array([ELSEWHERE])
-                values, _ = evaluate_with(self._plain, points, tick)
+                points, values = self._elsewhere(tick)
         many = np.resize(points, (max(strategy.group, 1), 2))
         # This also sets up what is set up lazily.
         measured, _ = evaluate_with(strategy, many if strategy.reduced else points, tick)
@@ -206,6 +208,16 @@ class Autotuner:
                 raise ValueError(f"the loss is off by {error:.2%}")
             self._error = error
         return seconds
+
+    def _elsewhere(self, tick: Tick) -> tuple[NDArray[np.float64], Values]:
+        """Return a point away from the center at which neither model nor loss raise, shape (1, 2), and its values."""
+        for step in ELSEWHERE_STEPS:
+            points = step * np.array([ELSEWHERE])
+            try:
+                return points, evaluate_with(self._plain, points, tick)[0]
+            except PointsFailed:
+                continue
+        raise ValueError("model or loss raise near the center")
 
 
 def largest_difference(measured: Values, values: Values) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lljupyter.evaluate.autotune import Autotuner
+from lljupyter.evaluate.failures import PointsFailed, replaced
 from lljupyter.evaluate.plain import Plain
 from lljupyter.evaluate.strategy import (
     Evaluation,
@@ -116,19 +117,45 @@ class Evaluator:
             error under ``<quantity>_stderr``. What is not finite is returned as such.
 
         Raises:
-            RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
+            PointsFailed: If the model or the loss raises at some points; has the values of the others.
+            RuntimeError: If they raise at the center, or something else fails.
+
+        Both name the point and have the error as their cause.
         """
         interruptible = Interruptible(tick)
-        if not isinstance(self.strategy, Plain):
-            try:
-                return self._evaluate(points, interruptible)
-            except Exception as error:
-                if interruptible.interruption:
-                    raise
-                # The plain strategy has the last word: it reports what is wrong with the model, and where.
-                self.fallback = f"{self.strategy.label}: {type(error).__name__}: {error}"[:300]
-                self.strategy = self.plain
-        return self._evaluate(points, interruptible)
+        if isinstance(self.strategy, Plain):
+            return self._evaluate(self.strategy, points, interruptible)
+        try:
+            return self._evaluate(self.strategy, points, interruptible)
+        except Exception as error:
+            if interruptible.interruption:
+                raise
+            fallback = f"{self.strategy.label}: {type(error).__name__}: {error}"[:300]
+        # The plain strategy has the last word: it finds what is wrong with the model, and where.
+        is_at_fault = True
+        try:
+            return self._evaluate(self.plain, points, interruptible)
+        except PointsFailed as failed:
+            is_at_fault = not self._leave_out(points, failed, interruptible)
+            raise
+        finally:
+            if is_at_fault and not interruptible.interruption:
+                self.fallback, self.strategy = fallback, self.plain
+
+    def _leave_out(self, points: NDArray[np.float64], failed: PointsFailed, tick: Interruptible) -> bool:
+        """Give ``failed`` the values of the strategy in use at the points that are good; return False if it fails."""
+        if len(failed.reasons) == len(points):
+            return True
+        try:
+            values = self._evaluate(self.strategy, replaced(points, list(failed.reasons)), tick)
+        except Exception:
+            if tick.interruption:
+                raise
+            return False
+        good = [i for i in range(len(points)) if i not in failed.reasons]
+        for name, column in failed.values.items():
+            column[good] = values[name][good]
+        return True
 
     def evaluate_states(self, states: Parameters, label: str = "a checkpoint", tick: Tick = lambda: None) -> Values:
         """Measure every quantity for given parameters (and buffers), see ``Plain.evaluate_states``."""
@@ -177,7 +204,7 @@ class Evaluator:
         if self.strategy is not self.plain:
             self.strategy.set_plane(moving)
 
-    def _evaluate(self, points: NDArray[np.float64], tick: Tick) -> Values:
-        values, n_halved = evaluate_with(self.strategy, points, tick)
+    def _evaluate(self, strategy: Strategy, points: NDArray[np.float64], tick: Tick) -> Values:
+        values, n_halved = evaluate_with(strategy, points, tick)
         self.n_halved += n_halved
         return values

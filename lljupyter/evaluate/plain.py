@@ -6,7 +6,6 @@ This is the definition of every value. All other strategies are held to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -15,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lljupyter.evaluate.failures import Failures, naming
 from lljupyter.evaluate.strategy import BatchesByLoader, Moving, Tick, Values
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.problem.averages import Measured, means_of
 from lljupyter.problem.batches import Batch, brought, split, to_device
 from lljupyter.problem.batchnorm import recalibrate, running_norms
+from lljupyter.problem.messages import Failure
 from lljupyter.problem.model import plain_evaluation
 from lljupyter.problem.problem import Problem
 from lljupyter.process.memory import keep_freed_memory
@@ -31,10 +32,17 @@ STREAMED_GROUP = 32
 
 
 class Place(NamedTuple):
-    """Where to evaluate: how to get there, and what to call it if something fails."""
+    """Where to evaluate.
+
+    Attributes:
+        go: Moves the model there.
+        label: What to call it if something fails.
+        may_fail: Whether model and loss may raise there; at the center they must not.
+    """
 
     go: Callable[[], None]
     label: str
+    may_fail: bool = True
 
 
 class Plain:
@@ -79,9 +87,13 @@ class Plain:
         """Measure every quantity at some points of the plane, see ``Strategy.evaluate``.
 
         Raises:
-            RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
+            PointsFailed: If the model or the loss raises at some points; has the values of the others.
+            RuntimeError: If they raise at the center, or something else fails.
+
+        Both name the point and have the error as their cause.
         """
-        return means_of(self.measure(points, tick))
+        with using_threads(self._n_threads):
+            return self._evaluate(self._places(points), tick)
 
     def measure(
         self, points: NDArray[np.float64], tick: Tick, batches: BatchesByLoader | None = None
@@ -90,13 +102,13 @@ class Plain:
 
         Returns:
             ``{quantity: k lists of (totals, weights)}``, one pair per batch.
+
+        Raises:
+            RuntimeError: If the model or the loss raises.
         """
-        places = [
-            Place(partial(self._move, alpha, beta), f"the point (alpha, beta) = ({alpha:g}, {beta:g})")
-            for alpha, beta in points.tolist()
-        ]
         with using_threads(self._n_threads):
-            return self._measure(places, tick, self.batches if batches is None else batches)
+            places = [place._replace(may_fail=False) for place in self._places(points)]
+            return self._measure(places, tick, self.batches if batches is None else batches)[0]
 
     def evaluate_states(self, states: Parameters, label: str = "a checkpoint", tick: Tick = lambda: None) -> Values:
         """Measure every quantity for given parameters (and buffers), off the plane.
@@ -110,14 +122,13 @@ class Plain:
             As ``Strategy.evaluate``, each of shape (1,).
 
         Raises:
-            RuntimeError: If the model or the loss raises.
+            PointsFailed: If the model or the loss raises.
+            RuntimeError: If something else fails.
         """
         center = self.problem.states
         try:
             with exact_products():
-                return means_of(
-                    self._measure([Place(partial(self._load, {**center, **states}), label)], tick, self.batches)
-                )
+                return self._evaluate([Place(partial(self._load, {**center, **states}), label)], tick)
         finally:
             self._load(center)
 
@@ -126,6 +137,7 @@ class Plain:
 
         Raises:
             ValueError: If it is not known, see ``Problem.check_derivatives``.
+            RuntimeError: If the model or the loss raises.
         """
         problem = self.problem
         problem.check_derivatives()
@@ -134,7 +146,12 @@ class Plain:
         leaves = [parameters[name].requires_grad_() for name in problem.parameters]
         total = [torch.zeros_like(theta) for theta in problem.center.values()]
         weight, prefix = 0.0, next(iter(self.batches))
-        with plain_evaluation(problem.device), exact_products(), torch.enable_grad():
+        with (
+            naming("the gradient at the center"),
+            plain_evaluation(problem.device),
+            exact_products(),
+            torch.enable_grad(),
+        ):
             for batch in self._first_batches():
                 there = to_device(batch, problem.device)
                 totals, weights = self._copy.loss(prefix, there)
@@ -155,22 +172,56 @@ class Plain:
         self.batches = {prefix: split(batches, largest // 2) for prefix, batches in self.batches.items()}
         return True
 
-    def _measure(self, places: Sequence[Place], tick: Tick, batches: BatchesByLoader) -> dict[str, list[Measured]]:
-        problem = self.problem
+    def _places(self, points: NDArray[np.float64]) -> list[Place]:
+        return [
+            Place(
+                partial(self._move, alpha, beta),
+                f"the point (alpha, beta) = ({alpha:g}, {beta:g})",
+                may_fail=not alpha == beta == 0,
+            )
+            for alpha, beta in points.tolist()
+        ]
+
+    def _evaluate(self, places: Sequence[Place], tick: Tick) -> Values:
+        measured, failures = self._measure(places, tick, self.batches)
+        good = [i for i in range(len(places)) if i not in failures.reasons]
+        values = means_of({name: [points[i] for i in good] for name, points in measured.items()})
+        failures.raise_with(len(places), values)
+        return values
+
+    def _measure(
+        self, places: Sequence[Place], tick: Tick, batches: BatchesByLoader
+    ) -> tuple[dict[str, list[Measured]], Failures]:
+        """Return what was measured, and where model or loss raised; of those places some batches only."""
+        problem, failures = self.problem, Failures()
         measured: dict[str, list[Measured]] = {name: [[] for _ in places] for name in problem.quantities}
         current = -1
         with plain_evaluation(problem.device):
             for i, prefix, batch in self._in_order(len(places), batches):
+                if i in failures.reasons:
+                    continue
                 tick()
-                if i != current:
-                    with naming(places[i].label):
-                        places[i].go()
-                    self._recalibrate(places[i].label, tick)
-                    current = i
-                with naming(places[i].label):
-                    for kind, pair in self._copy.measure(prefix, batch).items():
-                        measured[prefix + kind][i].append(pair)
-        return measured
+                try:
+                    if i != current:
+                        with naming(places[i].label):
+                            places[i].go()
+                        self._recalibrate(places[i], tick)
+                        current = i
+                    with naming(places[i].label, passes=places[i].may_fail):
+                        pairs = self._copy.measure(prefix, batch)
+                except Failure as failure:
+                    failures.add(i, places[i].label, failure)
+                    self._start_over()
+                    current = -1
+                    continue
+                for kind, pair in pairs.items():
+                    measured[prefix + kind][i].append(pair)
+        return measured, failures
+
+    def _start_over(self) -> None:
+        """Put the model back to the center, after it was left in the middle of a call."""
+        self._copy.put_back()
+        self._load(self.problem.states)
 
     def _in_order(self, n_places: int, batches: BatchesByLoader) -> Iterator[tuple[int, str, Batch]]:
         """Yield ``(index of the place, prefix, batch on the device)``.
@@ -190,10 +241,10 @@ class Plain:
             for (prefix, _), batch in zip(pairs, there, strict=True):
                 yield from ((i, prefix, batch) for i in range(n_places))
 
-    def _recalibrate(self, label: str, tick: Tick) -> None:
+    def _recalibrate(self, place: Place, tick: Tick) -> None:
         def forward(batch: Batch) -> None:
             tick()  # what it raises passes through as it is
-            with naming(label):
+            with naming(place.label, passes=place.may_fail):
                 self._copy.outputs(to_device(batch, self.problem.device))
 
         if self._norms:
@@ -213,12 +264,3 @@ class Plain:
         with plain_evaluation(self.problem.device):
             for name, tensor in self._live.items():
                 tensor.copy_(states[name])
-
-
-@contextmanager
-def naming(place: str) -> Iterator[None]:
-    """Raise a RuntimeError that names what was evaluated when something fails."""
-    try:
-        yield
-    except Exception as error:
-        raise RuntimeError(f"evaluating {place} failed: {type(error).__name__}: {error}") from error

@@ -14,6 +14,7 @@ from lljupyter.hessian.fast.layerwise_model import LayerwiseModel
 from lljupyter.hessian.fast.layerwise_operator import LayerwiseHessian
 from lljupyter.hessian.operator import Hessian, bytes_kept
 from lljupyter.problem.batches import Batch, resized, take, to_device
+from lljupyter.problem.messages import shortened
 from lljupyter.problem.model import plain_evaluation, tensors_by_name
 from lljupyter.problem.problem import Problem
 from lljupyter.problem.working_copy import WorkingCopy
@@ -104,8 +105,7 @@ class HessianFactory:
                 if "attention" in str(error):
                     advice = "build its attention from matrix products (attn_implementation='eager' in transformers)"
                 raise ValueError(
-                    f"expected a model and a loss that can be differentiated twice, got {type(error).__name__}: "
-                    f"{error}; {advice}"
+                    f"expected a model and a loss that can be differentiated twice, got {shortened(error)}; {advice}"
                 ) from error
         if not hessian.depends:
             raise ValueError(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lljupyter.evaluate.plain import naming
+from lljupyter.evaluate.failures import Failures, PointsFailed, naming
 from lljupyter.evaluate.strategy import Interruptible, Values
 from lljupyter.geometry.parameters import Parameters
 from lljupyter.geometry.plane import Plane
@@ -20,6 +20,7 @@ from lljupyter.hessian.choose import HessianFactory
 from lljupyter.hessian.fast.layerwise_operator import LayerwiseHessian
 from lljupyter.hessian.lanczos import Ends, Product, extreme_eigenvalues
 from lljupyter.hessian.operator import Hessian
+from lljupyter.problem.messages import Failure
 from lljupyter.problem.model import plain_evaluation
 from lljupyter.problem.problem import Problem
 from lljupyter.process.memory import available_bytes, keep_freed_memory
@@ -66,7 +67,7 @@ class HessianEvaluator:
         self.center = problem.center
         self.states = problem.states
         self.n_samples = sum(batch.n for batch in problem.first_batches)
-        working = problem.working_copy()
+        working = self._working = problem.working_copy()
         self.model, self._live = working.model, working.states
         parameters = dict(self.model.named_parameters())
         chosen = [name for name, theta in problem.center.items() if over == "all" or theta.dim() > 1]
@@ -129,27 +130,41 @@ class HessianEvaluator:
             but ``hvps`` are NaN where the loss has no finite derivatives.
 
         Raises:
-            RuntimeError: If the model or the loss raises; names the point, and has the error as its cause.
+            PointsFailed: If the model or the loss raises at some points, or their derivatives do; has the values of the
+                others, with 0 as ``hvps`` of those that failed.
+            RuntimeError: If they raise at the center, or something else fails.
+
+        Both name the point and have the error as their cause.
         """
-        rows = []
-        for alpha, beta in points.tolist():
-            with _naming(f"the Hessian at (alpha, beta) = ({alpha:g}, {beta:g})", tick) as tick_there:
-                rows.append(self._row(self.ends_at(alpha, beta, tick_there)))
-        return _columns(rows)
+        rows, failures = [], Failures()
+        for index, (alpha, beta) in enumerate(points.tolist()):
+            place, is_center = f"the Hessian at (alpha, beta) = ({alpha:g}, {beta:g})", alpha == beta == 0
+            try:
+                with _naming(place, tick, passes=not is_center) as tick_there:
+                    rows.append(self._row(self.ends_at(alpha, beta, tick_there)))
+            except Failure as failure:
+                self._start_over()
+                failures.add(index, place, failure)
+        return self._values(rows, failures)
 
     def evaluate_states(
         self, states: Parameters, label: str = "a checkpoint", tick: Callable[[], None] = lambda: None
     ) -> Values:
         """Return the extreme eigenvalues for given parameters (and buffers); as ``Plain.evaluate_states``."""
+        rows, failures = [], Failures()
         try:
             self.load({**self.states, **states})
             with (
-                _naming(f"the Hessian of {label}", tick) as tick_there,
+                _naming(f"the Hessian of {label}", tick, passes=True) as tick_there,
                 self.hessian_at(None, tick=tick_there) as hessian,
             ):
-                return _columns([self._row(self.ends(hessian))])
+                rows.append(self._row(self.ends(hessian)))
+        except Failure as failure:
+            self._start_over()
+            failures.add(0, f"the Hessian of {label}", failure)
         finally:
             self.load(self.states)
+        return self._values(rows, failures)
 
     def ends_at(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> Ends | None:
         """Return both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
@@ -220,6 +235,21 @@ class HessianEvaluator:
             for name, theta in self.center.items()
         }
 
+    def _start_over(self) -> None:
+        """Put the model back to the center, after it was left in the middle of a call."""
+        self._working.put_back()
+        self.load(self.states)
+
+    def _values(self, rows: list[list[float]], failures: Failures) -> Values:
+        """Return the values of points, those that failed left out of ``rows``, or raise with them."""
+        values = _columns(rows)
+        try:
+            failures.raise_with(len(rows) + len(failures.reasons), values)
+        except PointsFailed as failed:
+            failed.values["hvps"][list(failed.reasons)] = 0.0  # known not to be there
+            raise
+        return values
+
     def _start(self, alpha: float, beta: float) -> Tensor:
         if not self._near:
             return self._noise
@@ -240,11 +270,11 @@ def _columns(rows: list[list[float]]) -> Values:
 
 
 @contextmanager
-def _naming(place: str, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Name the place in errors, unless it is ``tick`` that abandons the point."""
+def _naming(place: str, tick: Callable[[], None], passes: bool) -> Iterator[Callable[[], None]]:
+    """Name the place in errors, unless it is ``tick`` that abandons the point; see ``naming``."""
     interruptible = Interruptible(tick)
     try:
-        with naming(place):
+        with naming(place, passes):
             yield interruptible
     except RuntimeError:
         if interruptible.interruption:

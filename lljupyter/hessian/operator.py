@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lljupyter.problem.batches import Batch, to_device
+from lljupyter.problem.messages import calling
 
 Loss = Callable[[Batch], tuple[Tensor, Tensor]]
 
@@ -89,9 +90,9 @@ class Hessian:
         if not totals.requires_grad:  # a loss that does not depend on the parameters
             return [None] * len(self._leaves)
         with torch.enable_grad():
-            parts: list[Tensor | None] = [
-                *torch.autograd.grad(totals.sum(), self._leaves, create_graph=keep, allow_unused=True)
-            ]
+            with calling("derivative"):
+                found = torch.autograd.grad(totals.sum(), self._leaves, create_graph=keep, allow_unused=True)
+            parts: list[Tensor | None] = [*found]
         if keep:
             _refuse_errors(parts)
         return parts
@@ -101,7 +102,8 @@ class Hessian:
         if not pairs:  # the loss is linear
             return self._flat([None] * len(self._leaves))
         gradients, vectors = zip(*pairs, strict=True)
-        found = torch.autograd.grad(gradients, self._leaves, vectors, retain_graph=keep, allow_unused=True)
+        with calling("derivative"):
+            found = torch.autograd.grad(gradients, self._leaves, vectors, retain_graph=keep, allow_unused=True)
         return self._flat(found)
 
     def _flat(self, parts: Sequence[Tensor | None]) -> Tensor:

@@ -135,7 +135,7 @@ class LandscapeWidget(Landscape):
 
         Raises:
             TimeoutError: If it takes longer; computing goes on.
-            RuntimeError: If the model failed at a point; the message names it.
+            RuntimeError: If the model or the loss failed at the center, or at most points of the coarsest pass.
         """
         self._engine.wait(timeout)
         self._engine.publish()  # so that the last frame is on its way before anything that follows

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 
 from lljupyter.session.snapshot import Snapshot
 from lljupyter.surface.checks import marks_of
-from lljupyter.surface.frame import VERSION, Meta, finite, make_frame, make_trajectory, subtitle
+from lljupyter.surface.frame import VERSION, Meta, failed_of, finite, make_frame, make_trajectory, subtitle
 
 
 class Command(TypedDict, total=False):
@@ -59,8 +59,12 @@ def pack(snapshot: Snapshot, sequence: int) -> tuple[bytes, Meta]:
         meta["at_most"] = True
     if preview is not None:
         meta["sketch"] = preview
-    if snapshot.trajectory is not None:
-        meta["trajectory"] = make_trajectory(*snapshot.trajectory)
+    if snapshot.failed.any():
+        meta["failed"] = failed_of(snapshot.failed, snapshot.failure)
+    if (run := snapshot.trajectory) is not None:
+        meta["trajectory"] = make_trajectory(run.labels, run.values, run.captured)
+        if run.failed.any():
+            meta["failed_checkpoints"] = failed_of(run.failed, run.failure)
     if marks := marks_of(snapshot.attributes):
         meta["marks"] = marks
     return frame, meta

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lljupyter.problem.batches import Batch
+from lljupyter.problem.messages import Where
 from lljupyter.problem.model import call
 from lljupyter.problem.trial.combination import Combination, Shape
 from lljupyter.problem.working_copy import Forward, Measure
@@ -142,6 +143,11 @@ def objective_for(loss_fn: LossFunction | None, whole: Callable[..., Any] | None
         loss = partial(_indexed, function) if isinstance(function, INDEXED) else function
         return Objective(_forward, loss, forms, reduces, function, loss_fn is None, name, "loss")
     return Objective(_forward, function, (), True, None, False, name, "loss")
+
+
+def called(objective: Objective) -> Where:
+    """Return what is called in the place of the model."""
+    return "objective" if objective.kind == "whole" else "model"
 
 
 def read(raw: Any) -> Reading:

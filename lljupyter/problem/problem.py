@@ -20,7 +20,7 @@ from lljupyter.problem.isolation.copying import aliases_of, copied_together
 from lljupyter.problem.loaders import Loader, Read, read_loaders
 from lljupyter.problem.model import available_device, device_of, plain_evaluation
 from lljupyter.problem.nested import copied
-from lljupyter.problem.objective import About, LossFunction, Objective, check_objective, objective_for
+from lljupyter.problem.objective import About, LossFunction, Objective, called, check_objective, objective_for
 from lljupyter.problem.quantities import check_quantities, is_plain
 from lljupyter.problem.trial.cutting import trial_of
 from lljupyter.problem.trial.trial import Trial, run_trial
@@ -173,7 +173,7 @@ class Problem:
         with plain_evaluation(self.device):
             bound = self.objective.forward, self.measures
             model, (forward, measures) = copied_together(self.model, bound, self.device)
-        return WorkingCopy(model, forward, measures, self.conditions, self.states)
+        return WorkingCopy(model, forward, measures, self.conditions, self.states, called(self.objective))
 
 
 def build_problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from lljupyter.problem.batches import Batch
 from lljupyter.problem.isolation.reachable import generators_of
 from lljupyter.problem.isolation.state import State, state_of
+from lljupyter.problem.messages import Where, calling
 from lljupyter.problem.model import tensors_by_name
 from lljupyter.problem.nested import copied, mapped
 from lljupyter.process.randomness import batch_seed, fixed_randomness
@@ -52,6 +54,7 @@ class WorkingCopy:
         measures: What is measured with each loader.
         conditions: See ``Conditions``.
         names: Of parameters and buffers that are to be moved.
+        where: What ``forward`` calls.
 
     Attributes:
         model: As given.
@@ -66,23 +69,30 @@ class WorkingCopy:
         measures: Measures,
         conditions: Conditions,
         names: Iterable[str] = (),
+        where: Where = "model",
     ) -> None:
         self.model, self.measures, self._forward, self._conditions = model, measures, forward, conditions
+        self._where: Where = where
         self.states = tensors_by_name(model, names)
         roots = (model, forward, *(measure for kinds in measures.values() for measure in kinds.values()))
         self._generators = generators_of(*roots) if conditions.draws else []
-        self._state = state_of(*roots) if conditions.keeps else None
+        self._whole = state_of(*roots)
+        self._state = self._whole if conditions.keeps else None
         self._is_narrow = False
         for parameter in model.parameters():
             parameter.requires_grad_(conditions.gradients == "parameters" and parameter.is_floating_point())
 
     def outputs(self, batch: Batch) -> Any:
-        """Return the outputs of the model for a batch."""
+        """Return the outputs of the model for a batch; raise a ``Failure`` if it raises."""
         with self.evaluation(batch) as there:
-            return self._forward(self.model, there)
+            return self._called(there)
 
     def measure(self, prefix: str, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """Measure a batch of a loader: ``{kind: (totals, weights)}``, without gradients."""
+        """Measure a batch of a loader: ``{kind: (totals, weights)}``, without gradients.
+
+        Raises:
+            Failure: If model or loss raise; call ``put_back`` then.
+        """
         draws = [self._measured(prefix, batch, draw) for draw in range(self._conditions.n_draws)]
         if len(draws) == 1:
             return draws[0]
@@ -90,14 +100,30 @@ class WorkingCopy:
         return {kind: _means(pairs) for kind, pairs in stacked.items()}
 
     def loss(self, prefix: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return totals and weights of the loss of a batch, with gradients if these are enabled."""
+        """Return totals and weights of the loss of a batch, with gradients if these are enabled.
+
+        Raises:
+            Failure: If model or loss raise; call ``put_back`` then.
+        """
         with self.evaluation(batch) as there:
-            return self.measures[prefix]["loss"](self._forward(self.model, there), there.targets, there.n)
+            outputs = self._called(there)
+            with calling("loss", (outputs, there.targets)):
+                return self.measures[prefix]["loss"](outputs, there.targets, there.n)
+
+    def put_back(self) -> None:
+        """Set all but the parameters to what it was at first, after model or loss have raised in the middle."""
+        self._whole.changed().put_back()
+
+    def _called(self, batch: Batch) -> Any:
+        with calling(self._where, batch.inputs):
+            return self._forward(self.model, batch)
 
     def _measured(self, prefix: str, batch: Batch, draw: int) -> dict[str, tuple[Tensor, Tensor]]:
         with self.evaluation(batch, draw) as there:
-            outputs = self._forward(self.model, there)
-            pairs = {kind: measure(outputs, there.targets, there.n) for kind, measure in self.measures[prefix].items()}
+            outputs = self._called(there)
+            with calling("loss", (outputs, there.targets)):
+                measures = self.measures[prefix].items()
+                pairs = {kind: measure(outputs, there.targets, there.n) for kind, measure in measures}
         return {kind: (totals.detach(), weights.detach()) for kind, (totals, weights) in pairs.items()}
 
     @contextmanager
@@ -109,7 +135,7 @@ class WorkingCopy:
         with ExitStack() as stack:
             if self._state is not None:
                 # As it is now: checkpoints bring buffers of their own.
-                stack.callback(self._put_back, self._state.renewed())
+                stack.push(partial(self._put_back, self._state.renewed()))
             if conditions.draws:
                 seed = batch.seed if draw == 0 else batch_seed(batch.seed, draw)
                 stack.enter_context(fixed_randomness(self._generators, seed))
@@ -118,10 +144,11 @@ class WorkingCopy:
                 batch = batch._replace(inputs=mapped(batch.inputs, lambda t: t.detach()))  # it may require gradients
             yield batch
 
-    def _put_back(self, state: State) -> None:
+    def _put_back(self, state: State, kind: type[BaseException] | None, *_: Any) -> None:
         changed = state.changed()
         changed.put_back()
-        if not self._is_narrow and changed.names():  # every call starts from the same state, so that the same changes
+        # Every call starts from the same state, so that the same changes, unless it ends in the middle.
+        if not self._is_narrow and kind is None and changed.names():
             self._state, self._is_narrow = changed, True
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,22 @@ class _Pass:
         self.open = set(cells)
 
 
+class EarlierPoints(NamedTuple):
+    """Points of a surface that were evaluated earlier.
+
+    Attributes:
+        values: ``{name: array}``, each of shape (n_beta, n_alpha).
+        evaluated: Which of them count, shape (n_beta, n_alpha), bool.
+        failed: At which of these model or loss raised, shape (n_beta, n_alpha), bool.
+        reason: The first error, "" if there is none.
+    """
+
+    values: Mapping[str, Floats]
+    evaluated: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    reason: str = ""
+
+
 class Ledger:
     """All points that were evaluated, of every plane, and what is left of the present surface. Not thread-safe.
 
@@ -51,12 +69,14 @@ class Ledger:
         request: The present surface.
         values: ``{name: array}`` of it, each of shape (n_beta, n_alpha), NaN where not evaluated.
         evaluated: Shape (n_beta, n_alpha), bool.
+        failed: Shape (n_beta, n_alpha), bool: the evaluated points at which model or loss raised.
     """
 
     def __init__(self, names: Sequence[str], request: Request, stage: int = 0, coarse_only: bool = False) -> None:
         self.names = list(names)
         self._stage, self._coarse_only = stage, coarse_only
         self._known: dict[int | None, dict[tuple[float, float], list[float]]] = {}
+        self._reasons: dict[int | None, dict[tuple[float, float], str]] = {}
         self._claims: dict[EvaluatePoints, _Pass] = {}
         self.begin(request)
 
@@ -68,8 +88,8 @@ class Ledger:
         shape = (len(request.beta), len(request.alpha))
         self.request = request
         self.values = {name: np.full(shape, np.nan) for name in self.names}
-        self.evaluated = np.zeros(shape, dtype=bool)
-        known = self._known.setdefault(request.seed, {})
+        self.evaluated, self.failed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        known, reasons = self._known.setdefault(request.seed, {}), self._reasons.setdefault(request.seed, {})
         if (center := self.center()) is not None:
             known[0.0, 0.0] = center
         alpha, beta = request.alpha.tolist(), request.beta.tolist()
@@ -81,11 +101,11 @@ class Ledger:
         for cells in passes:
             left = []
             for row, column in cells.tolist():
-                values = known.get((alpha[column], beta[row]))
-                if values is None:
-                    left.append((row, column))
+                at = alpha[column], beta[row]
+                if at in known:
+                    self._store((row, column), known[at], at in reasons)
                 else:
-                    self._store((row, column), values)
+                    left.append((row, column))
             self.extend(left)
 
     def claim(self, n: int) -> EvaluatePoints | None:
@@ -98,12 +118,15 @@ class Ledger:
                 return task
         return None
 
-    def complete(self, task: EvaluatePoints, values: Mapping[str, Floats]) -> bool:
+    def complete(
+        self, task: EvaluatePoints, values: Mapping[str, Floats], reasons: Mapping[int, str] = MappingProxyType({})
+    ) -> bool:
         """Keep the values of a claim, also if the surface has changed since.
 
         Args:
             task: The claim.
             values: ``{name: array}``, each of shape (k,), in the order of its cells.
+            reasons: ``{index: the error}`` of those at which model or loss raised.
 
         Returns:
             Whether this completed a pass.
@@ -112,13 +135,16 @@ class Ledger:
         if part is None:
             return False
         table = np.stack([values[name] for name in self.names], axis=1).tolist()
-        known = self._known[task.request.seed]
-        for (alpha, beta), row in zip(task.request.points(task.cells).tolist(), table, strict=True):
-            known[alpha, beta] = row
+        known, failed = self._known[task.request.seed], self._reasons[task.request.seed]
+        for i, (alpha, beta) in enumerate(task.request.points(task.cells).tolist()):
+            known[alpha, beta] = table[i]
+            failed.pop((alpha, beta), None)
+            if i in reasons:
+                failed[alpha, beta] = reasons[i]
         if part not in self._passes:
             return False
-        for cell, row in zip(task.cells, table, strict=True):
-            self._store(cell, row)
+        for i, cell in enumerate(task.cells):
+            self._store(cell, table[i], i in reasons)
         part.open.difference_update(task.cells)
         if not part.open:
             self._passes.remove(part)
@@ -152,18 +178,29 @@ class Ledger:
         """Return the values at (0, 0), which belongs to every plane, or None while they are not known."""
         return next((known[0.0, 0.0] for known in self._known.values() if (0.0, 0.0) in known), None)
 
-    def restore(self, values: Mapping[str, Floats], evaluated: NDArray[np.bool_]) -> None:
-        """Take over points of the present surface that were evaluated earlier.
-
-        Args:
-            values: ``{name: array}``, each of shape (n_beta, n_alpha).
-            evaluated: Which of them count, shape (n_beta, n_alpha).
-        """
-        known = self._known[self.request.seed]
+    def restore(self, earlier: EarlierPoints) -> None:
+        """Take over points of the present surface that were evaluated earlier."""
+        values, evaluated, failed, reason = earlier
+        known, reasons = self._known[self.request.seed], self._reasons[self.request.seed]
         for row, column in np.argwhere(evaluated).tolist():
             at = float(self.request.alpha[column]), float(self.request.beta[row])
             known[at] = [float(values[name][row, column]) for name in self.names]
+            if failed[row, column]:
+                reasons[at] = reason
         self.begin(self.request)
+
+    def reason(self) -> str:
+        """Return the error at the first point of the present surface at which model or loss raised, else ""."""
+        if not self.failed.any():
+            return ""
+        alpha, beta = self.request.alpha.tolist(), self.request.beta.tolist()
+        cells = [(alpha[column], beta[row]) for row, column in np.argwhere(self.failed).tolist()]
+        reasons, there = self._reasons[self.request.seed], set(cells)
+        return next(reason for at, reason in reasons.items() if at in there)
+
+    def coarse_failed(self) -> tuple[int, int]:
+        """Return how many points of the first, coarsest pass raised, and how many it has."""
+        return int(self.failed[tuple(self._coarsest.T)].sum()), len(self._coarsest)
 
     def coarse_is_done(self) -> bool:
         """Return True if the first, coarsest pass is complete."""
@@ -173,7 +210,7 @@ class Ledger:
         """Return the cells of the first, coarsest pass that are not evaluated yet, center first."""
         return [(row, column) for row, column in self._coarsest.tolist() if not self.evaluated[row, column]]
 
-    def _store(self, cell: Cell, values: list[float]) -> None:
+    def _store(self, cell: Cell, values: list[float], failed: bool) -> None:
         for name, value in zip(self.names, values, strict=True):
             self.values[name][cell] = value
-        self.evaluated[cell] = True
+        self.evaluated[cell], self.failed[cell] = True, failed

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lljupyter.session.engine import Floats, Values
-from lljupyter.session.ledger import Ledger
+from lljupyter.session.engine import Floats
+from lljupyter.session.ledger import EarlierPoints, Ledger
 from lljupyter.session.request import Request
 from lljupyter.session.sources.checkpoint_losses import CheckpointLosses, TrajectoryLosses
 from lljupyter.session.sources.preview import Preview, PreviewMeans, Samples
@@ -18,6 +18,7 @@ from lljupyter.session.sources.refinement import Refinement
 from lljupyter.session.sources.rounds import Round
 from lljupyter.session.sources.tuning import Tuning
 from lljupyter.session.tasks import (
+    CheckpointValues,
     EvaluateCheckpoint,
     EvaluatePoints,
     EvaluatePreview,
@@ -86,12 +87,13 @@ class Schedule:
         self._paces = [(0.0, 0)] * len(self._stages)  # seconds, points
         self._usual_pace: float | None = None
         self.attributes: dict[str, Any] = {}
+        self._is_hopeless = False  # whether it was reported that most points have no value
         self._claims: dict[Task, Claim] = {}
 
     def begin(self, request: Request, passes: list[NDArray[np.int64]]) -> None:
         """Turn to another surface, see ``Ledger.begin``."""
         self._usual_pace = self._pace(0) or self._usual_pace
-        self._preview, self._preview_seconds = None, 0.0
+        self._preview, self._preview_seconds, self._is_hopeless = None, 0.0, False
         for ledger in self._stages:
             ledger.begin(request, [cells.copy() for cells in passes])
         self._paces = [(0.0, 0)] * len(self._stages)
@@ -115,7 +117,12 @@ class Schedule:
         return None
 
     def complete(self, task: Task, result: Any) -> News:
-        """Keep the result of a claimed task; that of a claim that is over changes nothing."""
+        """Keep the result of a claimed task; that of a claim that is over changes nothing.
+
+        Raises:
+            RuntimeError: If model or loss raise at more than half of the points of the coarsest pass; only once for a
+                surface, so that it can be resumed.
+        """
         claim = self._claims.pop(task, None)
         return None if claim is None else claim.keep(task, result)
 
@@ -151,13 +158,31 @@ class Schedule:
             seconds, n_evaluated = self._paces[task.stage]
             self._paces[task.stage] = seconds + result.seconds, n_evaluated + len(task.cells)
             if self._tuning is not None and result.strategy is not None:
-                self._tuning.record(task, result.values, result.strategy)
+                self._tuning.record(task, result.values, result.strategy, result.reasons)
                 self.attributes = dict(result.strategy.attributes)
-        return "pass" if self._stages[task.stage].complete(task, result.values) else "some"
+        ledger = self._stages[task.stage]
+        ends = ledger.complete(task, result.values, result.reasons)
+        if result.reasons and not self._is_hopeless:
+            self._give_up_on(ledger)
+        return "pass" if ends else "some"
 
-    def _keep_checkpoint(self, task: EvaluateCheckpoint, values: Values) -> News:
+    def _give_up_on(self, ledger: Ledger) -> None:
+        n_failed, n = ledger.coarse_failed()
+        if 2 * n_failed <= n:
+            return
+        self._is_hopeless = True
+        request = ledger.request
+        axes = {"alpha": request.alpha, "beta": request.beta}
+        smaller = [f"{name}=({axis[0] / 2:g}, {axis[-1] / 2:g})" for name, axis in axes.items() if len(axis) > 1]
+        raise RuntimeError(
+            f"expected a model and a loss with a value at most points, got an error at {n_failed} of the {n} points of "
+            f"the coarsest pass, at first {ledger.reason()}; try a smaller range"
+            + (f", such as {', '.join(smaller)}" if smaller else "")
+        )
+
+    def _keep_checkpoint(self, task: EvaluateCheckpoint, result: CheckpointValues) -> News:
         assert self._checkpoint_losses is not None
-        self._checkpoint_losses.complete(task, values)
+        self._checkpoint_losses.complete(task, result)
         return "some"
 
     def _keep_preview(self, preview: Preview, task: EvaluatePreview, result: PreviewValues | None) -> News:
@@ -225,10 +250,17 @@ class Schedule:
             return None
         return self._checkpoint_losses.known()
 
-    def restore(self, stages: Sequence[tuple[Mapping[str, Floats], NDArray[np.bool_]]]) -> None:
-        """Take over points that were evaluated earlier, values and ``evaluated`` of each stage."""
-        for ledger, (values, evaluated) in zip(self._stages, stages, strict=True):
-            ledger.restore(values, evaluated)
+    def failures(self) -> tuple[NDArray[np.bool_], str]:
+        """Return at which points of the surface model or loss raised, in any stage, and the first error."""
+        failed: NDArray[np.bool_] = np.any([ledger.failed for ledger in self._stages], axis=0)
+        return failed, next((reason for ledger in self._stages if (reason := ledger.reason())), "")
+
+    def restore(self, stages: Sequence[EarlierPoints]) -> None:
+        """Take over points that were evaluated earlier, those of each stage."""
+        for ledger, points in zip(self._stages, stages, strict=True):
+            ledger.restore(points)
+            n_failed, n = ledger.coarse_failed()
+            self._is_hopeless |= 2 * n_failed > n
 
     def _pace(self, stage: int) -> float | None:
         """Return the seconds per point, or None while they are not known."""

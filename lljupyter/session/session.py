@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lljupyter.geometry.plane import Plane
 from lljupyter.session.engine import Autotuner, Engine, Inspect, PointEvaluator, PreviewSource
+from lljupyter.session.ledger import EarlierPoints
 from lljupyter.session.request import Request
 from lljupyter.session.schedule import Schedule
 from lljupyter.session.shutdown import close_at_exit
@@ -185,14 +183,14 @@ class Session:
     def inherit_from(
         self,
         dataset: xarray.Dataset,
-        stages: Sequence[tuple[Mapping[str, NDArray[np.float64]], NDArray[np.bool_]]],
+        stages: Sequence[EarlierPoints],
         attributes: Mapping[str, Any],
     ) -> None:
         """Take over an earlier Dataset of the present surface.
 
         Args:
             dataset: Its trajectory and its precision are kept.
-            stages: For each stage, ``{name: array}`` and which of the points count, each of shape (n_beta, n_alpha).
+            stages: The points of each stage.
             attributes: How these points were evaluated; stays until others are.
         """
         self._queue.inherit_from(dataset, stages, attributes)

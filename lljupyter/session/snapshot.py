@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from lljupyter.session.request import Request
 from lljupyter.session.sources.checkpoint_losses import TrajectoryLosses
 from lljupyter.session.sources.preview import PreviewMeans
-from lljupyter.surface.dataset import add_trajectory, surface_dataset, with_precision_of, with_trajectory_of
+from lljupyter.surface.dataset import (
+    add_failures,
+    add_trajectory,
+    surface_dataset,
+    with_precision_of,
+    with_trajectory_of,
+)
 from lljupyter.surface.frame import Status
 
 if TYPE_CHECKING:
@@ -33,6 +39,8 @@ class Snapshot:
         quantities: The names of what is evaluated, without standard errors.
         values: ``{name: array}``, each of shape (n_beta, n_alpha), NaN where not evaluated.
         evaluated: Shape (n_beta, n_alpha), bool.
+        failed: Shape (n_beta, n_alpha), bool: at which points model or loss raised, in any stage.
+        failure: The first error of these, "" if there is none.
         predicted: With a tolerance, ``{quantity: array}`` of shape (n_beta, n_alpha), predicted between the points.
         preview: Estimates of points from some of the samples, or None.
         trajectory: The checkpoints on this plane, or None.
@@ -52,6 +60,8 @@ class Snapshot:
     quantities: tuple[str, ...]
     values: Mapping[str, Floats]
     evaluated: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    failure: str
     predicted: Mapping[str, Floats]
     preview: PreviewMeans | None
     trajectory: TrajectoryLosses | None
@@ -84,6 +94,8 @@ def dataset_of(snapshot: Snapshot) -> xarray.Dataset:
     request = snapshot.request
     values = {**snapshot.values, **{f"{name}_predicted": array for name, array in snapshot.predicted.items()}}
     dataset = surface_dataset(request.alpha, request.beta, values, snapshot.evaluated, snapshot.attributes)
+    if snapshot.failed.any():
+        dataset = add_failures(dataset, snapshot.failed, snapshot.failure)
     if snapshot.inherited is not None:
         dataset = with_precision_of(dataset, snapshot.inherited)
         if snapshot.trajectory is None:

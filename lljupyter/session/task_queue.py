@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lljupyter.geometry.grid import coarse_to_fine
-from lljupyter.session.engine import Floats
+from lljupyter.problem.messages import forget_frames
+from lljupyter.session.ledger import EarlierPoints
 from lljupyter.session.request import Request
 from lljupyter.session.schedule import Schedule
 from lljupyter.session.snapshot import Snapshot, frozen, read_only
@@ -111,7 +111,7 @@ class TaskQueue:
     def inherit_from(
         self,
         dataset: xarray.Dataset,
-        stages: Sequence[tuple[Mapping[str, Floats], Any]],
+        stages: Sequence[EarlierPoints],
         attributes: Mapping[str, Any],
     ) -> None:
         """Take over an earlier Dataset of the present surface, see ``Session.inherit_from``."""
@@ -141,6 +141,7 @@ class TaskQueue:
         with self._condition:
             schedule, request = self._schedule, self._schedule.points.request
             n_done, n_points = schedule.counts()
+            failed, failure = schedule.failures()
             refinement, center, trajectory = schedule.refinement, schedule.center(), schedule.trajectory()
             inherited = self._inherited if self._inherited and self._inherited[0] == request.seed else None
             attributes = {
@@ -155,6 +156,8 @@ class TaskQueue:
                 quantities=self._quantities,
                 values=frozen(schedule.values()),
                 evaluated=read_only(schedule.points.evaluated),
+                failed=read_only(failed),
+                failure=failure,
                 predicted=frozen({} if refinement is None else refinement.predicted),
                 preview=schedule.preview(),
                 trajectory=None if trajectory is None else trajectory._replace(values=frozen(trajectory.values)),
@@ -236,7 +239,7 @@ class TaskQueue:
 
     def fail(self, error: BaseException, task: Task | None = None) -> None:
         """End the surface with an error, unless the task belongs to a request that is not wanted any more."""
-        _clear_frames(error)
+        forget_frames(error)
         with self._condition:
             answer = None if task is None else self._answers.pop(task, None)
             stale = task is not None and self._schedule.points.request is not task.request
@@ -258,10 +261,3 @@ class TaskQueue:
             self._condition.notify_all()
         if answer is not None:
             answer.cancel()
-
-
-def _clear_frames(error: BaseException | None) -> None:
-    """Clear the frames of a failed forward pass, which hold its activations."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lljupyter.evaluate.failures import PointsFailed
 from lljupyter.geometry.checkpoint import Checkpoint
 from lljupyter.session.engine import Engine, Floats, Sums, Tick, Values
 from lljupyter.session.request import Cell, Request
@@ -59,11 +61,25 @@ class PointValues(NamedTuple):
         values: ``{name: array}``, each of shape (k,).
         seconds: How long they took, without pauses.
         strategy: How they were evaluated, None if there is only one way.
+        reasons: ``{index of the point: the error}`` of those at which model or loss raised.
     """
 
     values: Values
     seconds: float
     strategy: StrategyUsed | None
+    reasons: Mapping[int, str] = MappingProxyType({})
+
+
+class CheckpointValues(NamedTuple):
+    """The values of a checkpoint.
+
+    Attributes:
+        values: ``{name: array}``, each of shape (1,).
+        reason: The error, if model or loss raised there.
+    """
+
+    values: Values
+    reason: str = ""
 
 
 class PreviewValues(NamedTuple):
@@ -96,7 +112,7 @@ class Tuned(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EvaluatePoints:
-    """Evaluates some points of a surface, with the evaluator of a stage."""
+    """Evaluates some points of a surface, with the evaluator of a stage; NaN where model or loss raise."""
 
     urgent: ClassVar[bool] = False
     request: Request
@@ -109,27 +125,33 @@ class EvaluatePoints:
             engine.preview.forget()
         evaluator = engine.on_plane(engine.evaluators[self.stage], self.request.seed)
         began = _clock(tick)
-        values = evaluator.evaluate(self.request.points(self.cells), tick)
+        reasons: Mapping[int, str] = {}
+        try:
+            values = evaluator.evaluate(self.request.points(self.cells), tick)
+        except PointsFailed as failed:
+            values, reasons = failed.values, failed.reasons
         seconds = _clock(tick) - began
         tuned = self.stage == 0 and engine.autotuner is not None
-        return PointValues(values, seconds, _strategy_in_use(engine) if tuned else None)
+        return PointValues(values, seconds, _strategy_in_use(engine) if tuned else None, reasons)
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluateCheckpoint:
-    """Evaluate a checkpoint of a training run at its own weights, off the plane."""
+    """Evaluates a checkpoint of a training run at its own weights, off the plane; as ``EvaluatePoints``."""
 
     urgent: ClassVar[bool] = False
     request: Request
     index: int
     checkpoint: Checkpoint
 
-    def run(self, engine: Engine, tick: Tick) -> Values:
-        """Return the values of the checkpoint, each of shape (1,)."""
+    def run(self, engine: Engine, tick: Tick) -> CheckpointValues:
+        """Return the values of the checkpoint."""
         evaluator = engine.evaluators[0]
         try:
             states = self.checkpoint.tensors(evaluator.states)
-            return evaluator.evaluate_states(states, f"checkpoint {self.checkpoint.label}", tick)
+            return CheckpointValues(evaluator.evaluate_states(states, f"checkpoint {self.checkpoint.label}", tick))
+        except PointsFailed as failed:
+            return CheckpointValues(failed.values, failed.reasons[0])
         finally:
             self.checkpoint.close()
 

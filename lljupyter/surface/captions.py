@@ -25,6 +25,8 @@ LABELS = {
     "loss_reduction": "Loss of the set",
     "draws": "Draws per batch",
     "warnings": "Warnings",
+    "failure": "First error of a point",
+    "trajectory_failure": "First error of a checkpoint",
     "n_samples": "Samples",
     "norm": "Normalization",
     "ignore": "Ignored",
@@ -92,6 +94,9 @@ def describe(dataset: xarray.Dataset) -> str:
     done = np.asarray(dataset["evaluated"].values).sum() if "evaluated" in dataset else n_points
     if done < n_points:
         sentences.append(f"{done:,} of {n_points:,} points are evaluated, those between are interpolated.")
+    if "failed" in dataset and (n_failed := int(np.asarray(dataset["failed"].values).sum())):
+        failure = " ".join(str(attributes.get("failure", "")).split())
+        sentences.append(f"{holes_text(n_failed, n_points)}{f', at first {failure}' if failure else ''}.")
     captured = float(attributes.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
         sentences.append(f"{captured_text(captured)}.")
@@ -108,6 +113,8 @@ def recipe(dataset: xarray.Dataset) -> dict[str, str]:
         rows[axis] = f"{ends}{len(values)} point{'s' * (len(values) != 1)}"
     if "evaluated" in dataset:
         rows["Evaluated"] = f"{int(dataset['evaluated'].sum()):,} of {dataset['evaluated'].size:,} points"
+    if "failed" in dataset:
+        rows["Failed"] = f"{int(dataset['failed'].sum()):,} of {dataset['failed'].size:,} points"
     texts = {str(name): _text(value) for name, value in dataset.attrs.items()}
     texts |= {name: {"0": "no", "1": "yes"}.get(texts[name], texts[name]) for name in YES_OR_NO if name in texts}
     labels = {name: LABELS.get(name, name.replace("_", " ").capitalize()) for name in texts}
@@ -119,6 +126,11 @@ def captured_text(captured: float) -> str:
     """Return the share of the variation of a training path that the plane captures, as the viewer words it."""
     digits = 1 if captured > 0.995 or captured < 0.01 else 0
     return f"The plane captures {format_fixed(100 * captured, digits)} % of the path\u2019s variation"
+
+
+def holes_text(n_failed: int, n_points: int) -> str:
+    """Return how many points of a surface have no value because model or loss raised."""
+    return f"No value at {n_failed:,} of {n_points:,} points, where the model or the loss failed"
 
 
 def seeds_text(n: int) -> str:

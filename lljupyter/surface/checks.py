@@ -103,11 +103,19 @@ def check_axis(dataset: xarray.Dataset, axis: str) -> None:
 
 
 def check_evaluated(dataset: xarray.Dataset) -> None:
-    """Check that ``evaluated`` is True or False at every point.
+    """Check that ``evaluated`` is True or False at every point, and ``failed``, if it is there, too.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If one is something else.
     """
+    if "failed" in dataset:
+        failed = dataset["failed"]
+        same = set(failed.dims) == set(dataset["evaluated"].dims) and failed.dtype.kind in "biuf"
+        if not same or not np.isin(failed.values, (0, 1)).all():
+            raise ValueError(
+                f"expected 'failed' as True or False at every point, got {short(failed.values)}; leave it out with "
+                "surface.drop_vars('failed')"
+            )
     values = dataset["evaluated"].values
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ValueError(

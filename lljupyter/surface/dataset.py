@@ -13,6 +13,8 @@ from lljupyter.surface.checks import check_attributes, check_names, check_trajec
 if TYPE_CHECKING:
     import xarray
 
+# What became of each point; no quantities.
+STATES = ("evaluated", "failed")
 LONG_NAMES = {
     "loss": "mean loss",
     "loss_stderr": "standard error of the mean loss",
@@ -25,6 +27,7 @@ LONG_NAMES = {
     "residual_min": "residual of lambda_min, a bound of its error",
     "residual_max": "residual of lambda_max, a bound of its error",
     "evaluated": "whether the point was evaluated",
+    "failed": "whether model or loss raised at the point; the attribute failure has the first error",
     "loss_predicted": "mean loss, predicted where it was not evaluated",
     "accuracy_predicted": "share of correct predictions, predicted where it was not evaluated",
 }
@@ -33,6 +36,7 @@ TRAJECTORY_NAMES = {
     "beta": "coordinate of the checkpoint along eta",
     "outside": "distance of the checkpoint from the plane, as a share of that from the center",
     "learning_rate": "learning rate at the checkpoint",
+    "failed": "whether model or loss raised at the checkpoint; the attribute trajectory_failure has the first error",
 }
 
 
@@ -71,8 +75,42 @@ def surface_dataset(
     )
 
 
+def add_failures(dataset: xarray.Dataset, failed: NDArray[np.bool_], failure: str) -> xarray.Dataset:
+    """Return a surface with the points at which model or loss raised, ``failed``, and the first error, ``failure``.
+
+    Args:
+        dataset: A surface; not changed.
+        failed: Shape (n_beta, n_alpha).
+        failure: The error, in at most 500 characters.
+    """
+    variable = ("beta", "alpha"), failed.copy(), {"long_name": LONG_NAMES["failed"]}
+    whole: xarray.Dataset = dataset.assign(failed=variable).assign_attrs(failure=failure)
+    return whole
+
+
+def stacked(results: Sequence[xarray.Dataset], seeds: Sequence[int]) -> xarray.Dataset:
+    """Return results of several seeds on a dimension ``seed``; if points of one failed, all have ``failed``."""
+    import xarray
+
+    failures = [result.attrs["failure"] for result in results if "failed" in result]
+    if failures:
+        whole = xarray.zeros_like(next(result["failed"] for result in results if "failed" in result))
+        results = [result if "failed" in result else result.assign(failed=whole) for result in results]
+    coordinate = xarray.Variable("seed", list(seeds), {"long_name": "seed of the directions"})
+    several: xarray.Dataset = xarray.concat(list(results), "seed", combine_attrs="override").assign_coords(
+        seed=coordinate
+    )
+    several.attrs |= {"failure": failures[0]} if failures else {}
+    return several
+
+
 def add_trajectory(
-    dataset: xarray.Dataset, labels: Sequence[str], values: Mapping[str, NDArray[np.float64]], captured: float
+    dataset: xarray.Dataset,
+    labels: Sequence[str],
+    values: Mapping[str, NDArray[np.float64]],
+    captured: float,
+    failed: NDArray[np.bool_] | None = None,
+    failure: str = "",
 ) -> xarray.Dataset:
     """Return a Dataset with a training run on a separate dimension, ``checkpoint``.
 
@@ -82,18 +120,21 @@ def add_trajectory(
         values: ``{name: array}``, each of shape (n,), stored as ``trajectory_<name>``: the coordinates ``alpha`` and
             ``beta``, the share ``outside`` of the distance from the center, and the quantities where it really is.
         captured: The share of the variation of the run that lies in the plane, stored as an attribute.
+        failed: Shape (n,), the checkpoints at which model or loss raised, stored like ``values`` if there are any.
+        failure: The first error of these, stored as the attribute ``trajectory_failure``.
     """
+    holes = {} if failed is None or not failed.any() else {"failed": failed}
     variables = {
         f"trajectory_{name}": (
             "checkpoint",
             array,
             {"long_name": TRAJECTORY_NAMES.get(name, f"{name} of the checkpoint")},
         )
-        for name, array in values.items()
+        for name, array in {**values, **holes}.items()
     }
     coordinates = {"checkpoint": ("checkpoint", np.array(labels, dtype=object))}
     whole: xarray.Dataset = dataset.assign(variables).assign_coords(coordinates)
-    whole.attrs["trajectory_captured"] = captured
+    whole.attrs |= {"trajectory_captured": captured, **({"trajectory_failure": failure} if holes else {})}
     return whole
 
 
@@ -101,7 +142,8 @@ def with_trajectory_of(dataset: xarray.Dataset, earlier: xarray.Dataset) -> xarr
     """Return a surface with the trajectory that an earlier Dataset of it has; without one, as it is."""
     kept = [name for name, variable in earlier.data_vars.items() if variable.dims == ("checkpoint",)]
     whole: xarray.Dataset = dataset.assign({name: earlier[name] for name in kept})
-    whole.attrs |= {name: earlier.attrs[name] for name in ("trajectory_captured",) if kept and name in earlier.attrs}
+    told = ("trajectory_captured", "trajectory_failure")
+    whole.attrs |= {name: earlier.attrs[name] for name in told if kept and name in earlier.attrs}
     return whole
 
 
@@ -147,7 +189,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
     names = [
         str(name)
         for name, values in dataset.data_vars.items()
-        if name != "evaluated"
+        if name not in STATES
         and not str(name).endswith("_predicted")  # drawn along with what was evaluated
         and _is_layer(values)
     ]
@@ -227,7 +269,7 @@ def _is_layer(values: Any) -> bool:
 def _check_layers(dataset: Any) -> None:
     """Check what belongs to the quantities: where they were evaluated, and what is predicted between."""
     predicted = [name for name in dataset.data_vars if str(name).endswith("_predicted")]
-    for name in ("evaluated", "hvps", *predicted):
+    for name in (*STATES, "hvps", *predicted):
         if name in dataset and not _is_layer(dataset[name]):
             raise ValueError(
                 f"expected numbers {name!r} on the dimensions (beta, alpha), got {dataset[name].dtype} on "
@@ -247,7 +289,7 @@ def _with_axis(line: Any, axis: str) -> Any:
     """A line as a surface with a single row or column; a trajectory has no place on it."""
     kept = [name for name, values in line.data_vars.items() if {"alpha", "beta"} & set(values.dims)]
     dataset = line[kept].expand_dims({axis: [0.0]})
-    dataset.attrs = {name: value for name, value in line.attrs.items() if name != "trajectory_captured"}
+    dataset.attrs = {name: value for name, value in line.attrs.items() if not str(name).startswith("trajectory_")}
     return dataset
 
 

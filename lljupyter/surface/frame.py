@@ -52,6 +52,13 @@ class PreviewNote(TypedDict):
     stderr: dict[str, float]
 
 
+class Failed(TypedDict):
+    """The points, or checkpoints, at which model or loss raised: their places, row by row, and the first error."""
+
+    at: list[int]
+    reason: str
+
+
 class _Always(TypedDict):
     """What every frame is described with. Numbers are finite or None, as JSON knows neither NaN nor infinity.
 
@@ -85,7 +92,8 @@ class Meta(_Always, total=False):
     ``trajectory`` is there when the surface has one, ``marks`` when its plane names points, ``at_most`` when it may
     take less than ``remaining_s``, because a tolerance may be met before. With ``seeds`` the frame holds the surfaces
     of all these seeds, one after the other, each of them with all layers. ``sketch`` is there while a preview of
-    the coarsest pass is drawn.
+    the coarsest pass is drawn. ``failed`` and ``failed_checkpoints`` are there if there are any; with ``seeds``, the
+    points of one seed follow those of the other.
     """
 
     trajectory: Trajectory
@@ -93,6 +101,8 @@ class Meta(_Always, total=False):
     marks: dict[str, tuple[float, float]]
     at_most: bool
     sketch: PreviewNote
+    failed: Failed
+    failed_checkpoints: Failed
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
@@ -109,6 +119,8 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         packed = [pack_dataset(dataset.isel(seed=i, drop=True), names) for i in range(dataset.sizes["seed"])]
         meta = packed[0][1]
         meta["seeds"] = [int(seed) for seed in dataset["seed"].values]
+        if "failed" in dataset:
+            meta["failed"] = failed_of(_values(dataset, "failed", "seed"), dataset.attrs.get("failure"))
         meta["n_done"], meta["n_points"] = (sum(m[key] for _, m in packed) for key in ("n_done", "n_points"))
         return b"".join(frame for frame, _ in packed), meta
     alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
@@ -139,12 +151,16 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         "subtitle": subtitle(dataset.attrs),
         "error": None,
     }
+    if "failed" in dataset and _values(dataset, "failed").any():
+        meta["failed"] = failed_of(_values(dataset, "failed"), dataset.attrs.get("failure"))
     if "trajectory_captured" in dataset.attrs:
         told = {
             str(name).removeprefix("trajectory_"): variable.values
             for name, variable in dataset.data_vars.items()
             if str(name).startswith("trajectory_")
         }
+        if (failed := told.pop("failed", np.zeros(0))).any():
+            meta["failed_checkpoints"] = failed_of(failed, dataset.attrs.get("trajectory_failure"))
         labels, captured = dataset["checkpoint"].values.tolist(), float(dataset.attrs["trajectory_captured"])
         meta["trajectory"] = make_trajectory(labels, told, captured)
     if marks := marks_of(dataset.attrs):
@@ -152,8 +168,18 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
     return frame, meta
 
 
-def _values(dataset: xarray.Dataset, name: str) -> NDArray[np.float64]:
-    return np.asarray(dataset[name].transpose("beta", "alpha").values, dtype=np.float64)
+def _values(dataset: xarray.Dataset, name: str, *first: str) -> NDArray[np.float64]:
+    return np.asarray(dataset[name].transpose(*first, "beta", "alpha").values, dtype=np.float64)
+
+
+def failed_of(failed: NDArray[Any], reason: Any) -> Failed:
+    """Pack the points, or checkpoints, at which model or loss raised.
+
+    Args:
+        failed: True (or 1) where they did.
+        reason: The first error, None if it is unknown.
+    """
+    return {"at": np.flatnonzero(failed).tolist(), "reason": "unknown error" if reason is None else str(reason)}
 
 
 def make_frame(

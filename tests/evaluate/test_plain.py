@@ -14,6 +14,7 @@ from support.reference import batches_of, grid_points, linear, mean_cross_entrop
 from torch import nn
 from torch.nn import functional
 
+from lljupyter.evaluate.failures import PointsFailed
 from lljupyter.geometry.plane import Plane, random_plane
 from lljupyter.process.memory import keep_freed_memory
 
@@ -198,9 +199,13 @@ def test_an_error_in_the_model_names_the_point(resident):
     ones = {name: torch.ones_like(theta) for name, theta in plain.problem.center.items()}
     set_plane(plain, Plane(plain.problem.center, ones, ones))
     message = r"evaluating the point \(alpha, beta\) = \(1\.5, 0\.25\) failed: ArithmeticError: too far"
-    with pytest.raises(RuntimeError, match=message) as caught:
+    with pytest.raises(PointsFailed, match=message) as caught:
         plain.evaluate(np.array([[0, 0], [1.5, 0.25], [-1, 0]]))
     assert isinstance(caught.value.__cause__, ArithmeticError)
+    good = plain.evaluate(np.array([[0, 0], [-1, 0]]))
+    for name, values in caught.value.values.items():
+        np.testing.assert_array_equal(values[[0, 2]], good[name])
+        assert np.isnan(values[1])
     assert np.isfinite(plain.evaluate(np.array([[-1.0, 0]]))["loss"]).all()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.reference import make_request
 
 from lljupyter.geometry.grid import coarse_to_fine
-from lljupyter.session.ledger import Ledger, coarse_passes
+from lljupyter.session.ledger import EarlierPoints, Ledger, coarse_passes
 
 NAMES = ["loss", "loss_stderr"]
 
@@ -199,7 +199,7 @@ def test_restored_points_are_known():
     ledger, whole = Ledger(NAMES, request), Ledger(NAMES, request)
     finish(whole)
     evaluated = np.arange(25).reshape(5, 5) % 3 == 0
-    ledger.restore(whole.values, evaluated)
+    ledger.restore(EarlierPoints(whole.values, evaluated, np.zeros_like(evaluated)))
     np.testing.assert_array_equal(ledger.evaluated, evaluated)
     assert finish(ledger) == 25 - evaluated.sum()
     assert_whole(ledger)

@@ -8,11 +8,12 @@ from support.reference import make_request
 
 from lljupyter.geometry.grid import coarse_to_fine
 from lljupyter.geometry.projection import ProjectedTrajectory
+from lljupyter.session.ledger import EarlierPoints
 from lljupyter.session.schedule import Schedule
 from lljupyter.session.sources.checkpoint_losses import CheckpointLosses
 from lljupyter.session.sources.preview import Samples
 from lljupyter.session.sources.rounds import Round
-from lljupyter.session.tasks import PointValues, PreviewValues, StrategyUsed, Tuned
+from lljupyter.session.tasks import CheckpointValues, PointValues, PreviewValues, StrategyUsed, Tuned
 
 NAMES, FURTHER = ["loss", "loss_stderr"], ["hvps"]
 PLAIN, FAST = StrategyUsed("plain", False, {"evaluation": "plain"}), StrategyUsed("fast", False, {"evaluation": "fast"})
@@ -55,7 +56,7 @@ def result_of(task, strategy=None, seconds=1.0):
         names = [NAMES, FURTHER][task.stage]
         return PointValues(dict.fromkeys(names, alpha + 10 * beta), seconds, strategy)
     if kind(task) == "EvaluateCheckpoint":
-        return {name: np.array([task.index]) for name in NAMES}
+        return CheckpointValues({name: np.array([task.index]) for name in NAMES})
     if kind(task) == "EvaluatePreview":
         return PreviewValues({}, {name: np.zeros(1) for name in NAMES}, 10, seconds)
     raise AssertionError(kind(task))
@@ -256,7 +257,9 @@ def test_restored_points_of_both_stages_are_known():
     run(whole)
     evaluated = np.arange(25).reshape(5, 5) % 2 == 0
     first = {name: whole.values()[name] for name in NAMES}
-    schedule.restore([(first, evaluated), ({"hvps": whole.values()["hvps"]}, evaluated)])
+    none = np.zeros_like(evaluated)
+    second = {"hvps": whole.values()["hvps"]}
+    schedule.restore([EarlierPoints(first, evaluated, none), EarlierPoints(second, evaluated, none)])
     assert schedule.counts()[0] == 2 * evaluated.sum()
     run(schedule)
     for name, values in whole.values().items():

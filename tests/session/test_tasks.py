@@ -132,7 +132,7 @@ def test_a_checkpoint_is_closed_also_if_it_fails():
     engine = Engine([evaluator], lambda seed: random_plane(evaluator.problem.center, seed))
     good = EvaluateCheckpoint(make_request(), 0, Watched(linear().state_dict(), "good"))
     found, again = good.run(engine, Ticks()), good.run(engine, Ticks())
-    assert found["loss"] == again["loss"] > 0
+    assert found.values["loss"] == again.values["loss"] > 0
     bad = EvaluateCheckpoint(make_request(), 1, Watched({"weight": torch.zeros(1)}, "bad"))
     with pytest.raises(ValueError, match="expected checkpoint bad"):
         bad.run(engine, Ticks())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.plane import Plane
 from lljupyter.hessian.evaluator import HessianEvaluator
+from lljupyter.session.ledger import EarlierPoints
 from lljupyter.session.session import Session
 
 if TYPE_CHECKING:
@@ -63,12 +64,24 @@ def restore_points(
     values = {name: surface[name].values if name in surface else unknown for name in session.names}
     first_stage = {name: values[name] for name in session.names if name not in session.further}
     _check_values(surface, first_stage, evaluator, plane, reduced=_precision_option(dataset.attrs) == "auto")
-    stages = [(first_stage, evaluated)]
+    failed, reason = _failures(surface)
+    # Where a point of a stage raised, none of its values is there: only the number of products is, which is 0.
+    empty = np.all([np.isnan(array) | (name == "hvps") for name, array in first_stage.items()], axis=0)
+    stages = [EarlierPoints(first_stage, evaluated, failed & evaluated & empty, reason)]
     if session.further:
         second_stage = {name: values[name] for name in session.further}
-        stages.append((second_stage, np.isfinite(second_stage["hvps"])))
+        known = np.isfinite(second_stage["hvps"]) & (evaluated | ~failed)
+        stages.append(EarlierPoints(second_stage, known, failed & known & (second_stage["hvps"] == 0), reason))
     attributes = {k: v for k, v in dataset.attrs.items() if str(k).startswith(("evaluation", "precision"))}
     session.inherit_from(dataset, stages, attributes)
+
+
+def _failures(surface: xarray.Dataset) -> tuple[NDArray[np.bool_], str]:
+    """Return at which points model or loss raised, shape (n_beta, n_alpha), and the first error."""
+    shape = surface["evaluated"].shape
+    if "failed" not in surface:
+        return np.zeros(shape, dtype=bool), ""
+    return surface["failed"].values.astype(bool), str(surface.attrs.get("failure", "unknown error"))
 
 
 def _check_recipe(earlier: Mapping[Any, Any], recipe: Mapping[str, Any]) -> None:

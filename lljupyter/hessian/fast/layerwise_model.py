@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from lljupyter.hessian.fast.layer_maps import laid
 from lljupyter.hessian.fast.layer_weights import LayerWeights
 from lljupyter.problem.batches import Batch, n_bytes
+from lljupyter.problem.messages import calling
 from lljupyter.tracing.convolution import PATCH
 from lljupyter.tracing.trace import RELUS, Trace, trace_model
 
@@ -99,10 +100,11 @@ class LayerwiseModel:
         kwargs = fx.node.map_arg(node.kwargs, values.__getitem__)
         if node.op == "get_attr":
             return _attribute(self._graph, str(node.target))
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         target: Any = self.module(node) if node.op == "call_module" else node.target
-        return target(*args, **kwargs)
+        with calling("model", args):
+            if node.op == "call_method":
+                return getattr(args[0], target)(*args[1:], **kwargs)
+            return target(*args, **kwargs)
 
 
 def has_relu(layer: nn.Module | None) -> bool:

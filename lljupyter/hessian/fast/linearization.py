@@ -14,6 +14,7 @@ from lljupyter.hessian.fast.layerwise_model import LayerwiseModel, argument, has
 from lljupyter.hessian.fast.local_maps import CrossEntropyMap, LocalMap, ReshapedMap
 from lljupyter.hessian.fast.passes import LinearizedBatch, reverse
 from lljupyter.problem.batches import Batch
+from lljupyter.problem.messages import calling
 from lljupyter.problem.working_copy import Measure
 from lljupyter.tracing.convolution import Convolution
 
@@ -34,7 +35,7 @@ def linearize(
     """
     values, maps = _forward(model, batch)
     outputs = values[model.output].detach().requires_grad_()
-    with torch.enable_grad():
+    with torch.enable_grad(), calling("loss", (outputs, batch.targets)):
         totals, weights = measure(outputs, batch.targets, batch.n)
         total = totals.sum()
     loss: LocalMap | CrossEntropyMap | None = None

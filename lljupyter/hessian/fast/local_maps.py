@@ -20,6 +20,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lljupyter.problem.messages import calling
+
 # One tensor per input or output of a map, or per parameter; None stands for zeros.
 OptionalTensors = Sequence["Tensor | None"]
 
@@ -47,7 +49,7 @@ class LocalMap:
     def gradients(self, adjoints: Sequence[Tensor]) -> list[Tensor | None]:
         """Return g, one tensor per leaf, for the adjoints u, one per output; u is remembered."""
         self._adjoints = [u.detach().requires_grad_() for u in adjoints]
-        with torch.enable_grad():
+        with torch.enable_grad(), calling("derivative"):
             self._gradients = list(
                 torch.autograd.grad(self.outputs, self._leaves, self._adjoints, create_graph=True, allow_unused=True)
             )
@@ -66,7 +68,8 @@ class LocalMap:
             return [None] * len(self.outputs)
         gradients, vectors = zip(*pairs, strict=True)
         wanted = [*self._adjoints, *self._leaves]
-        found = torch.autograd.grad(gradients, wanted, vectors, retain_graph=True, allow_unused=True)
+        with calling("derivative"):
+            found = torch.autograd.grad(gradients, wanted, vectors, retain_graph=True, allow_unused=True)
         self._second = list(found[len(self._adjoints) :])
         return list(found[: len(self._adjoints)])
 
@@ -76,7 +79,8 @@ class LocalMap:
         found: OptionalTensors = [None] * len(self._leaves)
         if pairs:
             outputs, vectors = zip(*pairs, strict=True)
-            found = torch.autograd.grad(outputs, self._leaves, vectors, retain_graph=True, allow_unused=True)
+            with calling("derivative"):
+                found = torch.autograd.grad(outputs, self._leaves, vectors, retain_graph=True, allow_unused=True)
         return [a if b is None else b if a is None else a + b for a, b in zip(found, self._second, strict=True)]
 
 

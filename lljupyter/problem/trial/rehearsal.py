@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from lljupyter.problem.batches import Batch, versions
 from lljupyter.problem.isolation.reachable import generators_of
 from lljupyter.problem.isolation.state import State, state_of
+from lljupyter.problem.messages import Failure, calling
 from lljupyter.problem.nested import copied
-from lljupyter.problem.objective import Objective, read
+from lljupyter.problem.objective import Objective, called, read
 from lljupyter.problem.trial.combination import Array, Shape
 from lljupyter.problem.working_copy import Conditions, WorkingCopy
 from lljupyter.process.randomness import batch_seed, watched_randomness
@@ -180,17 +181,13 @@ class Rehearsal:
         return WorkingCopy(self.model, self.objective.forward, {"": {"loss": measure}}, conditions)
 
     def _run(self, batch: Batch) -> Run:
-        try:
+        with calling(called(self.objective), batch.inputs):
             outputs = self.objective.forward(self.model, batch)
-        except Exception as error:
-            raise Failure("model" if self.objective.kind != "whole" else "objective") from error
         return self._measured(outputs, batch)
 
     def _measured(self, outputs: Any, batch: Batch) -> Run:
-        try:
+        with calling("loss", (outputs, batch.targets)):
             shape, value = read(self.objective.loss(outputs, batch.targets))
-        except Exception as error:
-            raise Failure("loss") from error
         forms: list[Array | None] = []
         form_values: list[Array | None] = []
         for form in self.objective.forms:
@@ -207,15 +204,3 @@ class Rehearsal:
 
 def _inputs_themselves(model: nn.Module, batch: Batch) -> Any:
     return batch.inputs
-
-
-class Failure(Exception):
-    """Model or loss failed, with the error as the cause.
-
-    Attributes:
-        where: "model", "loss" or "objective".
-    """
-
-    def __init__(self, where: str) -> None:
-        super().__init__(where)
-        self.where = where

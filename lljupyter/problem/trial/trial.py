@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lljupyter.problem.batches import Batch, Labeled, take, to_device
 from lljupyter.problem.isolation.copying import copied_together
-from lljupyter.problem.messages import shortened
+from lljupyter.problem.messages import Failure
 from lljupyter.problem.model import plain_evaluation
 from lljupyter.problem.nested import tensors_of
 from lljupyter.problem.objective import INDEXED, Objective, measure_of, sum_of
@@ -20,10 +20,9 @@ from lljupyter.problem.quantities import accuracy, check_classification, classif
 from lljupyter.problem.trial.combination import Array, Close, Weight, closeness, spread
 from lljupyter.problem.trial.copy_check import check_copy
 from lljupyter.problem.trial.losses import TriedLoss, along, try_loss
-from lljupyter.problem.trial.rehearsal import Failure, Rehearsal, Run
+from lljupyter.problem.trial.rehearsal import Rehearsal, Run
 from lljupyter.problem.trial.scores import are_scores
 from lljupyter.problem.working_copy import Conditions, Measure
-from lljupyter.process.memory import out_of_memory
 from lljupyter.process.precision import exact_products
 
 # So many batches of a loader are tried: samples that come one by one are joined.
@@ -168,11 +167,11 @@ def _discovered(rehearsal: Rehearsal, first: Batch) -> tuple[Batch, Run]:
     except Failure as failure:
         error = failure.__cause__
         assert error is not None
-        if out_of_memory(error) and first.n > 1 and first.axis is not None:
+        if failure.of_memory and first.n > 1 and first.axis is not None:
             return _discovered(rehearsal, take(first, first.n // 2))
         if failure.where == "loss" and str(error).startswith("expected"):
             raise error from error.__cause__
-        text = shortened(error)
+        text = str(failure)
         if failure.where == "model" and rehearsal.objective.kind == "own":
             raise ValueError(
                 f"expected a model that takes the keywords of the batch, and labels for its own loss, got {text}; "

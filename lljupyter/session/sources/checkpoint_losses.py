@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from lljupyter.geometry.checkpoint import Checkpoint
 from lljupyter.geometry.projection import ProjectedTrajectory
-from lljupyter.session.engine import Values
 from lljupyter.session.request import Request
-from lljupyter.session.tasks import EvaluateCheckpoint
+from lljupyter.session.tasks import CheckpointValues, EvaluateCheckpoint
 
 Floats = NDArray[np.float64]
 
@@ -25,11 +24,15 @@ class TrajectoryLosses(NamedTuple):
         labels: n strings.
         values: ``{name: array}``, each of shape (n,): coordinates, distances, values and, if known, learning rates.
         captured: The share of the variation of the run that the plane captures.
+        failed: Shape (n,), bool: where model or loss raised.
+        failure: The first error of these, "" if there is none.
     """
 
     labels: Sequence[str]
     values: Mapping[str, Floats]
     captured: float
+    failed: NDArray[np.bool_]
+    failure: str
 
 
 class CheckpointLosses:
@@ -47,6 +50,7 @@ class CheckpointLosses:
         self._labels = [own.get("label", c.label) for own, c in zip(metadata, checkpoints, strict=True)]
         self._path = path
         self._values = {name: np.full(len(checkpoints), np.nan) for name in names}
+        self._failed, self._failure = np.zeros(len(checkpoints), dtype=bool), ""
         self._rates = np.array([float(own.get("learning_rate", math.nan)) for own in metadata])
         order = range(len(checkpoints))
         self._waiting = [*order[-1:], *order[:-1]]  # the ends of the run first
@@ -61,12 +65,14 @@ class CheckpointLosses:
         self._claims.add(task)
         return task
 
-    def complete(self, task: EvaluateCheckpoint, values: Values) -> None:
+    def complete(self, task: EvaluateCheckpoint, result: CheckpointValues) -> None:
         """Keep the values of a checkpoint; those of a claim that is over change nothing."""
         if task in self._claims:
             self._claims.remove(task)
             for name, array in self._values.items():
-                array[task.index] = values[name][0]
+                array[task.index] = result.values[name][0]
+            self._failed[task.index] = bool(result.reason)
+            self._failure = self._failure or result.reason
 
     def release(self, task: EvaluateCheckpoint) -> None:
         """Give a claim back, so that the checkpoint is claimed again before the others."""
@@ -80,4 +86,5 @@ class CheckpointLosses:
         arrays = {"alpha": path.alpha, "beta": path.beta, "outside": path.outside, **self._values}
         if np.isfinite(self._rates).any():
             arrays["learning_rate"] = self._rates
-        return TrajectoryLosses(self._labels, {name: array.copy() for name, array in arrays.items()}, path.captured)
+        copies = {name: array.copy() for name, array in arrays.items()}
+        return TrajectoryLosses(self._labels, copies, path.captured, self._failed.copy(), self._failure)

@@ -117,6 +117,8 @@ def _expected_errors(errors: Floats, fitted: NDArray[np.bool_]) -> Floats:
     index = np.argwhere(fitted & np.isfinite(errors))
     cells = np.argwhere(np.ones_like(fitted))
     known = errors[tuple(index.T)]
+    if not len(index):  # as where hardly any value is finite: what is farthest from the known points comes first
+        index, known = np.argwhere(fitted), np.ones(int(fitted.sum()))
     expected = np.empty(len(cells))
     for start in range(0, len(cells), 512):
         distances = np.sqrt(((cells[start : start + 512, None] - index[None]) ** 2).sum(-1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from lljupyter.session.engine import Values
+from lljupyter.session.engine import Floats, Values
 from lljupyter.session.request import Cell, Request
 from lljupyter.session.tasks import EvaluatePoints, StrategyUsed, TryStrategy, Tuned
 
@@ -17,19 +19,30 @@ class Tuning:
 
     def __init__(self) -> None:
         self._seed: int | None = None
-        self._known: list[tuple[EvaluatePoints, Values]] = []
+        self._known: list[tuple[Floats, Values]] = []
         # What was evaluated while it is not settled which strategy is used, and by which one.
         self._provisional: list[tuple[str, EvaluatePoints]] = []
         self._ready = False
         self._claimed: TryStrategy | None = None
 
-    def record(self, task: EvaluatePoints, values: Values, strategy: StrategyUsed) -> None:
-        """Keep points of the present surface that were just evaluated."""
+    def record(
+        self, task: EvaluatePoints, values: Values, strategy: StrategyUsed, failed: Collection[int] = ()
+    ) -> None:
+        """Keep points of the present surface that were just evaluated.
+
+        Args:
+            task: Where they are.
+            values: ``{name: array}``, each of shape (k,).
+            strategy: How they were evaluated.
+            failed: The indices of those that have no value; strategies are not tried on them.
+        """
         if task.request.seed != self._seed:
             self._seed, self._known, self._provisional = task.request.seed, [], []
         self._provisional.append((strategy.label, task))
-        if not strategy.reduced and sum(len(known.cells) for known, _ in self._known) < N_KNOWN:
-            self._known.append((task, values))
+        good = [i for i in range(len(task.cells)) if i not in failed]
+        if good and not strategy.reduced and sum(len(points) for points, _ in self._known) < N_KNOWN:
+            points = task.request.points(task.cells)[good]
+            self._known.append((points, {name: column[good] for name, column in values.items()}))
         self._ready = True
 
     def claim(self, request: Request, remaining: float | None, coarse: bool) -> TryStrategy | None:
@@ -42,7 +55,7 @@ class Tuning:
         """
         if not self._ready or self._claimed is not None or not self._known or request.seed != self._seed:
             return None
-        points = np.concatenate([task.request.points(task.cells) for task, _ in self._known])
+        points = np.concatenate([points for points, _ in self._known])
         names = self._known[0][1]
         values = {name: np.concatenate([values[name] for _, values in self._known]) for name in names}
         self._claimed, self._ready = TryStrategy(request, points, values, remaining, coarse), False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from lljupyter.surface.captions import seeds_text
-from lljupyter.surface.dataset import with_both_axes
+from lljupyter.surface.dataset import STATES, with_both_axes
 from lljupyter.surface.draw.paths import Floats, Range
 from lljupyter.surface.draw.scaling import Field, color_is_log, color_limits, layer, make_field
 from lljupyter.surface.layer_names import is_percent, parse_layer_name, second_quantity, siblings
@@ -167,7 +167,7 @@ def _layers(line: Any) -> tuple[Any, str, list[str]]:
     along = along or [axis for axis in ("alpha", "beta") if axis in line.dims][:1]
     given = set(line.dims) & {"alpha", "beta"}
     names = [str(name) for name, values in line.data_vars.items() if set(values.dims) - {"seed"} == given]
-    names = [name for name in names if name != "evaluated" and not name.endswith("_predicted")]
+    names = [name for name in names if name not in STATES and not name.endswith("_predicted")]
     if len(along) != 1 or not [name for name in names if not parse_layer_name(name).is_error]:
         raise ValueError(
             f"expected a surface or a line with something to draw, got {list(line.data_vars)} on {dict(line.sizes)}; "

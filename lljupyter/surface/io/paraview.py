@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lljupyter.surface.checks import check_axis, check_evaluated
+from lljupyter.surface.dataset import STATES
 from lljupyter.surface.style import is_finite
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def write_vtk(
     piece = _structured(root, is_drawn) if kind == ".vts" else _polygons(root, is_drawn)
     data = ElementTree.Element("PointData", Scalars=quantity)
     for name, variable in dataset.data_vars.items():
-        if variable.dims == ("beta", "alpha") and name != "evaluated" and variable.dtype.kind in "biuf":
+        if variable.dims == ("beta", "alpha") and name not in STATES and variable.dtype.kind in "biuf":
             _array(data, str(name), np.asarray(variable.values, dtype=np.float64).ravel())
     if kind == ".vts":
         _array(data, "vtkGhostType", np.where(is_drawn, 0, HIDDEN_POINT).astype(np.uint8).ravel())

@@ -99,7 +99,7 @@ def test_checkpoints_without_running_statistics_have_no_real_loss():
     np.testing.assert_array_equal(found.trajectory_loss, whole.trajectory_loss)
 
 
-def test_a_failing_checkpoint_is_named():
+def test_a_failing_checkpoint_has_no_value_and_the_others_have_theirs():
     states = tiny.checkpoints()
     model = tiny.network()
 
@@ -110,8 +110,14 @@ def test_a_failing_checkpoint_is_named():
 
     states[4] = {name: part * torch.nan if part.is_floating_point() else part for name, part in states[4].items()}
     plane = random_plane(parameters_of(model), 0)
-    with pytest.raises(RuntimeError, match="evaluating checkpoint 4 failed: ArithmeticError: NaN"):
-        loss_surface(model, small(), trajectory=states, directions=plane, loss_fn=loss_fn, resolution=3, **QUIET)
+    options = {"trajectory": states, "directions": plane, "resolution": 3, **QUIET}
+    found = loss_surface(model, small(), loss_fn=loss_fn, **options)
+    assert found.trajectory_failed.values.nonzero()[0].tolist() == [4]
+    assert found.attrs["trajectory_failure"].startswith("ArithmeticError: NaN (in the loss, called with")
+    expected = loss_surface(model, small(), **options)
+    np.testing.assert_allclose(np.delete(found.trajectory_loss, 4), np.delete(expected.trajectory_loss, 4), rtol=1e-6)
+    assert np.isnan(found.trajectory_loss[4])
+    assert "failed" not in found
 
 
 def test_a_run_is_not_shown_on_a_plane_it_was_not_projected_onto():

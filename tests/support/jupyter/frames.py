@@ -60,7 +60,7 @@ class Run:
     def known(self):
         at = {"alpha": self.path.alpha, "beta": self.path.beta, "outside": self.path.outside}
         losses = {"loss": np.array([math.nan, 3.5, 0.0]), "learning_rate": np.array([0.1, 0.1, 0.01])}
-        return TrajectoryLosses(self.labels, {**at, **losses}, self.path.captured)
+        return TrajectoryLosses(self.labels, {**at, **losses}, self.path.captured, np.zeros(3, dtype=bool), "")
 
 
 def half_done(**options):
