@@ -93,7 +93,10 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     const { field, snapshotMeta } = picture;
     if (!field || !snapshotMeta) return;
     setDrawnAttributes(root, plot, field, snapshotMeta, pathShown());
-    stage.canvas.setAttribute("aria-label", describePicture(field, plot, pathShown()));
+    stage.canvas.setAttribute(
+      "aria-label",
+      describePicture(field, plot, pathShown(), picture.snapshot?.failed?.at.size),
+    );
   };
 
   const stage = makeStage(

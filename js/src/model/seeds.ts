@@ -37,7 +37,16 @@ export const seedsText = (n: number): string => `median and quartiles of ${n} se
 export function chooseSeed(all: Snapshot, index: number): Snapshot {
   const { seeds } = all;
   if (!seeds) return all;
-  if (!isLine(all)) return { ...all, layers: at(seeds, Math.max(0, Math.min(seeds.length - 1, index))) };
+  const size = all.nAlpha * all.nBeta;
+  if (!isLine(all)) {
+    const chosen = Math.max(0, Math.min(seeds.length - 1, index));
+    const own = [...(all.failed?.at ?? [])].map((i) => i - chosen * size).filter((i) => i >= 0 && i < size);
+    return {
+      ...all,
+      layers: at(seeds, chosen),
+      ...(all.failed ? { failed: { ...all.failed, at: new Set(own) } } : {}),
+    };
+  }
   // The standard error of one seed says nothing about the spread of the seeds.
   const names = [...at(seeds, 0).keys()].filter((name) => !parseLayerName(name).isError);
   const combined = (name: string): Float32Array => {
@@ -46,7 +55,8 @@ export function chooseSeed(all: Snapshot, index: number): Snapshot {
     if (name === "evaluated") return at(layers, 0).map((_, i) => Math.min(...layers.map((values) => at(values, i))));
     return bandOfSeeds(layers).median;
   };
-  return { ...all, layers: new Map(names.map((name) => [name, combined(name)])) };
+  const failed = all.failed && { ...all.failed, at: new Set([...all.failed.at].map((i) => i % size)) };
+  return { ...all, layers: new Map(names.map((name) => [name, combined(name)])), ...(failed ? { failed } : {}) };
 }
 
 /** Return the range of all curves drawn together with a quantity; null if it is drawn alone. */

@@ -29,6 +29,12 @@ export interface Sketch {
   stderr: Record<string, number>;
 }
 
+/** The points, row by row, or checkpoints at which model or loss failed, and the first error. */
+export interface Failed {
+  at: number[];
+  reason: string;
+}
+
 /** The JSON beside a frame. It describes what the frame shows, which may be older than the controls. */
 export interface Meta {
   version: 1;
@@ -55,6 +61,9 @@ export interface Meta {
   /** True if `remaining_s` is an upper bound: the tolerance may be met earlier. */
   at_most?: boolean;
   sketch?: Sketch;
+  /** With `seeds`, the points of one seed follow those of the other. */
+  failed?: Failed;
+  failed_checkpoints?: Failed;
 }
 
 export type Command =
@@ -71,6 +80,8 @@ export interface Snapshot {
   layers: Map<string, Float32Array>;
   /** The layers of every seed, if there are several. */
   seeds?: Map<string, Float32Array>[];
+  /** The points at which model or loss failed, of all seeds. */
+  failed?: { at: Set<number>; reason: string };
 }
 
 const STATUSES: readonly string[] = ["running", "paused", "stopped", "done", "error"];
@@ -118,7 +129,8 @@ export function decodeFrame(frame: DataView | null, meta: Meta): Snapshot | null
         meta.layers.map((name, i) => [name, all.subarray((k * nLayers + i) * size, (k * nLayers + i + 1) * size)]),
       ),
   );
-  return { nAlpha, nBeta, layers: at(seeds, 0), ...(meta.seeds ? { seeds } : {}) };
+  const failed = meta.failed && { at: new Set(meta.failed.at), reason: meta.failed.reason };
+  return { nAlpha, nBeta, layers: at(seeds, 0), ...(meta.seeds ? { seeds } : {}), ...(failed ? { failed } : {}) };
 }
 
 /** True if two ranges are equal up to rounding. */

@@ -50,7 +50,8 @@ export function makeMessages(): Messages {
   };
   const describe = (at: GridPoint | null, { meta, field, snapshot, path }: Picture): void => {
     showsPoint = at !== null;
-    if (at && path && field && at.checkpoint !== undefined) setReadout(describeCheckpoint(path, field, at.checkpoint));
+    if (at && path && field && at.checkpoint !== undefined)
+      setReadout(describeCheckpoint(path, field, at.checkpoint, meta?.failed_checkpoints));
     else if (at && snapshot && field) setReadout(describePoint(snapshot, field, at, meta?.sketch !== undefined));
     else setReadout(meta ? describeCenter(meta) : "");
   };

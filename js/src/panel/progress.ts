@@ -32,9 +32,11 @@ function pointsText(meta: Meta): string {
   return further && beyond >= 0 ? `eigenvalues at ${beyond} of ${further} points` : `${meta.n_done} of ${first} points`;
 }
 
+const failedText = ({ failed }: Meta): string => (failed ? `${formatCount(failed.at.length)} failed` : "");
+
 export function progressText(meta: Meta | null, quantity?: string): string {
   if (!meta) return "Waiting for the kernel";
-  const points = pointsText(meta);
+  const points = [pointsText(meta), failedText(meta)].filter(Boolean).join(" · ");
   const parts = (...texts: string[]): string => [...texts, sketchText(meta, quantity)].filter(Boolean).join(" · ");
   switch (meta.status) {
     case "running":
@@ -47,7 +49,12 @@ export function progressText(meta: Meta | null, quantity?: string): string {
       return parts("Ended by an error", points);
     case "done":
       // With a tolerance not every point is evaluated.
-      return `${stagesOf(meta)[0] === 1 ? "1 point" : meta.n_done < meta.n_points ? points : `${stagesOf(meta)[0]} points`} in ${formatDuration(meta.elapsed_s)}`;
+      return [
+        `${stagesOf(meta)[0] === 1 ? "1 point" : meta.n_done < meta.n_points ? pointsText(meta) : `${stagesOf(meta)[0]} points`} in ${formatDuration(meta.elapsed_s)}`,
+        failedText(meta),
+      ]
+        .filter(Boolean)
+        .join(" · ");
   }
 }
 
@@ -55,7 +62,10 @@ export function progressText(meta: Meta | null, quantity?: string): string {
 export function spokenProgress(meta: Meta): string {
   if (meta.status !== "running") return progressText(meta);
   const quarter = Math.floor((4 * meta.n_done) / Math.max(meta.n_points, 1)) * 25;
-  return [`Computing, ${quarter} percent of ${meta.n_points} points`, sketchText(meta)].filter(Boolean).join(". ");
+  const holes = meta.failed ? "Some points have no value" : "";
+  return [`Computing, ${quarter} percent of ${meta.n_points} points`, holes, sketchText(meta)]
+    .filter(Boolean)
+    .join(". ");
 }
 
 export interface Progress {

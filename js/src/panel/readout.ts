@@ -7,7 +7,7 @@ import { alphaAt, betaAt, type Field, type GridPoint } from "../model/field.ts";
 import { formatNumber, formatPercent, formatValue, isPercent, quantityName } from "../model/format.ts";
 import { capturedText, type Path } from "../model/path.ts";
 import { isLine } from "../model/seeds.ts";
-import type { Meta, Snapshot } from "../model/wire.ts";
+import type { Failed, Meta, Snapshot } from "../model/wire.ts";
 
 const isShownAtPoints = (name: string): boolean =>
   name !== "evaluated" && !name.endsWith("_stderr") && (!isHessianLayer(name) || name in SYMBOLS);
@@ -18,7 +18,8 @@ const shownNames = (names: Iterable<string>, ...chosen: string[]): string[] => [
 ];
 
 /** True if the readout of a point needs more than one row. */
-export const isLong = ({ layers }: Pick<Snapshot, "layers">): boolean => shownNames(layers.keys()).length > 3;
+export const isLong = ({ layers, failed }: Pick<Snapshot, "layers" | "failed">): boolean =>
+  failed !== undefined || shownNames(layers.keys()).length > 3;
 
 /** Format a value with its standard error, or an eigenvalue with its residual if that is large enough to matter. */
 function valueText(name: string, layerValue: (name: string) => number | undefined): string {
@@ -39,10 +40,26 @@ function valueText(name: string, layerValue: (name: string) => number | undefine
   return `${label} ${curved ? formatNumber(value, 3) : formatValue(value, name)}${around}`;
 }
 
-/** Return "evaluated", "interpolated" (or "sketched"), "not finite" or "not computed yet" for grid point i. */
+const LONGEST_REASON = 160;
+
+/** Return the reason why there is no value, in one line; the table and the attributes of the result have all of it. */
+export function holeText(reason: string): string {
+  const line = reason.replace(/\s+/g, " ");
+  return `no value here: ${line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON)}…` : line}`;
+}
+
+/** True if model or loss failed at grid point i, so that a layer has no value. */
+const isHole = ({ layers, failed }: Snapshot, layer: string, i: number): boolean =>
+  failed?.at.has(i) === true && Number.isNaN(layers.get(layer)?.[i] ?? NaN);
+
+/**
+ * Return "evaluated", "interpolated" (or "sketched"), "not finite", the reason why there is no value, or "not computed
+ * yet" for grid point i.
+ */
 export function pointState(snapshot: Snapshot, quantity: string, i: number, sketched = false): string {
   const evaluated = (snapshot.layers.get("evaluated")?.[i] ?? 1) !== 0;
   const finite = Number.isFinite(snapshot.layers.get(quantity)?.[i] ?? NaN);
+  if (evaluated && snapshot.failed && isHole(snapshot, quantity, i)) return holeText(snapshot.failed.reason);
   if (evaluated) return finite ? "evaluated" : "not finite";
   if (!finite) return "not computed yet";
   return sketched ? "sketched" : "interpolated";
@@ -54,7 +71,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
   // The number of Hessian products is known at every point whose eigenvalues were computed.
   const awaited = Number.isNaN(snapshot.layers.get("hvps")?.[i] ?? 0);
   const state =
-    snapshot.seeds && isLine(snapshot)
+    snapshot.seeds && isLine(snapshot) && !isHole(snapshot, field.quantity, i)
       ? `median of ${snapshot.seeds.length} seeds`
       : pointState(snapshot, field.quantity, i, sketched);
   const names = shownNames(snapshot.layers.keys(), field.quantity.replace(/_stderr$/, ""), "loss", "accuracy");
@@ -62,7 +79,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
     `alpha ${formatNumber(alphaAt(field, point.column), 3)}`,
     `beta ${formatNumber(betaAt(field, point.row), 3)}`,
     ...names
-      .filter((name) => !awaited || !isHessianLayer(name))
+      .filter((name) => (!awaited || !isHessianLayer(name)) && !isHole(snapshot, name, i))
       .map((name) => valueText(name, (layer) => snapshot.layers.get(layer)?.[i]))
       .filter(Boolean),
     ...(!awaited
@@ -74,7 +91,7 @@ export function describePoint(snapshot: Snapshot, field: Field, point: GridPoint
 }
 
 /** Describe a checkpoint of the training path: its real values, and how far it is from the picture. */
-export function describeCheckpoint(path: Path, field: Field, index: number): string {
+export function describeCheckpoint(path: Path, field: Field, index: number, failed?: Failed): string {
   const { label, real, surface, outside } = at(path.checkpoints, index);
   const { values, learning_rate: rates } = path.trajectory;
   const word = field.quantity.replaceAll("_", " ");
@@ -82,7 +99,11 @@ export function describeCheckpoint(path: Path, field: Field, index: number): str
   const other = Object.keys(values).filter((name) => name !== field.quantity && !name.endsWith("_stderr"));
   return [
     /\D/.test(label) ? label : `checkpoint ${label}`,
-    Number.isNaN(real) ? `${word} not known` : `${word} ${value(real)}`,
+    !Number.isNaN(real)
+      ? `${word} ${value(real)}`
+      : failed?.at.includes(index)
+        ? holeText(failed.reason)
+        : `${word} not known`,
     Number.isNaN(surface) ? "" : `surface ${value(surface)}`,
     ...other.map((name) => {
       const known = values[name]?.[index];
@@ -111,7 +132,7 @@ export function describeCenter(meta: Meta): string {
 }
 
 /** Describe the picture in a sentence for screen readers. */
-export function describePicture(field: Field, plot: string, path: Path | null = null): string {
+export function describePicture(field: Field, plot: string, path: Path | null = null, nFailed = 0): string {
   const range = Number.isFinite(field.min)
     ? `from ${formatValue(field.min, field.quantity)} to ${formatValue(field.max, field.quantity)}`
     : "no finite value yet";
@@ -120,9 +141,10 @@ export function describePicture(field: Field, plot: string, path: Path | null = 
   const run =
     path && plot !== "line" && plot !== "point" ? `; training path of ${path.checkpoints.length} checkpoints` : "";
   const captured = run && path ? (capturedText(path) ?? "") : "";
+  const holes = nFailed ? `; no value at ${nFailed} points` : "";
   const log = field.scale === "log" ? ", log scale" : "";
   return (
     `${quantityName(field.quantity)} ${plot}, ${field.nAlpha} by ${field.nBeta} points, ` +
-    `${side("alpha", field.alpha)}, ${side("beta", field.beta)}; values ${range}${run}${captured && `. ${captured}`}${log}`
+    `${side("alpha", field.alpha)}, ${side("beta", field.beta)}; values ${range}${holes}${run}${captured && `. ${captured}`}${log}`
   );
 }

@@ -39,6 +39,19 @@ test("lines show the median of the seeds, surfaces the chosen seed", () => {
   assert.equal(chooseSeed(both, 0), both);
 });
 
+test("points that failed belong to their seed; of lines they are those of any seed", () => {
+  const seeds = line(
+    { loss: [1, NaN, 3, 4], evaluated: [1, 1, 1, 1] },
+    { loss: [2, 5, NaN, 4], evaluated: [1, 1, 1, 1] },
+  );
+  const failed = { at: new Set([1, 6]), reason: "no" };
+  assert.deepEqual([...(chooseSeed({ ...seeds, failed, nAlpha: 4 }, 0).failed?.at ?? [])], [1, 2]);
+  const plane = { ...seeds, failed, nAlpha: 2, nBeta: 2 };
+  assert.deepEqual([...(chooseSeed(plane, 0).failed?.at ?? [])], [1]);
+  assert.deepEqual([...(chooseSeed(plane, 1).failed?.at ?? [])], [2]);
+  assert.equal(chooseSeed(seeds, 1).failed, undefined);
+});
+
 test("several seeds form a band of their median and quartiles, with gaps", () => {
   const { median, low, high } = bandOfSeeds([
     [1, 2, NaN],

@@ -17,6 +17,21 @@ test("there is a progress text for every status", () => {
   assert.equal(progressText(null), "Waiting for the kernel");
 });
 
+test("points at which model or loss failed are counted", () => {
+  const meta = makeMeta(51, 51, { n_done: 123, remaining_s: 12, failed: { at: [3, 7], reason: "ValueError: no" } });
+  assert.equal(progressText(meta), "123 of 2601 points · 2 failed · about 12 s left");
+  assert.equal(progressText({ ...meta, status: "stopped" }), "Stopped · 123 of 2601 points · 2 failed");
+  assert.equal(
+    progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 2601 }),
+    "2601 points in 3.2 s · 2 failed",
+  );
+  assert.equal(
+    progressText({ ...meta, status: "done", elapsed_s: 3.2, n_done: 433 }),
+    "433 of 2601 points in 3.2 s · 2 failed",
+  );
+  assert.equal(spokenProgress(meta), "Computing, 0 percent of 2601 points. Some points have no value");
+});
+
 test("eigenvalues are counted separately", () => {
   const layers = ["loss", "lambda_min", "lambda_max", "convexity", "evaluated"];
   const meta = makeMeta(15, 15, { layers, n_points: 455, n_done: 100, remaining_s: 12 });

@@ -53,6 +53,32 @@ test("the readout shows the place, the values with their errors, and the state",
   assert.match(describePicture(f, "surface"), /^Loss surface, 2 by 2 points, alpha from −1 to 1, .* from 1.5 to 2$/);
 });
 
+test("a point at which model or loss failed shows the reason, others that have no value do not", () => {
+  const layers = new Map([
+    ["loss", Float32Array.of(1.5, NaN, NaN, Infinity)],
+    ["accuracy", Float32Array.of(0.5, NaN, 0.25, 0.5)],
+    ["evaluated", Float32Array.of(1, 1, 1, 1)],
+  ]);
+  const reason = "RuntimeError: cholesky:\n not positive-definite (in the loss, called with (8, 6) float32)";
+  const snapshot: Snapshot = { nAlpha: 2, nBeta: 2, layers, failed: { at: new Set([1, 3]), reason } };
+  const f = fieldOf(2, 2, (r, c) => at([1.5, NaN, NaN, Infinity], 2 * r + c));
+  const line = reason.replace("\n", "");
+  assert.equal(describePoint(snapshot, f, { row: 0, column: 1 }), `alpha 1 · beta −1 · no value here: ${line}`);
+  assert.match(describePoint(snapshot, f, { row: 1, column: 0 }), /accuracy 25.0 % · not finite$/);
+  assert.match(describePoint(snapshot, f, { row: 1, column: 1 }), /not finite$/); // its eigenvalues failed
+  assert.ok(isLong(snapshot));
+  const long = { ...snapshot, failed: { at: new Set([1]), reason: "x".repeat(500) } };
+  assert.ok(describePoint(long, f, { row: 0, column: 1 }).length < 220);
+  const path = makePath(run, plane);
+  const failed = { at: [1], reason: "ValueError: no" };
+  assert.match(
+    describeCheckpoint(path, plane, 1, failed),
+    /^checkpoint 1 · no value here: ValueError: no · surface 4.5/,
+  );
+  assert.doesNotMatch(describeCheckpoint(path, plane, 0, failed), /no value/);
+  assert.match(describePicture(f, "surface", null, 2), /; no value at 2 points$/);
+});
+
 test("eigenvalues are shown with their residuals; layers about their computation only if drawn", () => {
   const values = {
     loss: [1.5, 1],
