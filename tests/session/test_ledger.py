@@ -210,3 +210,29 @@ def test_coarse_passes_hold_a_share_of_the_grid():
     assert sum(len(cells) for cells in coarse_passes(passes)) == 81
     small = coarse_to_fine(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
     assert sum(len(cells) for cells in coarse_passes(small)) == 25
+
+
+def test_failed_points_keep_their_reasons_through_other_surfaces_until_they_are_evaluated_again():
+    request = make_request(0, 5, 5)
+    ledger = Ledger(NAMES, request)
+    task = ledger.claim(9)
+    values = {name: np.where(np.isin(np.arange(9), (2, 5)), np.nan, 1.0) for name in NAMES}
+    ledger.complete(task, values, {2: "the first", 5: "the second"})
+    failed = [task.cells[2], task.cells[5]]
+    assert sorted(map(tuple, np.argwhere(ledger.failed))) == sorted(failed)
+    assert (ledger.reason(), ledger.coarse_failed()) == ("the first", (2, 9))
+    begin(ledger, make_request(1, 5, 5))
+    assert (ledger.reason(), ledger.failed.any()) == ("", False)
+    begin(ledger, request)
+    assert sorted(map(tuple, np.argwhere(ledger.failed))) == sorted(failed)
+    assert ledger.reason() == "the first"
+    known = EarlierPoints(ledger.values, ledger.evaluated, ledger.failed, ledger.reason())
+    other = Ledger(NAMES, request)
+    other.restore(known)
+    np.testing.assert_array_equal(other.failed, ledger.failed)
+    assert (other.reason(), other.coarse_is_done()) == ("the first", True)
+    ledger.requeue(failed[:1])
+    again = ledger.claim(9)
+    ledger.complete(again, dict.fromkeys(NAMES, np.ones(1)))
+    assert (ledger.reason(), ledger.coarse_failed()) == ("the second", (1, 9))
+    assert ledger.values["loss"][failed[0]] == 1

@@ -265,3 +265,26 @@ def test_restored_points_of_both_stages_are_known():
     for name, values in whole.values().items():
         np.testing.assert_array_equal(schedule.values()[name], values)
     assert schedule.center() == {"loss": 0.0, "loss_stderr": 0.0, "hvps": 0.0}
+
+
+@pytest.mark.parametrize("n_failed", [4, 5])
+def test_more_than_half_of_the_coarsest_pass_failing_is_an_error_that_comes_once(n_failed):
+    schedule = make()
+    task = claim(schedule, 9)
+    result = result_of(task)._replace(reasons={k: f"error {k}" for k in range(1, 1 + n_failed)})
+    if n_failed == 4:
+        schedule.complete(task, result)
+    else:
+        with pytest.raises(
+            RuntimeError, match=r"an error at 5 of the 9 points of the coarsest pass, at first error 1; "
+        ):
+            schedule.complete(task, result)
+    failed, reason = schedule.failures()
+    assert (failed.sum(), reason) == (n_failed, "error 1")
+    task = claim(schedule, 9)
+    schedule.complete(task, result_of(task)._replace(reasons={0: "later"}))
+    assert schedule.failures()[0].sum() == n_failed + 1
+    begin(schedule, make_request(1, 5, 5))
+    task = claim(schedule, 9)
+    with pytest.raises(RuntimeError, match="an error at 9 of the 9 points"):
+        schedule.complete(task, result_of(task)._replace(reasons=dict.fromkeys(range(9), "no")))

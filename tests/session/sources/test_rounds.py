@@ -65,3 +65,17 @@ def test_an_error_is_believed_once_enough_points_were_held_back():
     first = done.index(True)
     assert rounds[first].attributes["n_held_back"] >= FEWEST_HELD_BACK > rounds[first - 1].attributes["n_held_back"]
     assert rounds[first].cells == []
+
+
+def test_a_round_is_chosen_also_where_hardly_anything_is_finite():
+    request = make_request(0, 9, 9)
+    evaluated = np.zeros((9, 9), dtype=bool)
+    evaluated[::4, ::4] = True
+    values = np.full((9, 9), np.nan)
+    for n_finite in (0, 2, 9):
+        at = np.argwhere(evaluated)[:n_finite]
+        values[tuple(at.T)] = 1.0 + np.arange(n_finite)
+        chosen = next_round(request, {"loss": values}, evaluated, 0.01, [], first_generator())
+        assert not chosen.done
+        assert chosen.cells
+        assert not evaluated[tuple(np.transpose(chosen.cells))].any()

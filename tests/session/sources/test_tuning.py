@@ -77,3 +77,16 @@ def test_points_of_another_plane_are_no_reason_to_try_anything():
     record(tuning, make_request(0), [(0, 0)])
     assert claim(tuning, make_request(1)) is None
     assert claim(tuning, make_request(0)) is not None
+
+
+def test_strategies_are_not_tried_on_points_that_failed():
+    tuning, request = Tuning(), make_request()
+    task = EvaluatePoints(request, [(0, 0), (0, 1), (0, 2)])
+    tuning.record(task, {"loss": np.array([1.0, np.nan, 3.0])}, PLAIN, {1: "why"})
+    attempt = claim(tuning, request)
+    np.testing.assert_array_equal(attempt.points, request.points([(0, 0), (0, 2)]))
+    np.testing.assert_array_equal(attempt.values["loss"], [1.0, 3.0])
+    assert tuning.complete(attempt, Tuned(True, FAST)) == [(0, 0), (0, 1), (0, 2)]
+    other = Tuning()
+    other.record(EvaluatePoints(request, [(0, 0)]), {"loss": np.array([np.nan])}, PLAIN, {0: "why"})
+    assert claim(other, request) is None
