@@ -74,10 +74,10 @@ class WorkingCopy:
         self.model, self.measures, self._forward, self._conditions = model, measures, forward, conditions
         self._where: Where = where
         self.states = tensors_by_name(model, names)
-        roots = (model, forward, *(measure for kinds in measures.values() for measure in kinds.values()))
-        self._generators = generators_of(*roots) if conditions.draws else []
-        self._whole = state_of(*roots)
-        self._state = self._whole if conditions.keeps else None
+        self._roots = (model, forward, *(measure for kinds in measures.values() for measure in kinds.values()))
+        self._generators = generators_of(*self._roots) if conditions.draws else []
+        self._state = state_of(*self._roots) if conditions.keeps else None
+        self._whole = self._state  # where nothing is kept, it is found before the first call
         self._is_narrow = False
         for parameter in model.parameters():
             parameter.requires_grad_(conditions.gradients == "parameters" and parameter.is_floating_point())
@@ -112,9 +112,12 @@ class WorkingCopy:
 
     def put_back(self) -> None:
         """Set all but the parameters to what it was at first, after model or loss have raised in the middle."""
-        self._whole.changed().put_back()
+        if self._whole is not None:
+            self._whole.changed().put_back()
 
     def _called(self, batch: Batch) -> Any:
+        if self._whole is None:
+            self._whole = state_of(*self._roots)
         with calling(self._where, batch.inputs):
             return self._forward(self.model, batch)
 
