@@ -19,6 +19,7 @@
 //   .ll-inspect                the values at the clicked point; data-status (computing | done)
 //   .ll-placeholder            text in place of the picture
 //   .ll-message                messages over the picture
+//   .ll-warnings               what to warn of: .ll-warning (the first), .ll-more ("2 more"), .ll-rest (the others)
 //   .ll-error, .ll-live        error box (role=alert), polite live region
 //   .ll-progress, .ll-bar      the progress as text and as a bar
 //   .ll-resolution             the number of points

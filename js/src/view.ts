@@ -14,6 +14,7 @@ import { makePanel } from "./panel/panel.ts";
 import { makeProgress } from "./panel/progress.ts";
 import { describePicture } from "./panel/readout.ts";
 import { makeToolbar } from "./panel/toolbar.ts";
+import { makeWarnings } from "./panel/warnings.ts";
 import { savePicture } from "./stage/export.ts";
 import { watchKeys } from "./stage/keyboard.ts";
 import { makeStage, type PlotName } from "./stage/stage.ts";
@@ -121,6 +122,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
   const toolbar = makeToolbar(set, fullScreen);
   const progress = makeProgress((command) => host.send(command));
   const messages = makeMessages();
+  const warnings = makeWarnings();
   const inspection = makeInspection();
   const panel = makePanel({ set, preset: stage.preset, save }, host.live);
   root.append(
@@ -128,6 +130,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     toolbar.element,
     h("div", { class: "ll-stage" }, stage.element, ...messages.over),
     messages.error,
+    warnings.element,
     messages.foot,
     inspection.element,
     progress.element,
@@ -157,6 +160,7 @@ export function createView(el: HTMLElement, host: Host, initial: ViewState): Vie
     setStateAttributes(root, meta, { view: effectiveView(), stale, silent });
     toolbar.update(state.title, meta, controls, effectiveView(), stage.hasWebGL());
     progress.update(meta, field?.quantity ?? controls.quantity);
+    warnings.update(meta);
     inspection.update(state.inspected);
     panel.update(controls, { meta, field, stale, spatial: isSpatial() });
     const { path, marks } = picture;

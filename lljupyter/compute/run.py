@@ -16,6 +16,7 @@ from lljupyter.session.snapshot import Snapshot, dataset_of
 from lljupyter.surface.captions import holes_text
 from lljupyter.surface.dataset import stacked
 from lljupyter.surface.io.save import save
+from lljupyter.surface.notices import noted
 
 if TYPE_CHECKING:
     import xarray
@@ -77,10 +78,14 @@ def run_all(
         finally:
             if save_to is not None:
                 save(cut(dataset_of(session.snapshot())), save_to)
-    if n_failed := sum(int(result["failed"].sum()) for result in results if "failed" in result):
-        failure = next(result.attrs["failure"] for result in results if "failed" in result)
-        warn([f"{holes_text(n_failed, n_points * repeats)}, at first {failure}"])
-    return results[0] if repeats == 1 else stacked(results, [result.attrs.pop("seed") for result in results])
+    result = results[0] if repeats == 1 else stacked(results, [result.attrs.pop("seed") for result in results])
+    before = noted(prepared.session.recipe)  # the person was warned of these when the session was prepared
+    lines = [line for line in noted(result.attrs) if line not in before]
+    if "failed" in result:
+        n_failed = int(result["failed"].sum())
+        lines.append(f"{holes_text(n_failed, n_points * repeats)}, at first {result.attrs['failure']}")
+    warn(lines)
+    return result
 
 
 def _check(prepared: Prepared, repeats: int, save_to: str | os.PathLike[str] | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from lljupyter.session.snapshot import Snapshot
+from lljupyter.session.snapshot import Snapshot, notices_of_snapshot
 from lljupyter.surface.checks import marks_of
 from lljupyter.surface.frame import VERSION, Meta, failed_of, finite, make_frame, make_trajectory, subtitle
 
@@ -67,4 +67,6 @@ def pack(snapshot: Snapshot, sequence: int) -> tuple[bytes, Meta]:
             meta["failed_checkpoints"] = failed_of(run.failed, run.failure)
     if marks := marks_of(snapshot.attributes):
         meta["marks"] = marks
+    if notices := notices_of_snapshot(snapshot):
+        meta["warnings"] = notices
     return frame, meta

@@ -53,6 +53,7 @@ class Problem:
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined.
         classifies_plainly: Whether the loss is cross-entropy on class indices, without weights, smoothing or
             ignored targets.
+        outputs_precision: The type of the model's outputs if it is of half precision, such as "bfloat16"; or "".
         warnings: What to tell the person about the results.
         title: The name of the model's class.
         loss_name: The name of the loss.
@@ -74,6 +75,7 @@ class Problem:
     aliases: tuple[str, ...]
     per_sample: bool
     classifies_plainly: bool
+    outputs_precision: str
     warnings: tuple[str, ...]
     title: str
     loss_name: str
@@ -255,6 +257,7 @@ def build_problem(
         aliases=tuple(aliases_of(private, ours.forward, ours.loss)),
         per_sample=trial.per_sample,
         classifies_plainly=ours.kind == "loss" and is_plain(loss_fn, trial.every),
+        outputs_precision=trial.outputs_precision,
         warnings=trial.warnings,
         title=type(model).__name__,
         loss_name=theirs.name,

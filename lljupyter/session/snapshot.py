@@ -21,6 +21,7 @@ from lljupyter.surface.dataset import (
     with_trajectory_of,
 )
 from lljupyter.surface.frame import Status
+from lljupyter.surface.notices import noted, notices_of_values
 
 if TYPE_CHECKING:
     import xarray
@@ -89,11 +90,22 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return copy
 
 
+def notices_of_snapshot(snapshot: Snapshot) -> list[str]:
+    """Return what the person should be warned of; what the values show once the computation has ended."""
+    lines = noted(snapshot.attributes)
+    if snapshot.status not in ("running", "paused"):
+        known = {name: array[snapshot.evaluated] for name, array in snapshot.values.items()}
+        lines += notices_of_values(known, snapshot.attributes)
+    return list(dict.fromkeys(lines))
+
+
 def dataset_of(snapshot: Snapshot) -> xarray.Dataset:
     """Return the surface as far as it is known, as a Dataset with the whole recipe; predictions are kept apart."""
     request = snapshot.request
     values = {**snapshot.values, **{f"{name}_predicted": array for name, array in snapshot.predicted.items()}}
-    dataset = surface_dataset(request.alpha, request.beta, values, snapshot.evaluated, snapshot.attributes)
+    notices = {"warnings": "\n".join(lines)} if (lines := notices_of_snapshot(snapshot)) else {}
+    attributes = {**snapshot.attributes, **notices}
+    dataset = surface_dataset(request.alpha, request.beta, values, snapshot.evaluated, attributes)
     if snapshot.failed.any():
         dataset = add_failures(dataset, snapshot.failed, snapshot.failure)
     if snapshot.inherited is not None:

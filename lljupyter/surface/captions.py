@@ -35,6 +35,7 @@ LABELS = {
     "parameters_fingerprint": "Fingerprint of their names",
     "batchnorm": "BatchNorm statistics",
     "precision": "Precision of the computation",
+    "outputs_precision": "Precision of the outputs",
     "precision_option": "Requested precision",
     "precision_error": "Error of reduced precision",
     "evaluation": "Strategy",
@@ -100,7 +101,6 @@ def describe(dataset: xarray.Dataset) -> str:
     captured = float(attributes.get("trajectory_captured", math.nan))
     if math.isfinite(captured):
         sentences.append(f"{captured_text(captured)}.")
-    sentences += [f"Warning: {line}." for line in str(attributes.get("warnings", "")).splitlines()]
     return " ".join(sentences)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lljupyter.surface import notices
 from lljupyter.surface.checks import check_attributes, check_names, check_trajectory
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def stacked(results: Sequence[xarray.Dataset], seeds: Sequence[int]) -> xarray.D
     """Return results of several seeds on a dimension ``seed``; if points of one failed, all have ``failed``."""
     import xarray
 
+    warnings = notices.of_seeds(
+        {seed: notices.noted(result.attrs) for seed, result in zip(seeds, results, strict=True)}
+    )
     failures = [result.attrs["failure"] for result in results if "failed" in result]
     if failures:
         whole = xarray.zeros_like(next(result["failed"] for result in results if "failed" in result))
@@ -100,6 +104,8 @@ def stacked(results: Sequence[xarray.Dataset], seeds: Sequence[int]) -> xarray.D
     several: xarray.Dataset = xarray.concat(list(results), "seed", combine_attrs="override").assign_coords(
         seed=coordinate
     )
+    several.attrs.pop("warnings", None)
+    several.attrs |= {"warnings": "\n".join(warnings)} if warnings else {}
     several.attrs |= {"failure": failures[0]} if failures else {}
     return several
 
@@ -229,6 +235,8 @@ def of_seed(surface: xarray.Dataset, seed: int | None = None) -> xarray.Dataset:
         )
     index = 0 if seed is None else seeds.index(seed)
     one: xarray.Dataset = surface.isel(seed=index).drop_vars("seed").assign_attrs(seed=seeds[index])
+    if "warnings" in one.attrs:
+        one.attrs["warnings"] = notices.of_seed(one.attrs, seeds, seeds[index])
     return one
 
 

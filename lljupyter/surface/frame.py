@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lljupyter.geometry.grid import fill
 from lljupyter.surface.checks import marks_of
 from lljupyter.surface.layer_names import HESSIAN_LAYERS
+from lljupyter.surface.notices import notices_of
 
 if TYPE_CHECKING:
     import xarray
@@ -92,8 +93,8 @@ class Meta(_Always, total=False):
     ``trajectory`` is there when the surface has one, ``marks`` when its plane names points, ``at_most`` when it may
     take less than ``remaining_s``, because a tolerance may be met before. With ``seeds`` the frame holds the surfaces
     of all these seeds, one after the other, each of them with all layers. ``sketch`` is there while a preview of
-    the coarsest pass is drawn. ``failed`` and ``failed_checkpoints`` are there if there are any; with ``seeds``, the
-    points of one seed follow those of the other.
+    the coarsest pass is drawn, ``warnings`` when there is something to warn of, a line each. ``failed`` and
+    ``failed_checkpoints`` are there if there are any; with ``seeds``, the points of one seed follow those of the other.
     """
 
     trajectory: Trajectory
@@ -103,6 +104,7 @@ class Meta(_Always, total=False):
     sketch: PreviewNote
     failed: Failed
     failed_checkpoints: Failed
+    warnings: list[str]
 
 
 def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta]:
@@ -122,6 +124,8 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         if "failed" in dataset:
             meta["failed"] = failed_of(_values(dataset, "failed", "seed"), dataset.attrs.get("failure"))
         meta["n_done"], meta["n_points"] = (sum(m[key] for _, m in packed) for key in ("n_done", "n_points"))
+        meta.pop("warnings", None)
+        _add_notices(meta, dataset)
         return b"".join(frame for frame, _ in packed), meta
     alpha, beta = (np.asarray(dataset[axis].values, dtype=np.float64) for axis in ("alpha", "beta"))
     values = {name: _values(dataset, name) for name in names}
@@ -165,6 +169,7 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         meta["trajectory"] = make_trajectory(labels, told, captured)
     if marks := marks_of(dataset.attrs):
         meta["marks"] = marks
+    _add_notices(meta, dataset)
     return frame, meta
 
 
@@ -180,6 +185,11 @@ def failed_of(failed: NDArray[Any], reason: Any) -> Failed:
         reason: The first error, None if it is unknown.
     """
     return {"at": np.flatnonzero(failed).tolist(), "reason": "unknown error" if reason is None else str(reason)}
+
+
+def _add_notices(meta: Meta, dataset: xarray.Dataset) -> None:
+    if notices := notices_of(dataset):
+        meta["warnings"] = notices
 
 
 def make_frame(

@@ -66,3 +66,33 @@ def test_seeds_of_a_surface_are_stepped_through(bench: Notebook) -> None:
     viewer.until("root.querySelector('.ll-seed').value === '5'")
     viewer.label("Stop playing").click()
     assert viewer.root.locator(".ll-range").first.is_hidden()
+
+
+WARNED = """
+from lljupyter.jupyter.result import ResultWidget
+plane = lljupyter.loss_surface(model, loader, resolution=7, progress=False)
+w = ResultWidget(plane.assign_attrs(warnings="the first of them\\nthe second\\nthe third"))
+w
+"""
+
+
+def test_warnings_stay_below_the_picture(bench: Notebook) -> None:
+    bench.execute(WARNED)
+    viewer = bench.viewer()
+    viewer.until_complete()
+    line = viewer.root.locator(".ll-warnings")
+    assert line.get_attribute("role") == "status"
+    assert (line.text_content() or "").startswith("3 warnings: the first")  # in words for who cannot see the icon
+    assert line.locator(".ll-more").inner_text() == "2 more"
+    assert line.locator("li").first.is_hidden()
+    line.locator("summary").press("Enter")
+    assert line.locator("li").all_inner_texts() == ["the second", "the third"]
+    assert line.locator("li").last.is_visible()
+    bench.execute("w.meta = {**w.meta, 'warnings': ['only one, ' + 'and long ' * 30]}")
+    viewer.until("!root.querySelector('.ll-more')")
+    text = line.locator(".ll-warning")
+    short = text.bounding_box()["height"]
+    line.locator("summary").click()
+    assert text.bounding_box()["height"] > short
+    bench.execute("w.meta = {name: part for name, part in w.meta.items() if name != 'warnings'}")
+    viewer.until("!root.querySelector('.ll-warnings').children.length")

@@ -35,6 +35,7 @@ RULES: dict[str, Callable[[], Any]] = {
     "colors": values.colors,
     "grids": values.grids,
     "style": values.style,
+    "warnings": values.warnings,
     "wire": wire_golden,
 }
 

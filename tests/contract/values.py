@@ -23,6 +23,7 @@ from lljupyter.surface.layer_names import (
     second_quantity,
     siblings,
 )
+from lljupyter.surface.notices import summary
 from lljupyter.surface.style import CAMERA, CONVEXITY_LIMITS, STYLE
 
 NAN, INF = math.nan, math.inf
@@ -157,6 +158,11 @@ def colors() -> list[Any]:
 def grids() -> list[Any]:
     ranges = [((-1.0, 1.0), 51), ((-0.7615, 4.318), 21), ((0.1, 0.7), 7), ((-3.0, 0.3), 12), ((0.25, 0.25), 1)]
     return [{"range": list(ends), "n": n, "coordinates": axis(ends, n).tolist()} for ends, n in ranges]
+
+
+def warnings() -> list[Any]:
+    cases = [[], ["one"], ["one", "two"], ["one", "two", "three", "four"]]
+    return [{"lines": lines, **dict(zip(("first", "more"), summary(lines), strict=True))} for lines in cases]
 
 
 def style() -> list[Any]:

@@ -66,6 +66,11 @@ export function messageTexts({ meta, field, stale, silent, path, gone }: Situati
   return texts;
 }
 
+/** Return the first warning, and how many more there are, as figures word it. */
+export function warningSummary(texts: string[]): { first: string; more: string } {
+  return { first: texts[0] ?? "", more: texts.length > 1 ? `${texts.length - 1} more` : "" };
+}
+
 /**
  * Return the height to keep free above the picture, in CSS pixels; a sentence takes two rows if the picture is
  * narrow.

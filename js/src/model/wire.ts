@@ -64,6 +64,8 @@ export interface Meta {
   /** With `seeds`, the points of one seed follow those of the other. */
   failed?: Failed;
   failed_checkpoints?: Failed;
+  /** What the person is warned of. */
+  warnings?: string[];
 }
 
 export type Command =

@@ -164,8 +164,10 @@ def recipe_of(
         recipe["marks"] = json.dumps(marks)
     if problem.draws:
         recipe["draws"] = problem.conditions.n_draws
+    if problem.outputs_precision:
+        recipe["outputs_precision"] = problem.outputs_precision
     if notices:
-        recipe["warnings"] = "\n".join(notices)
+        recipe["warnings"] = "\n".join(" ".join(notice.split()) for notice in notices)
     recipe["batchnorm"] = chosen["batchnorm"]
     if hessian is not None:
         recipe |= {"hessian_over": hessian.over, "hessian_tol": hessian.tol, "hessian_n_samples": hessian.n_samples}

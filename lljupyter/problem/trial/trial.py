@@ -31,6 +31,7 @@ N_TRIED = 3
 N_SEARCHED = 10
 # Means over random numbers are taken to be the same within so many standard errors.
 SIGMAS = 6.0
+HALF = (torch.bfloat16, torch.float16)
 REDUCTIONS = {
     "values": "mean over samples",
     "samples": "mean over samples",
@@ -52,6 +53,7 @@ class Trial:
         conditions: What it takes for a batch to have the same value again.
         per_sample: Whether the loss is known sample by sample, so that batches may be split and joined. It is not if
             the loss of a sample depends on the others of its batch.
+        outputs_precision: The type of the outputs if it is of half precision, such as "bfloat16"; or "".
         warnings: What to tell the person about the results.
     """
 
@@ -61,6 +63,7 @@ class Trial:
     axes: Mapping[str, int | None]
     conditions: Conditions
     per_sample: bool
+    outputs_precision: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -98,10 +101,11 @@ def run_trial(
     with plain_evaluation(device), exact_products():
         model, bound = copied_together(private, objective, device)
         rehearsal = Rehearsal(model, bound, dict(center))
-        tried, dtypes = {}, [t.dtype for t in center.values()]
+        tried, dtypes, halves = {}, [t.dtype for t in center.values()], set[str]()
         for prefix, part in batches.items():
             tried[prefix], run = _first_few(rehearsal, part, device)
             dtypes.append(run.dtype)
+            halves |= {str(t.dtype).removeprefix("torch.") for t in tensors_of(run.outputs) if t.dtype in HALF}
             check_classification(bound, run.outputs, [tried[prefix][0], *part])
         close = closeness(dtypes)
         losses, measures, labeled = {}, {}, {}
@@ -133,6 +137,7 @@ def run_trial(
             loss.combination.kind == "values" and loss.combination.divisible and loss.axis == 0
             for loss in losses.values()
         ),
+        outputs_precision=", ".join(sorted(halves)),
         warnings=tuple(warnings),
     )
 

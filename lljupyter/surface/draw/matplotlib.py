@@ -21,6 +21,7 @@ from lljupyter.surface.draw.paths import Range
 from lljupyter.surface.draw.scaling import Field, Scene, axis_names, common_ranges, make_scene, within
 from lljupyter.surface.draw.ticks import level_labels, value_ticks
 from lljupyter.surface.layer_names import is_percent, quantity_name
+from lljupyter.surface.notices import caption, notices_of
 from lljupyter.surface.style import CAMERA, check_texts, checked_names, numbers
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ FLOOR = 0.25  # of the height, below the surface
 PNG_DPI = 110
 N_COLORS = 256
 N_COLUMNS = 3
+LETTERS = 18  # of a caption, per inch
 
 
 class LandscapeFigure(Figure):
@@ -160,12 +162,22 @@ def _draw_one(
     if not _is_plane(surface):
         check_attributes(getattr(surface, "attrs", {}))
         draw_line(figure, surface, style, common)
+        _draw_notices(figure, notices_of(surface))
         return
     scene = make_scene(of_seed(surface), style, common)
+    _draw_notices(figure, notices_of(scene.dataset))
     if scene.style["view"] == "surface":
         _draw_surface(figure, scene)
     else:
         _draw_map(figure, scene, filled)
+
+
+def _draw_notices(figure: Figure | SubFigure, notices: Sequence[str]) -> None:
+    """Write what the person is warned of below the axes, which leave room for it."""
+    width = figure.bbox.width / figure.get_figure(root=True).dpi
+    if rows := caption(notices, int(LETTERS * width)):
+        style: dict[str, Any] = {"fontsize": 7, "color": "0.35", "parse_math": False, "linespacing": 1.15}
+        figure.supxlabel("\n".join(rows), x=0.02, ha="left", ma="left", **style)
 
 
 def png(figure: Figure) -> bytes:

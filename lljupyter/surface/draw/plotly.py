@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lljupyter.surface.draw.colormaps import plotly_colorscale
 from lljupyter.surface.draw.scaling import Field, Scene, axis_names, layer, make_field, make_scene, scale_values, within
 from lljupyter.surface.draw.ticks import value_ticks
 from lljupyter.surface.layer_names import is_percent, quantity_name
+from lljupyter.surface.notices import caption, notices_of
 from lljupyter.surface.style import CAMERA, check_texts
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 MARK = {"color": "white", "line": {"color": "#10121a", "width": 1.5}}
 N_TICKS = 6
+LETTERS = 90  # of a row below the axes
 DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot"}
 
 
@@ -96,7 +99,19 @@ def to_plotly(surface: xarray.Dataset, *, seed: int | None = None, title: str = 
         margin={"l": 0 if not is_line and scene.style["view"] == "surface" else 60, "r": 30, "t": 60, "b": 50},
         showlegend=is_line,
     )
+    _add_notices(figure, notices_of(whole if is_line and seed is None else one))
     return figure
+
+
+def _add_notices(figure: go.Figure, notices: Sequence[str]) -> None:
+    """Write what the person is warned of below the axes, in a margin that has room for it."""
+    rows = caption(notices, LETTERS)
+    if rows:
+        below = figure.layout.margin.b
+        figure.update_layout(margin_b=below + 10 + 16 * len(rows))
+        place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "paper", "yanchor": "top"}
+        text = "<br>".join(map(escape, rows))
+        figure.add_annotation(text=text, align="left", showarrow=False, yshift=-below, font={"size": 11}, **place)
 
 
 def _with_config(options: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def half_done(**options):
 def wire_golden() -> dict:
     """Return a frame and a meta as they are sent, and those of several seeds, with the values they hold."""
     marks = json.dumps({"a": (0.0, 0.0), "b": (1.5, 0.0), "c": (0.5, 0.25)})
-    session = half_done(checkpoint_losses=Run(), recipe={**RECIPE, "marks": marks})
+    session = half_done(checkpoint_losses=Run(), recipe={**RECIPE, "marks": marks, "warnings": "one\ntwo"})
     frame, meta = pack(session.snapshot(), 3)
     meta["elapsed_s"], meta["remaining_s"] = 1.25, 0.75  # what a clock says is not for a golden file
     several, meta_of_several = pack_dataset(seeds(), ["loss"])
