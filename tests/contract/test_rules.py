@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import shutil
 import subprocess
-from typing import Any
 
-import numpy as np
 import pytest
-from contract.cases import FOLDER, RULES, written
+from contract.cases import FOLDER, RULES, difference, written
 
 JS = FOLDER.parents[2] / "js"
-
-
-def difference(actual: Any, wanted: Any, path: str = "") -> str | None:
-    """Return where two values differ, numbers by more than the rounding of another processor; None if they do not."""
-    if isinstance(wanted, dict) and isinstance(actual, dict) and list(actual) == list(wanted):
-        parts = [(actual[name], wanted[name], f"{path}.{name}") for name in wanted]
-    elif isinstance(wanted, list) and isinstance(actual, list) and len(actual) == len(wanted):
-        parts = [(a, b, f"{path}[{i}]") for i, (a, b) in enumerate(zip(actual, wanted, strict=True))]
-    elif path.endswith("frame_base64"):
-        bytes_of = [np.frombuffer(base64.b64decode(text), "<f4") for text in (actual, wanted)]
-        same = len(bytes_of[0]) == len(bytes_of[1]) and np.allclose(*bytes_of, rtol=1e-6, atol=0, equal_nan=True)
-        return None if same else f"{path}: other bytes"
-    elif isinstance(wanted, float) and isinstance(actual, (int, float)):
-        return None if math.isclose(actual, wanted, rel_tol=1e-9, abs_tol=1e-12) else f"{path}: {actual} not {wanted}"
-    else:
-        return None if actual == wanted else f"{path}: {actual!r} not {wanted!r}"
-    return next((found for part in parts if (found := difference(*part)) is not None), None)
 
 
 @pytest.mark.parametrize("rule", RULES)

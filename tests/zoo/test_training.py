@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from support.zoo_training import batches, small, state_of
+from support.training.zoo import batches, small, state_of
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.zoo_training import batches, small, state_of
+from support.training.zoo import batches, small, state_of
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 

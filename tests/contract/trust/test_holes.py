@@ -8,110 +8,18 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from support.failing import DATA, QUIET, REACH, Far, Steep, assert_holes, guarded, likelihood, plane_of, slowly, steep
 from support.problems import make_evaluator
 from support.reference import PATIENCE, grid_points, slow_mean
-from support.trust import batches, perceptron
-from torch import nn
+from support.trust import perceptron
 from torch.nn import functional
 
-from lljupyter import LandscapeWidget, load, loss_line, loss_surface, save, to_matplotlib
+from lljupyter import LandscapeWidget, load, loss_line, loss_surface, save
 from lljupyter.evaluate.failures import PointsFailed
 from lljupyter.evaluate.fast.stacked import Stacked
 from lljupyter.geometry.plane import Plane
-from lljupyter.problem.working_copy import WorkingCopy
 
-DATA = [(x.double(), y) for x, y in batches()]
-REACH = 2.5  # of the largest score at which the loss below raises
-QUIET = {"progress": False}
 pytestmark = pytest.mark.filterwarnings("ignore:No value at")
-
-
-class Far(nn.Module):
-    """A model that refuses weights far from its own, after it has left traces."""
-
-    def __init__(self):
-        super().__init__()
-        self.net, self.calls = perceptron().double(), 0
-        self.register_buffer("shift", torch.zeros(6).double())
-        self.limit = self.net[0].weight[0, 0].item() + 0.1
-
-    def forward(self, x):
-        self.calls += 1
-        self.shift.add_(1.0)
-        bias = self.net[2].bias.data.clone()
-        self.net[2].bias.data.add_(1.0)
-        if self.net[0].weight[0, 0] > self.limit:
-            raise RuntimeError("the scale parameter has invalid values")
-        self.calls -= 1
-        self.shift.sub_(1.0)
-        self.net[2].bias.data.copy_(bias)
-        return self.net(x + self.shift)
-
-
-def guarded(outputs, targets):
-    """A loss with one value per sample that refuses large scores."""
-    if (outputs.abs() > REACH).any():
-        raise ValueError("expected scores within bounds")
-    return functional.cross_entropy(outputs, targets, reduction="none")
-
-
-def likelihood(outputs, targets):
-    """A loss over the batch that factorizes a matrix, which is not always positive definite."""
-    matrix = 4 * torch.eye(outputs.shape[1]).to(outputs) - outputs.T @ outputs / len(outputs)
-    return -torch.linalg.cholesky(matrix).diagonal().log().sum() + functional.cross_entropy(outputs, targets)
-
-
-class Steep(torch.autograd.Function):
-    """The identity, whose derivative raises where it is large."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        if x.abs().max() > REACH:
-            raise ArithmeticError("no derivative here")
-        return gradient * 1.0
-
-
-def steep(outputs, targets):
-    return functional.cross_entropy(Steep.apply(outputs), targets)
-
-
-def plane_of(model, scale=0.45):
-    """Two directions over the weights; the biases stay."""
-    generator = torch.Generator().manual_seed(2)
-    pair = []
-    for _ in range(2):
-        noise = {n: torch.randn(p.shape, generator=generator).to(p) * scale for n, p in model.named_parameters()}
-        pair.append({n: part * (part.dim() > 1) for n, part in noise.items()})
-    return tuple(pair)
-
-
-def slowly(model, value, directions, points):
-    """The loss of every point in the obvious loop, NaN where it raises."""
-    values = []
-    for point in points:
-        try:
-            values.append(slow_mean(model, DATA, directions, [point], lambda o, y: value(o, y).mean())[0])
-        except Exception:
-            values.append(np.nan)
-    return np.array(values)
-
-
-def assert_holes(found, expected, text, rtol=1e-9):
-    """Check values, holes and the reason of a result."""
-    expected = expected.reshape(found.loss.shape)
-    assert 0 < np.isnan(expected).sum() < expected.size / 2
-    np.testing.assert_array_equal(found.failed, np.isnan(expected))
-    np.testing.assert_allclose(found.loss, expected, rtol=rtol)
-    assert found.evaluated.all()
-    assert text in found.attrs["failure"]
-    assert len(found.attrs["failure"]) <= 500
-    assert len(found.attrs["failure"].splitlines()) <= 15
 
 
 KINDS = {
@@ -291,111 +199,3 @@ def test_a_widget_shows_its_holes_and_a_page_too(tmp_path):
     page = (tmp_path / "a.html").read_text()
     assert f"No value at {len(failed['at'])} of 49 points, where the model or the loss failed" in page
     assert '"failed": {"at": [' in page
-
-
-def test_most_points_of_the_coarsest_pass_raising_ends_the_run_and_resuming_goes_on():
-    model = perceptron().double()
-    directions = plane_of(model, 5.0)
-    options = {"loss_fn": guarded, "directions": directions, "resolution": 5, **QUIET}
-    message = (
-        r"error at \d of the 9 points of the coarsest pass, at first ValueError: expected scores.*"
-        r"smaller range, such as alpha=\(-0\.5, 0\.5\), beta=\(-0\.5, 0\.5\)"
-    )
-    with pytest.raises(RuntimeError, match=message):
-        loss_surface(model, DATA, **options)
-    widget = LandscapeWidget(model, DATA, **{k: v for k, v in options.items() if k != "progress"})
-    try:
-        with pytest.raises(RuntimeError, match=message):
-            widget.wait(PATIENCE)
-        widget.resume()
-        found = widget.wait(PATIENCE)
-    finally:
-        widget.close()
-    expected = slowly(model, guarded, directions, grid_points(found.alpha.values, found.beta.values))
-    np.testing.assert_allclose(found.loss.values.ravel(), expected, rtol=1e-9)
-    np.testing.assert_array_equal(found.failed.values.ravel(), np.isnan(expected))
-
-
-def test_a_center_that_raises_ends_the_run_with_the_error():
-    calls = itertools.count()
-
-    def later(outputs, targets):
-        if next(calls) > 40:
-            raise ArithmeticError("worn out")
-        return functional.cross_entropy(outputs, targets, reduction="none")
-
-    model = perceptron().double()
-    evaluator = make_evaluator(model, DATA, loss_fn=later)
-    evaluator.set_plane(Plane(evaluator.problem.center, *plane_of(model)))
-    while next(calls) <= 40:
-        pass
-    with pytest.raises(RuntimeError, match=r"the point \(alpha, beta\) = \(0, 0\) failed: ArithmeticError: worn") as e:
-        evaluator.evaluate(np.array([[0.0, 0.0], [0.5, 0.5]]))
-    assert not isinstance(e.value, PointsFailed)
-    assert isinstance(e.value.__cause__, ArithmeticError)
-
-
-@pytest.mark.parametrize(
-    "error", [MemoryError("none left"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
-)
-def test_too_little_memory_is_no_hole(error):
-    class Large(Far):
-        def forward(self, x):
-            if self.net[0].weight[0, 0] > self.limit:
-                raise error
-            return self.net(x)
-
-    model = Large()
-    with pytest.raises(RuntimeError, match=r"evaluating the point .* failed"):
-        loss_surface(model, DATA[:1], directions=plane_of(model), resolution=5, **QUIET)
-
-
-def test_a_mistake_of_this_package_is_no_hole(monkeypatch):
-    model = perceptron().double()
-    evaluation = WorkingCopy.evaluation
-    calls = itertools.count()
-
-    def broken(self, *args):
-        if next(calls) > 8:
-            raise ZeroDivisionError("ours")
-        return evaluation(self, *args)
-
-    evaluator = make_evaluator(model, DATA, loss_fn=guarded)
-    evaluator.set_plane(Plane(evaluator.problem.center, *plane_of(model)))
-    monkeypatch.setattr(WorkingCopy, "evaluation", broken)
-    with pytest.raises(RuntimeError, match="ZeroDivisionError: ours") as e:
-        evaluator.evaluate(grid_points([-0.1, 0.0, 0.1], [0.0, 0.1]))
-    assert not isinstance(e.value, PointsFailed)
-
-
-def test_a_long_error_is_cut():
-    def wordy(outputs, targets):
-        if (outputs.abs() > REACH).any():
-            raise ValueError("\n".join(f"line {k} of a long story, which nobody reads" for k in range(100)))
-        return functional.cross_entropy(outputs, targets)
-
-    model = perceptron().double()
-    directions = plane_of(model)
-    found = loss_surface(model, DATA, loss_fn=wordy, directions=directions, resolution=5, **QUIET)
-    expected = slowly(model, guarded, directions, grid_points(found.alpha.values, found.beta.values))
-    assert_holes(found, expected, "line 99 of a long story")
-    assert "(in the loss, called with (8, 4) float64 and (8,) int64)" in found.attrs["failure"]
-
-
-def test_a_tolerance_is_met_around_holes():
-    model = perceptron().double()
-    directions = plane_of(model, 0.225)
-    options = {"loss_fn": guarded, "directions": directions, "alpha": (-2, 2), "beta": (-2, 2)}
-    found = loss_surface(model, DATA, resolution=25, tolerance=0.05, **options, **QUIET)
-    points = grid_points(found.alpha.values, found.beta.values)
-    expected = slowly(model, guarded, directions, points).reshape(25, 25)
-    known = found.evaluated.values
-    np.testing.assert_allclose(found.loss.values[known], expected[known], rtol=1e-9)
-    np.testing.assert_array_equal(found.failed.values, known & np.isnan(expected))
-
-
-def test_figures_leave_a_gap():
-    model = perceptron().double()
-    found = loss_line(model, DATA, loss_fn=guarded, alpha=(-0.15, 1.05), resolution=9, norm=None, **QUIET)
-    (curve,) = [line for line in to_matplotlib(found).axes[0].lines if len(line.get_xdata()) == 9][:1]
-    np.testing.assert_array_equal(np.isnan(np.asarray(curve.get_ydata(), dtype=float)), found.failed)
