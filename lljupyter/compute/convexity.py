@@ -45,11 +45,13 @@ def convexity_map(
 
     Returns:
         A Dataset on the dimensions (beta, alpha) with ``lambda_min`` and ``lambda_max``, ``convexity``, their residuals
-        ``residual_min`` and ``residual_max`` (an eigenvalue of the Hessian lies within this distance), and ``hvps``,
+        ``residual_min`` and ``residual_max`` (the smallest eigenvalue is at most that much below ``lambda_min``, the
+        largest at most that much above ``lambda_max``: bounds for random start vectors, too small for less than 1 % of
+        them at the first point, 3 % at the others, and in fact hardly ever), and ``hvps``,
         the number of products, all float64. For a large model most products are approximate: over the samples that
         have nearly all of the curvature, in bfloat16 if the processor supports it; values and residuals come from
         exact products at the end. ``lambda_min`` and ``convexity`` are NaN if the smallest eigenvalue cannot be told
-        from zero, that is, if its absolute value is below ``residual_min``. A point starts from the eigenvectors of a
+        from zero. A point starts from the eigenvectors of a
         neighbor, so that its values depend on the order of the points (which differs for a map that was stopped and
         resumed), within these residuals.
 

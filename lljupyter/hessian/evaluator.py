@@ -126,7 +126,8 @@ class HessianEvaluator:
 
         Returns:
             ``{quantity: values}`` with values of shape (k,), float64. ``lambda_min`` and ``convexity`` are NaN where
-            the smallest eigenvalue can't be told from zero: its absolute value is below ``residual_min`` then. All
+            the smallest eigenvalue can't be told from zero. ``residual_min`` and ``residual_max`` are the bounds
+            of ``Ends``. All
             but ``hvps`` are NaN where the loss has no finite derivatives.
 
         Raises:
@@ -169,7 +170,7 @@ class HessianEvaluator:
     def ends_at(self, alpha: float, beta: float, tick: Callable[[], None] = lambda: None) -> Ends | None:
         """Return both ends of the spectrum at a point of the plane, or None where derivatives are not finite."""
         with self.hessian_at(alpha, beta, tick) as hessian:
-            ends = self.ends(hessian, self._start(alpha, beta))
+            ends = self.ends(hessian, *self._start(alpha, beta))
         if ends is not None:
             self._near.append((alpha, beta, ends.vector_min, ends.vector_max))
         return ends
@@ -183,7 +184,7 @@ class HessianEvaluator:
         """
         with self.hessian_at(alpha, beta, tick) as hessian:
             found = {"gradient_norm": float(torch.linalg.vector_norm(hessian.gradient, dtype=torch.float64))}
-            row = self._row(self.ends(hessian, self._start(alpha, beta)))
+            row = self._row(self.ends(hessian, *self._start(alpha, beta)))
             found |= dict(zip(HESSIAN_QUANTITIES, row, strict=True))
             others = (d[name] for d in self._directions for name in d if name not in self.parameters)
             if not any(bool(part.any()) for part in others):
@@ -193,19 +194,23 @@ class HessianEvaluator:
                 }
         return found
 
-    def ends(self, hessian: Hessian | LayerwiseHessian, start: Tensor | None = None) -> Ends | None:
+    def ends(self, hessian: Hessian | LayerwiseHessian, start: Tensor | None = None, share: float = 1.0) -> Ends | None:
         """Return both ends of the spectrum of a Hessian, or None where derivatives are not finite."""
         if not bool(torch.isfinite(hessian.gradient).all()):
             return None
         try:
-            return self.ends_of(hessian.product, start, hessian.rough)
+            return self.ends_of(hessian.product, start, share, hessian.rough)
         except FloatingPointError:
             return None
 
-    def ends_of(self, product: Product, start: Tensor | None = None, rough: Product | None = None) -> Ends:
-        """Return both ends of the spectrum of a symmetric map over the same parameters."""
+    def ends_of(
+        self, product: Product, start: Tensor | None = None, share: float = 1.0, rough: Product | None = None
+    ) -> Ends:
+        """Return both ends of the spectrum of a symmetric map over the same parameters, see ``extreme_eigenvalues``."""
         start = self._noise if start is None else start
-        return extreme_eigenvalues(product, start, tol=self.tol, max_products=self.max_products, rough=rough)
+        return extreme_eigenvalues(
+            product, start, share=share, tol=self.tol, max_products=self.max_products, rough=rough
+        )
 
     def within(self, hessian: Hessian | LayerwiseHessian) -> NDArray[np.float64]:
         """Return ``[[f_aa, f_ab], [f_ab, f_bb]]``, the second derivatives within the plane, shape (2, 2)."""
@@ -250,18 +255,20 @@ class HessianEvaluator:
             raise
         return values
 
-    def _start(self, alpha: float, beta: float) -> Tensor:
+    def _start(self, alpha: float, beta: float) -> tuple[Tensor, float]:
+        """Return the start vector of a point, and how much of its length is random."""
         if not self._near:
-            return self._noise
+            return self._noise, 1.0
         nearest = min(self._near, key=lambda known: (known[0] - alpha) ** 2 + (known[1] - beta) ** 2)
-        return nearest[2] + nearest[3] + self._noise * (NOISE / float(self._noise.norm()))
+        start = nearest[2] + nearest[3] + self._noise * (NOISE / float(self._noise.norm()))
+        return start, NOISE / float(start.norm())
 
     def _row(self, ends: Ends | None) -> list[float]:
         if ends is None:
             return [np.nan, np.nan, np.nan, 0.0, np.nan, np.nan]
         low = ends.lambda_min if ends.separated() else np.nan
         convexity = abs(low / ends.lambda_max) if ends.lambda_max else np.nan
-        return [low, ends.lambda_max, convexity, ends.n_products, ends.residual_min, ends.residual_max]
+        return [low, ends.lambda_max, convexity, ends.n_products, ends.bound_min, ends.bound_max]
 
 
 def _columns(rows: list[list[float]]) -> Values:

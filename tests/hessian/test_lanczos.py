@@ -36,7 +36,7 @@ def test_eigenvectors_of_a_neighbor_save_products():
     matrix, start = random_map(SPECTRUM)
     cold = extreme_eigenvalues(lambda v: matrix @ v, start, tol=1e-3)
     near = cold.vector_min + cold.vector_max + 1e-3 * start / start.norm()
-    warm = extreme_eigenvalues(lambda v: matrix @ v, near, tol=1e-3)
+    warm = extreme_eigenvalues(lambda v: matrix @ v, near, share=1e-3 / float(near.norm()), tol=1e-3)
     assert warm.n_products < cold.n_products / 2
     assert warm.lambda_min == pytest.approx(-3, abs=3e-3)
 
