@@ -25,10 +25,10 @@ SETTLED = 0.1
 # the end; with so many of them it was too rough.
 LOOSER, CORRECTIONS = 1.5, 12
 # So many times the products that both ends took may be spent to confirm that nothing lies beyond them, see ``unseen``.
-# What is not confirmed by then widens the bound: to 5 % of the eigenvalue, in the median over a map of 3,784 parameters.
+# What is not confirmed by then widens the bound: to 5 % of the eigenvalue, in the median over a map of 3,784 numbers.
 # CHANCE is how often a random start may hold too little of an eigenvector. That this hides one is much rarer: its
-# eigenvalue would have to lie just beyond the bound as well (2 of 800 random networks with 0.1, none with 0.01). Beside a
-# point where that was done, less will do.
+# eigenvalue would have to lie just beyond the bound as well (2 of 800 random networks with 0.1, none with 0.01).
+# Beside a point where that was done, less will do.
 CONFIRMING, CONFIRMING_NEAR = 1.5, 1.25
 CHANCE, CHANCE_NEAR = 0.01, 0.03
 # Rounding leaves this many units in the last place, of the largest eigenvalue, in every residual.
@@ -182,10 +182,11 @@ def lanczos(product: Product, start: Tensor, share: float, tol: float, max_produ
         torch.div(image, beside, out=basis[k + 1])
     unseen = (rounding, rounding)
     if beside > rounding and k + 1 < n:
-        known = [max(float(residuals[end]), np.finfo(np.float64).tiny) for end in (0, -1)]
-        ends = [(float(values[end]), outwards, known[end]) for end, outwards in ((0, -1), (-1, 1))]
-        within = small[: k + 1, : k + 1]
-        below, above = (reach(within, beside, end, outwards, enough, least) for end, outwards, least in ends)
+        within, tiny = small[: k + 1, : k + 1], float(np.finfo(np.float64).tiny)
+        below, above = (
+            reach(within, beside, float(values[end]), outwards, enough, max(float(residuals[end]), tiny))
+            for end, outwards in ((0, -1), (-1, 1))
+        )
         unseen = (below + rounding, above + rounding)
     weights = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(basis)
     return Krylov(weights @ basis[: len(values)], values, residuals, unseen)
