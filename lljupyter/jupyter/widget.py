@@ -23,7 +23,7 @@ from lljupyter.jupyter.wire import Command, pack
 from lljupyter.problem.loaders import Loader
 from lljupyter.session.session import Session
 from lljupyter.session.snapshot import Snapshot, dataset_of
-from lljupyter.surface.frame import finite
+from lljupyter.surface.frame import HESSIAN_QUANTITIES, finite
 from lljupyter.surface.io.save import save
 from lljupyter.surface.style import STYLE, check_choices, check_texts, checked_option
 
@@ -82,7 +82,7 @@ class LandscapeWidget(Landscape):
         style, surface_options = _split(options)
         check_choices(style)
         check_texts(title=style.get("title", ""))
-        prepared = prepare(model, loader, **surface_options)
+        prepared = prepare(model, loader, convexity_may_miss=True, **surface_options)
         self._session, self._seeded, self._directions = prepared.session, prepared.seeded, prepared.directions
         if prepared.draws:
             raise ValueError(
@@ -92,6 +92,10 @@ class LandscapeWidget(Landscape):
             )
         self._sequence = 0
         names = self._session.names
+        if prepared.no_convexity:  # it can't be drawn either
+            for name in ("quantity", "color"):
+                if style.get(name) in HESSIAN_QUANTITIES:
+                    del style[name]
         if style.get("quantity") is None:
             style["quantity"] = names[0]
         style.update({name: checked_option(name, style[name], names) for name in STYLE if name in style})

@@ -45,6 +45,7 @@ class Prepared(NamedTuple):
         directions: ``(delta, eta)``, if they do not come from a seed.
         draws: Whether the model draws random numbers, for which it borrows the global generators.
         ranges: Ranges that were not asked for, by the name of the axis: fitted ones, and those of a resumed surface.
+        no_convexity: Why the convexity that was asked for is left out, or "".
     """
 
     session: Session
@@ -52,15 +53,19 @@ class Prepared(NamedTuple):
     directions: Directions | None
     draws: bool
     ranges: dict[str, Range]
+    no_convexity: str
 
 
 @takes(SurfaceOptions)
-def prepare(model: nn.Module, loader: Loader | None, **options: Unpack[SurfaceOptions]) -> Prepared:
+def prepare(
+    model: nn.Module, loader: Loader | None, *, convexity_may_miss: bool = False, **options: Unpack[SurfaceOptions]
+) -> Prepared:
     """Check everything that a surface is computed from, and build the session that computes it.
 
     Args:
         model: A trained module; it is copied and not changed.
         loader: See ``loss_surface``.
+        convexity_may_miss: See ``build_session``.
         **options: See ``SurfaceOptions``.
     """
     model = unwrapped(model)
@@ -78,16 +83,22 @@ def prepare(model: nn.Module, loader: Loader | None, **options: Unpack[SurfaceOp
         batchnorm=chosen["batchnorm"],
         parameters=source.names,
     )
-    return build_session(chosen, source, problem)
+    return build_session(chosen, source, problem, convexity_may_miss)
 
 
-def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem) -> Prepared:
+def build_session(
+    chosen: SurfaceOptions, source: PlaneSource, problem: Problem, convexity_may_miss: bool = False
+) -> Prepared:
     """Put the problem, the plane, the grid and the recipe together.
 
     Args:
         chosen: All options.
         source: What the plane is made from.
         problem: The copy of the model, the data, and what is measured.
+        convexity_may_miss: If the Hessian can't be had, leave the convexity out with a warning, and measure the rest.
+
+    Raises:
+        ValueError: If the Hessian that is asked for can't be had.
     """
     center, states = problem.center, problem.states
     fixed, directions_recipe = fixed_plane(source, center, states)
@@ -101,19 +112,25 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
 
     marks = {} if fixed is None else dict(fixed.marks)
     path = None if source.checkpoints is None else project_trajectory(source.checkpoints, plane_for(source.seed))
+    only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
+    hessian, no_convexity = None, ""
+    if asks_for_convexity(chosen["quantities"]):
+        try:
+            hessian = HessianEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
+        except ValueError as error:
+            if only_convexity or not convexity_may_miss:
+                raise
+            no_convexity = " ".join(f"convexity is left out: {error}".split())
     notices = [*problem.warnings, *plane_notices(source, fixed, path, problem)]
+    notices += [no_convexity] if no_convexity else []
     warn(notices)
     earlier = None if source.earlier is None else source.earlier.dataset
     request, ranges = lay_out(chosen, source.seed, path, list(marks.values()), earlier)
     evaluator = Evaluator(problem, precision=chosen["precision"], evaluation=chosen["evaluation"])
-    hessian = None
-    if asks_for_convexity(chosen["quantities"]):
-        hessian = HessianEvaluator(problem, over=chosen["over"], tol=chosen["tol"])
 
     def hessian_evaluator() -> HessianEvaluator:
         return hessian or HessianEvaluator(problem)
 
-    only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
     loss_evaluator = None if only_convexity else evaluator
     first = loss_evaluator or hessian or evaluator
     losses = None
@@ -134,7 +151,7 @@ def build_session(chosen: SurfaceOptions, source: PlaneSource, problem: Problem)
     if earlier is not None:
         restore_points(earlier, session, first, plane_for(source.seed))
     directions = None if fixed is None else (fixed.delta, fixed.eta)
-    return Prepared(session, source.seed is not None, directions, problem.draws, ranges)
+    return Prepared(session, source.seed is not None, directions, problem.draws, ranges, no_convexity)
 
 
 def recipe_of(
