@@ -20,7 +20,6 @@ from lljupyter.problem.problem import Problem
 from lljupyter.problem.working_copy import WorkingCopy
 from lljupyter.process.attention import unfused_attention
 from lljupyter.process.precision import exact_products, has_bfloat16
-from lljupyter.process.randomness import fixed_randomness
 
 # What is kept differentiated stays below this share of the memory.
 KEPT_BUDGET = 0.3
@@ -93,7 +92,7 @@ class HessianFactory:
         """Try two samples, and products layer by layer; return how many bytes a sample takes that is kept."""
         first = self.batches[0]
         first = to_device(take(first, min(2, first.n)) if problem.per_sample else first, self._device)
-        with self.differentiable(), fixed_randomness():
+        with self.differentiable():  # random numbers are fixed around each batch
             try:
                 per_sample = bytes_kept(self._parameters, self._loss, first) / first.n
                 hessian = Hessian(self._parameters, self._loss, [first], 1)

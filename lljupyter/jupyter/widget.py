@@ -84,10 +84,10 @@ class LandscapeWidget(Landscape):
         check_texts(title=style.get("title", ""))
         prepared = prepare(model, loader, convexity_may_miss=True, **surface_options)
         self._session, self._seeded, self._directions = prepared.session, prepared.seeded, prepared.directions
-        if prepared.draws:
+        if prepared.borrows:
             raise ValueError(
-                "expected a model that draws no random numbers in evaluation mode, got one that does (dropout with "
-                "training=True, say), which would disturb those of your other cells while it is computed; "
+                "expected a model that draws random numbers with torch on the CPU alone, without its own generators "
+                "and seeds, got one that would disturb those of your other cells while it is computed; "
                 "use loss_surface, which is blocking"
             )
         self._sequence = 0

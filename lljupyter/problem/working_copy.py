@@ -16,6 +16,7 @@ from lljupyter.problem.isolation.state import State, state_of
 from lljupyter.problem.messages import Where, calling
 from lljupyter.problem.model import tensors_by_name
 from lljupyter.problem.nested import copied, mapped
+from lljupyter.process.private_draws import PrivateDraws
 from lljupyter.process.randomness import batch_seed, fixed_randomness
 
 Forward = Callable[[nn.Module, Batch], Any]
@@ -32,6 +33,8 @@ class Conditions(NamedTuple):
     Attributes:
         draws: Whether model or loss draw random numbers. They then draw the same ones at every point, others for every
             batch, and all generators are put back after each batch.
+        private: Whether they draw from torch's shared generator of the CPU alone, for which a private one can stand in:
+            no generator that other threads use is touched then.
         n_draws: How often each batch is measured with other random numbers.
         keeps: The names of what model or loss keep between calls; it is put back before each batch.
         changes_inputs: Whether the model changes its inputs in place; it gets copies then.
@@ -39,6 +42,7 @@ class Conditions(NamedTuple):
     """
 
     draws: bool = False
+    private: bool = False
     n_draws: int = 1
     keeps: frozenset[str] = frozenset()
     changes_inputs: bool = False
@@ -141,7 +145,8 @@ class WorkingCopy:
                 stack.push(partial(self._put_back, self._state.renewed()))
             if conditions.draws:
                 seed = batch.seed if draw == 0 else batch_seed(batch.seed, draw)
-                stack.enter_context(fixed_randomness(self._generators, seed))
+                private = conditions.private
+                stack.enter_context(PrivateDraws(seed) if private else fixed_randomness(self._generators, seed))
             if conditions.gradients != "none":
                 stack.enter_context(torch.enable_grad())
                 batch = batch._replace(inputs=mapped(batch.inputs, lambda t: t.detach()))  # it may require gradients

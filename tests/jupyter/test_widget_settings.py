@@ -13,9 +13,8 @@ import pytest
 import traitlets
 from support.jupyter.widgets import SENT, data
 from support.reference import PATIENCE, linear
-from torch import nn
 
-from lljupyter import LandscapeWidget, loss_surface
+from lljupyter import LandscapeWidget
 from lljupyter.geometry.directions import random_direction
 from lljupyter.geometry.parameters import parameters_of
 
@@ -137,21 +136,6 @@ def test_bad_options_are_refused_and_nothing_is_left_behind(monkeypatch, options
     gc.collect()
     assert not ignored
     assert set(threading.enumerate()) <= before
-
-
-def test_a_model_that_draws_random_numbers_is_left_to_the_blocking_call():
-    class Noisy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = linear()
-
-        def forward(self, x):
-            return self.layer(nn.functional.dropout(x, 0.5, training=True))
-
-    with pytest.raises(ValueError, match=r"expected a model that draws no random numbers .*; use loss_surface"):
-        LandscapeWidget(Noisy(), data())
-    one, two = (loss_surface(Noisy(), data(), resolution=3, progress=False) for _ in range(2))
-    np.testing.assert_array_equal(one.loss, two.loss)
 
 
 def test_options_set_the_controls(make):

@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
         session: Not started yet.
         seeded: Whether the directions come from a seed, so that another seed can be asked for.
         directions: ``(delta, eta)``, if they do not come from a seed.
-        draws: Whether the model draws random numbers, for which it borrows the global generators.
+        borrows: Whether the model draws random numbers for which it borrows generators that other threads may use.
         ranges: Ranges that were not asked for, by the name of the axis: fitted ones, and those of a resumed surface.
         no_convexity: Why the convexity that was asked for is left out, or "".
     """
@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
     session: Session
     seeded: bool
     directions: Directions | None
-    draws: bool
+    borrows: bool
     ranges: dict[str, Range]
     no_convexity: str
 
@@ -151,7 +151,8 @@ def build_session(
     if earlier is not None:
         restore_points(earlier, session, first, plane_for(source.seed))
     directions = None if fixed is None else (fixed.delta, fixed.eta)
-    return Prepared(session, source.seed is not None, directions, problem.draws, ranges, no_convexity)
+    borrows = problem.draws and not problem.conditions.private
+    return Prepared(session, source.seed is not None, directions, borrows, ranges, no_convexity)
 
 
 def recipe_of(

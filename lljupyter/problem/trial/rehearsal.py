@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from lljupyter.problem.nested import copied
 from lljupyter.problem.objective import Objective, called, read
 from lljupyter.problem.trial.combination import Array, Shape
 from lljupyter.problem.working_copy import Conditions, WorkingCopy
+from lljupyter.process.private_draws import is_private
 from lljupyter.process.randomness import batch_seed, watched_randomness
 
 # A model that draws random numbers is tried with so many seeds: their mean is known to a quarter of their spread.
@@ -143,6 +145,24 @@ class Rehearsal:
                 values.append(self._run(there).value)
         self.state.changed().put_back()
         return "" if np.array_equal(values[0], values[1], equal_nan=True) else ", ".join(sorted(keeps)[:5])
+
+    def draw_privately(self, batches: Sequence[Batch]) -> None:
+        """Draw from a private generator from now on, if batches have the same values then and no other is touched."""
+        if not self.conditions.draws:
+            return
+        copy = self._working_copy(self.conditions._replace(private=True))
+        try:
+            for batch in batches:
+                wanted = self.once(batch).value
+                with is_private(self._generators, batch.seed) as untouched, copy.evaluation(batch) as there:
+                    value = self._run(there).value
+                    if not (untouched() and np.array_equal(value, wanted, equal_nan=True)):
+                        return
+        except Exception:  # such as an operation of a GPU, which takes no generator of the CPU
+            return
+        finally:
+            self.state.changed().put_back()
+        self._use(self.conditions._replace(private=True))
 
     def noise(self, batch: Batch) -> float:
         """Return the standard error of ``run`` with other random numbers; 0 if there are none."""

@@ -127,6 +127,7 @@ def run_trial(
                 "all batches count the same, as the numbers of their samples are not known: return a pair "
                 "(sum, weight) if they differ"
             )
+        rehearsal.draw_privately([batch for few in tried.values() for batch in few])
     return Trial(
         batches=labeled,
         measures=measures,
