@@ -32,9 +32,14 @@ class PrivateDraws(TorchDispatchMode):
     """
 
     def __init__(self, seed: int, on_call: Callable[[], None] | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._generator = torch.Generator("cpu").manual_seed(seed)
         self._on_call = on_call
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: to hide the method below from torch's compiler, torch imports that, which takes two seconds."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call an operation."""
@@ -76,7 +81,7 @@ def is_private(own: list[Generator], seed: int) -> Iterator[Callable[[], bool]]:
         def untouched() -> bool:
             if set(drawn()) - DISTURBED:
                 return False
-            states = torch.get_rng_state(), np.random.get_state()[1:], random.getstate()  # noqa: NPY002
+            states = torch.get_rng_state(), _numbers(np.random.get_state(legacy=False)), random.getstate()  # noqa: NPY002
             expected = torch.Generator("cpu").manual_seed(other)
             numbers, python = np.random.RandomState(other % 2**32), random.Random(other)
             for _ in range(n_calls):
@@ -85,11 +90,16 @@ def is_private(own: list[Generator], seed: int) -> Iterator[Callable[[], bool]]:
                 python.random()
             return (
                 torch.equal(states[0], expected.get_state())
-                and all(np.array_equal(a, b) for a, b in zip(states[1], numbers.get_state()[1:], strict=True))
+                and all(map(np.array_equal, states[1], _numbers(numbers.get_state(legacy=False))))
                 and states[2] == python.getstate()
             )
 
         yield untouched
+
+
+def _numbers(state: Any) -> tuple[Any, ...]:
+    """Return what makes up the state of a generator of NumPy."""
+    return state["state"]["key"], state["state"]["pos"], state["has_gauss"], state["gauss"]
 
 
 @cache
