@@ -121,8 +121,8 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         packed = [pack_dataset(dataset.isel(seed=i, drop=True), names) for i in range(dataset.sizes["seed"])]
         meta = packed[0][1]
         meta["seeds"] = [int(seed) for seed in dataset["seed"].values]
-        if "failed" in dataset:
-            meta["failed"] = failed_of(_values(dataset, "failed", "seed"), dataset.attrs.get("failure"))
+        if "failed" in dataset and (failed := _values(dataset, "failed", "seed")).any():
+            meta["failed"] = failed_of(failed, dataset.attrs.get("failure"))
         meta["n_done"], meta["n_points"] = (sum(m[key] for _, m in packed) for key in ("n_done", "n_points"))
         meta.pop("warnings", None)
         _add_notices(meta, dataset)
@@ -155,8 +155,8 @@ def pack_dataset(dataset: xarray.Dataset, names: list[str]) -> tuple[bytes, Meta
         "subtitle": subtitle(dataset.attrs),
         "error": None,
     }
-    if "failed" in dataset and _values(dataset, "failed").any():
-        meta["failed"] = failed_of(_values(dataset, "failed"), dataset.attrs.get("failure"))
+    if "failed" in dataset and (failed := _values(dataset, "failed")).any():
+        meta["failed"] = failed_of(failed, dataset.attrs.get("failure"))
     if "trajectory_captured" in dataset.attrs:
         told = {
             str(name).removeprefix("trajectory_"): variable.values

@@ -143,3 +143,22 @@ def test_one_sample_is_one():
         "loss on 1 sample",
         "loss on 1,200 samples",
     ]
+
+
+def test_points_that_failed_go_along_seed_after_seed_and_only_if_there_are_any():
+    several = seeds().transpose("seed", "beta", "alpha")
+    failed = several.loss > np.inf
+    assert "failed" not in pack_dataset(several.assign(failed=failed), ["loss"])[1]
+    failed.values[1, 0, 2] = True
+    marked = several.assign(failed=failed).assign_attrs(failure="ValueError: no").transpose("alpha", "seed", "beta")
+    size = several.sizes["beta"] * several.sizes["alpha"]
+    assert pack_dataset(marked, ["loss"])[1]["failed"] == {"at": [size + 2], "reason": "ValueError: no"}
+    one = marked.isel(seed=1, drop=True)
+    assert pack_dataset(one, ["loss"])[1]["failed"] == {"at": [2], "reason": "ValueError: no"}
+    run = {"trajectory_failed": ("checkpoint", [False, True])}
+    run |= {f"trajectory_{name}": ("checkpoint", [0.0, 1.0]) for name in ("alpha", "beta", "outside")}
+    whole = one.assign(run).assign_coords(checkpoint=["a", "b"])
+    whole.attrs |= {"trajectory_captured": 1.0, "trajectory_failure": "OSError: x"}
+    meta = pack_dataset(whole, ["loss"])[1]
+    assert meta["failed_checkpoints"] == {"at": [1], "reason": "OSError: x"}
+    assert meta["trajectory"]["values"] == {}
