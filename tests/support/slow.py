@@ -13,7 +13,7 @@ from lljupyter.geometry.plane import random_plane
 from lljupyter.session.session import Session
 from lljupyter.session.sources.subsets import Subsets
 
-N, BATCH = 4800, 150
+N, BATCH = 4800, 200
 SLOW, QUICK = 1e-3, 1e-6  # seconds per sample; the coarsest pass takes 43 s and 43 ms
 
 
