@@ -211,7 +211,7 @@ def test_more_draws_come_nearer_to_the_expectation(kind):
 
 SECRET = {
     "the system's": lambda x: random.SystemRandom().random(),
-    "bytes": lambda x: os.urandom(1)[0] / 256 + os.urandom(1)[0],
+    "bytes": lambda x: int.from_bytes(os.urandom(4), "big") / 2**32,
     "secrets": lambda x: secrets.randbelow(10**6) / 10**6,
 }
 
