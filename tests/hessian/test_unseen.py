@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.models.small_networks import eigenvalues, small_network
 from support.problems import make_problem
-from support.small_networks import eigenvalues, small_network
 
 from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.hessian.unseen import needed, reach, squares

@@ -19,7 +19,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.drawn_models import BODIES, FAULTS, FORMS, LAYERS, LOSSES, SIZES, WRAPPERS, Recipe, made
+from support.models.drawn_models import BODIES, FAULTS, FORMS, LAYERS, LOSSES, SIZES, WRAPPERS, Recipe, made
 from support.trust import ALPHAS, STRATEGIES, direction_for, truth
 
 from lljupyter import loss_line

@@ -7,9 +7,9 @@ import threading
 import numpy as np
 import pytest
 import torch
+from support.models.strategies import POINTS, measured, multilayer, on_plane, settled
 from support.problems import make_evaluator
 from support.reference import batches_of, linear, network, samples, slow_mean
-from support.strategies import POINTS, measured, multilayer, on_plane, settled
 from torch import nn
 from torch.nn import functional
 

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from support.models.strategies import measured, on_plane, settled
 from support.reference import grid_points, slow_mean
-from support.strategies import measured, on_plane, settled
 from torch import nn
 from torch.nn import Conv2d, Linear, functional
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.models.strategies import CHAINS, measured, multilayer, on_plane, settled
 from support.reference import batches_of, grid_points, slow_mean
-from support.strategies import CHAINS, measured, multilayer, on_plane, settled
 from torch import nn
 from torch.nn import functional
 

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from support.models.strategies import on_plane, settled
 from support.reference import grid_points
-from support.strategies import on_plane, settled
 from torch import nn
 
 from lljupyter.evaluate.fast.folded import Folded

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from support.failing import DATA, QUIET, REACH, Far, assert_holes, guarded, plane_of, slowly
+from support.models.failing import DATA, QUIET, REACH, Far, assert_holes, guarded, plane_of, slowly
 from support.problems import make_evaluator
 from support.reference import PATIENCE, grid_points
 from support.trust import perceptron

@@ -8,7 +8,19 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from support.failing import DATA, QUIET, REACH, Far, Steep, assert_holes, guarded, likelihood, plane_of, slowly, steep
+from support.models.failing import (
+    DATA,
+    QUIET,
+    REACH,
+    Far,
+    Steep,
+    assert_holes,
+    guarded,
+    likelihood,
+    plane_of,
+    slowly,
+    steep,
+)
 from support.problems import make_evaluator
 from support.reference import PATIENCE, grid_points, slow_mean
 from support.trust import perceptron
