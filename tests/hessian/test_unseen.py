@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.models.small_networks import eigenvalues, small_network
+from support.hessians import eigenvalues, small_network
 from support.problems import make_problem
 
 from lljupyter.hessian.evaluator import HessianEvaluator
@@ -37,7 +37,7 @@ def test_no_end_of_random_small_networks_is_off_by_more_than_its_bound(first, n)
     assert [first + k for k, (low, high, _) in enumerate(rows) if not (low and high)] == []
     widths = [width for _, _, width in rows]
     assert np.median(widths) <= 1  # an honest bound, and no wide one
-    assert max(widths) <= 3
+    assert max(widths) <= 10  # a tenth of the eigenvalue, at worst
 
 
 def run(values, start, k):
