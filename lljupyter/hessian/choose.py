@@ -29,6 +29,8 @@ LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
 ROUGH_BYTES = 64 << 20
 # Products of single precision with so many other vectors are symmetric to 1e-6, those under autocast to about 1 %.
 ASYMMETRY, N_SYMMETRIC = 0.05, 3
+# So many of the person's batches are compared with the same samples joined or split.
+N_COMPARED = 8
 # Two ways to compute the same thing round in another order, and to another side at a kink of the loss.
 SAME = 10.0
 
@@ -125,7 +127,10 @@ class HessianFactory:
         """Join or split batches, if that changes nothing; return how many of them can be kept in ``left`` bytes."""
         if joins:
             size = max(1, min(LARGEST_BATCH, int(min(left, BATCH_BYTES) / max(per_sample, 1))))
-            self.batches = resized(self.batches, size)
+            if joins := self._same_resized(size):
+                self.batches = resized(self.batches, size)
+            else:
+                self.layerwise = None  # it was tried with two samples, not with the batches
         kept = per_sample * sum(batch.n for batch in self.batches)
         if self.layerwise is not None and joins and ROUGH_BYTES <= kept <= left / 2:
             self.rough = _rough_dtype(self._vector)
@@ -133,6 +138,18 @@ class HessianFactory:
             self.batches = self.layerwise.cut_patches(self.batches)
         ends = itertools.accumulate(per_sample * batch.n for batch in self.batches)
         return sum(end <= left for end in ends)
+
+    def _same_resized(self, size: int) -> bool:
+        """Return True if gradient and product are those of the person's batches also if these are joined or split."""
+        own = [take(batch, min(batch.n, size)) for batch in self.batches[:N_COMPARED]]
+        n = sum(batch.n for batch in own)
+        others = resized(own, size if len(own) > 1 else max(1, n // 2))
+        with self.differentiable(), fixed_randomness():
+            theirs, ours = Hessian(self._parameters, self._loss, own, 0), self._hessian(others, 0)
+            if not _near(ours.gradient, theirs.gradient):
+                return not bool(torch.isfinite(theirs.gradient).all())
+            image = theirs.product(self._vector)
+            return _near(ours.product(self._vector), image) or not bool(torch.isfinite(image).all())
 
     def _agrees(self, first: Batch, other: Hessian) -> bool:
         """Return True if loss and gradient of two samples are those of another way to compute them."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.problems import make_problem
 from support.reference import PATIENCE
 from torch import nn
 
 from lljupyter import LandscapeWidget, convexity_map, loss_surface
+from lljupyter.hessian.evaluator import HessianEvaluator
 
 
 class Once(torch.autograd.Function):
@@ -96,3 +98,70 @@ def test_what_was_asked_for_convexity_alone_is_refused(kind):
         loss_surface(layers(kind), batches(), quantities=["loss", "convexity"], resolution=3, progress=False)
     with pytest.raises(ValueError, match="differentiated twice"):
         LandscapeWidget(layers(kind), batches(), quantities=["convexity"], resolution=3)
+
+
+class Mixed(torch.autograd.Function):
+    """The identity; its backward mixes the samples of a batch."""
+
+    @staticmethod
+    def forward(ctx, x, mix):
+        ctx.mix = mix
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.mix(gradient), None
+
+
+MIXES = {
+    "scaled with the size of the batch": lambda g: g * len(g) ** 0.5,
+    "centered over the batch": lambda g: g - g.mean(0),
+    "of one length for a batch": lambda g: g / g.norm(),
+    "left as it is": lambda g: g,
+}
+
+
+class MixedInside(nn.Module):
+    def __init__(self, mix):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last, self.mix = nn.Linear(3, 5), nn.Linear(5, 4), mix
+
+    def forward(self, x):
+        return Mixed.apply(self.last(self.first(x).tanh()), self.mix)
+
+
+def expected_product(model, batches, vector):
+    """The slow loop over the person's batches."""
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    found = torch.zeros_like(vector)
+    for x, y in batches:
+        loss = nn.functional.cross_entropy(model(x), y, reduction="sum")
+        gradients = torch.autograd.grad(loss, weights, create_graph=True)
+        along = sum((g * v.view_as(g)).sum() for g, v in zip(gradients, vector.split([15, 20]), strict=True))
+        found += torch.cat([h.reshape(-1) for h in torch.autograd.grad(along, weights)])
+    return found / sum(len(y) for _, y in batches)
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 5), (9, 4), (14,)])
+@pytest.mark.parametrize("kind", MIXES)
+def test_batches_are_joined_or_split_only_if_nothing_changes(kind, sizes, monkeypatch):
+    monkeypatch.setattr("lljupyter.hessian.choose.LARGEST_BATCH", 8 if len(sizes) == 1 else 512)
+    model = MixedInside(MIXES[kind]).double()
+    generator = torch.Generator().manual_seed(2)
+    batches = [
+        (torch.randn(n, 3, generator=generator).double(), torch.randint(4, (n,), generator=generator)) for n in sizes
+    ]
+    problem = make_problem(model, batches)
+    assert problem.per_sample  # as far as its values show
+    vector = torch.randn(35, generator=generator).double()
+    try:
+        evaluator = HessianEvaluator(problem)
+    except ValueError as error:
+        if kind == "of one length for a batch" and "symmetric" in str(error):
+            return
+        raise
+    with evaluator.hessian_at(None) as hessian:
+        found = hessian.product(vector)
+    torch.testing.assert_close(found, expected_product(model, batches, vector), rtol=1e-9, atol=1e-12)
+    assert (len(evaluator._factory.batches) == len(sizes)) == (kind != "left as it is")
