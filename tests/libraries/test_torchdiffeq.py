@@ -58,13 +58,12 @@ def test_the_loss_is_that_of_the_batches_as_they_are(solve):
 
 
 def mean_loss(model: nn.Module) -> Tensor:
-    losses = [functional.cross_entropy(model(x), y, reduction="sum") for x, y in BATCHES]
-    return torch.stack(losses).sum() / len(POINTS)
+    return functional.cross_entropy(model(BATCHES[0][0]), BATCHES[0][1])
 
 
 def test_both_ends_of_the_spectrum():
     model = Classifier(odeint, **ADAPTIVE).double()
-    found = convexity_map(model, BATCHES, tol=1e-4, **AT_CENTER)
+    found = convexity_map(model, BATCHES[:1], tol=1e-4, **AT_CENTER)
     expected = extreme_eigenvalues(lambda: mean_loss(model), (p for p in model.parameters() if p.dim() > 1))
     np.testing.assert_allclose([found.lambda_min.item(), found.lambda_max.item()], expected, rtol=1e-3)
 
