@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -70,6 +70,8 @@ def convexity_map(
     quantities = options.get("quantities")
     if quantities is None:
         options["quantities"] = ["convexity"]
+    elif isinstance(quantities, Mapping):
+        options["quantities"] = [quantities, "convexity"]
     elif isinstance(quantities, Collection) and not isinstance(quantities, str):  # anything else is refused later
         options["quantities"] = [*(name for name in quantities if name != "convexity"), "convexity"]
     return run_all(prepare(model, loader, **options), repeats, save_to, progress, "convexity")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lljupyter.geometry.trajectory import PrincipalDirections
     from lljupyter.hessian.evaluator import Hessians
     from lljupyter.problem.batchnorm import BatchNorm
+    from lljupyter.problem.callables import Quantities
     from lljupyter.problem.objective import LossFunction
     from lljupyter.process.precision import Precision
 
@@ -51,7 +52,11 @@ class EvaluationOptions(TypedDict, total=False):
         draws: How often each batch is measured with other random numbers, if model or loss draw some in evaluation
             mode; the mean of them is the value. The same numbers are drawn at every point.
         quantities: Some of "loss" and "accuracy"; None for all that can be measured. A surface can also have
-            "convexity", see ``convexity_map``: the extreme eigenvalues of the Hessian, computed after the rest.
+            "convexity", see ``convexity_map``: the extreme eigenvalues of the Hessian, computed after the rest. A dict
+            adds quantities of your own, also within a list: ``{"f1": f}`` with ``f(outputs, targets)``, which gets
+            those of all samples of a loader, or ``f(model)``, which gets a copy of the model in evaluation mode that
+            it may change. Both return a number, the same for the same weights; they are computed after the loss, with
+            the model as it is. Where one raises, it has no value, and the attribute ``failure`` says why.
         device: Where to evaluate; None for the model's device. The data are moved there.
         max_samples: Use only the first samples of each loader; whole batches, if cutting one would change its value.
         precision: "float32" computes in the model's own precision with TF32 turned off. "auto" computes in bfloat16
@@ -72,7 +77,7 @@ class EvaluationOptions(TypedDict, total=False):
     loss_fn: LossFunction | None
     objective: Callable[..., Any] | None
     draws: int
-    quantities: Sequence[str] | None
+    quantities: Quantities
     device: torch.device | str | None
     max_samples: int | None
     precision: Precision

@@ -132,6 +132,38 @@ class Plain:
         finally:
             self._load(center)
 
+    def go(self, alpha: float, beta: float, tick: Tick = lambda: None) -> None:
+        """Move the model to a point of the plane.
+
+        Raises:
+            RuntimeError: If the model raises while its statistics are recomputed.
+        """
+        (place,) = self._places(np.array([[alpha, beta]]))
+        with plain_evaluation(self.problem.device):
+            place.go()
+            self._recalibrate(place._replace(may_fail=False), tick)
+
+    def outputs(self, alpha: float, beta: float, tick: Tick = lambda: None) -> dict[str, list[Batch]]:
+        """Return the batches of each loader at a point of the plane, with the outputs in the place of the inputs.
+
+        Raises:
+            Failure: If the model raises; it is put back to the center then.
+        """
+        found: dict[str, list[Batch]] = {}
+        with plain_evaluation(self.problem.device):
+            try:
+                self.go(alpha, beta, tick)
+                for prefix, part in self.batches.items():
+                    found[prefix] = []
+                    for batch in part:
+                        tick()
+                        there = to_device(batch, self.problem.device)
+                        found[prefix].append(there._replace(inputs=self._copy.outputs(there)))
+            except Failure:
+                self._start_over()
+                raise
+        return found
+
     def gradient(self) -> dict[str, Tensor]:
         """Return the gradient of the mean loss at the center, over all samples of the first loader.
 

@@ -87,9 +87,9 @@ class WorkingCopy:
             parameter.requires_grad_(conditions.gradients == "parameters" and parameter.is_floating_point())
 
     def outputs(self, batch: Batch) -> Any:
-        """Return the outputs of the model for a batch; raise a ``Failure`` if it raises."""
+        """Return a copy of the outputs of the model for a batch; raise a ``Failure`` if it raises."""
         with self.evaluation(batch) as there:
-            return self._called(there)
+            return copied(self._called(there))  # what the model keeps is put back, and may be its output
 
     def measure(self, prefix: str, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """Measure a batch of a loader: ``{kind: (totals, weights)}``, without gradients.

@@ -53,7 +53,7 @@ class Schedule:
         quantities: Those of them that are predicted with a tolerance; the first one decides where to refine.
         request: The first surface.
         checkpoint_losses: The checkpoints, or None.
-        further: The values of the second stage; none leaves it out.
+        further: The values of each of the stages after the first.
         tolerance: See ``Refinement``; None evaluates every point.
         tunes: Whether there are strategies to choose from.
 
@@ -70,12 +70,12 @@ class Schedule:
         quantities: Sequence[str],
         request: Request,
         checkpoint_losses: CheckpointLosses | None = None,
-        further: Sequence[str] = (),
+        further: Sequence[Sequence[str]] = (),
         tolerance: float | None = None,
         tunes: bool = False,
     ) -> None:
         self.points = Ledger(names, request, coarse_only=tolerance is not None)
-        self._stages = [self.points, *([Ledger(further, request, stage=1)] if further else [])]
+        self._stages = [self.points, *(Ledger(part, request, stage=k + 1) for k, part in enumerate(further))]
         self._quantities = list(quantities)
         self._checkpoint_losses, self._projected = checkpoint_losses, request.seed
         self._tolerance = tolerance

@@ -39,7 +39,7 @@ class Session:
         recipe: Attributes for the Dataset.
         on_update: See below.
         checkpoint_losses: Checkpoints to evaluate once the coarsest pass is complete, or None.
-        further: Evaluates the same points, one by one, once the surface is complete, or None.
+        further: Evaluate the same points, one by one, once the surface is complete, one after the other.
         tolerance: Evaluate only as many points as the others need to be predicted within this relative error, see
             ``Refinement``; None evaluates all.
         autotuner: Finds the fastest strategy of the evaluator, or None.
@@ -50,7 +50,7 @@ class Session:
         recipe: As given.
         quantities: The names of what is evaluated, without standard errors.
         names: The values of a point, in the order of the Dataset.
-        further: The names of what is evaluated once the surface is complete, part of both.
+        further: The names of what is evaluated once the surface is complete, by stage; part of both.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Session:
         on_update: Callable[[Snapshot], None] = lambda snapshot: None,
         *,
         checkpoint_losses: CheckpointLosses | None = None,
-        further: PointEvaluator | None = None,
+        further: Sequence[PointEvaluator] = (),
         tolerance: float | None = None,
         autotuner: Autotuner | None = None,
         preview: PreviewSource | None = None,
         inspect: Inspect | None = None,
     ) -> None:
         self.recipe = recipe
-        self.further = [] if further is None else list(further.names)
-        self.quantities = [*evaluator.quantities, *self.further]
-        self.names = [*evaluator.names, *self.further]
+        self.further = [list(other.names) for other in further]
+        self.quantities = [*evaluator.quantities, *(name for names in self.further for name in names)]
+        self.names = [*evaluator.names, *(name for names in self.further for name in names)]
         schedule = Schedule(
             evaluator.names,
             evaluator.quantities,
@@ -84,7 +84,7 @@ class Session:
         self._queue = TaskQueue(schedule, recipe, self.quantities)
         self._queue.on_update = on_update
         self._samples = Samples(preview.n_samples, preview.smallest) if preview is not None and preview.useful else None
-        evaluators = [evaluator] if further is None else [evaluator, further]
+        evaluators = [evaluator, *further]
         # Freed when the session is closed, with the model and the data; so the session keeps nothing of it.
         self._worker: Worker | None = Worker(self._queue, Engine(evaluators, plane_for, autotuner, preview, inspect))
         self._thread: threading.Thread | None = None

@@ -165,7 +165,9 @@ def _convolved(graph: fx.GraphModule, node: fx.Node, names: dict[int, str]) -> l
     if linear.in_features != channels * math.prod(size):
         return []
     own = {kind: names[id(tensor)] for kind, tensor in linear._parameters.items() if tensor is not None}
-    source = nn.Conv2d(channels, linear.out_features, tuple(size), bias="bias" in own)
+    # Not initialized: its weights are those of the linear layer, and to draw others would move the global generator.
+    sizes = channels, linear.out_features, tuple(size)
+    source = nn.utils.skip_init(nn.Conv2d, *sizes, bias="bias" in own)  # type: ignore[no-untyped-call]
     convolution = Convolution(source, own, shape=source.weight.shape)
     graph.add_submodule(name := f"convolution_{node.name}", convolution)
     with graph.graph.inserting_before(node):

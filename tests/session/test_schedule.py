@@ -73,7 +73,7 @@ def run(schedule):
 
 
 def test_checkpoints_follow_the_coarsest_pass_and_the_second_stage_everything():
-    schedule = make(checkpoint_losses=checkpoint_losses(), further=FURTHER)
+    schedule = make(checkpoint_losses=checkpoint_losses(), further=[FURTHER])
     order = []
     while (task := claim(schedule, 100)) is not None:
         order.append((kind(task), getattr(task, "index", None), len(getattr(task, "cells", ()))))
@@ -85,7 +85,7 @@ def test_checkpoints_follow_the_coarsest_pass_and_the_second_stage_everything():
 
 
 def test_the_second_stage_waits_for_points_that_are_in_flight():
-    schedule = make(further=FURTHER)
+    schedule = make(further=[FURTHER])
     tasks = [claim(schedule) for _ in range(7)]
     assert {task.stage for task in tasks} == {0}
     assert claim(schedule) is None
@@ -185,7 +185,7 @@ def test_a_preview_of_a_former_surface_is_not_drawn_on_this_one():
 
 
 def test_a_refinement_waits_for_all_points_and_is_done_once_at_a_time():
-    schedule = make(make_request(0, 31, 31), tolerance=0.01, further=FURTHER)
+    schedule = make(make_request(0, 31, 31), tolerance=0.01, further=[FURTHER])
     tasks = []
     while (task := claim(schedule, 9)) is not None:
         tasks.append(task)
@@ -253,7 +253,7 @@ def test_strategies_are_tried_after_each_chunk_until_the_choice_is_settled():
 
 
 def test_restored_points_of_both_stages_are_known():
-    schedule, whole = make(further=FURTHER), make(further=FURTHER)
+    schedule, whole = make(further=[FURTHER]), make(further=[FURTHER])
     run(whole)
     evaluated = np.arange(25).reshape(5, 5) % 2 == 0
     first = {name: whole.values()[name] for name in NAMES}

@@ -43,7 +43,7 @@ MAKERS = {
     "points": lambda: fake_session(request=make_request(2, 17, 13)),
     "real points": real,
     "two stages": lambda: fake_session(
-        request=make_request(1, 5, 4), further=FakeEvaluator(lambda seed, a, b: a - b, quantities=("hvps",))
+        request=make_request(1, 5, 4), further=[FakeEvaluator(lambda seed, a, b: a - b, quantities=("hvps",))]
     ),
     "tolerance": lambda: fake_session(FakeEvaluator(bowl), make_request(0, 31, 31), tolerance=0.02),
     "checkpoints": lambda: (

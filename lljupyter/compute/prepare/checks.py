@@ -11,6 +11,7 @@ from lljupyter.geometry.directions import check_norm
 from lljupyter.geometry.filters import check_filters
 from lljupyter.hessian.evaluator import check_hessian_options
 from lljupyter.problem.batchnorm import check_batchnorm
+from lljupyter.problem.callables import Quantities, callables_of, named
 from lljupyter.problem.quantities import check_quantities
 from lljupyter.process.precision import check_precision
 from lljupyter.session.sources.refinement import check_tolerance
@@ -34,6 +35,7 @@ def checked_options(options: SurfaceOptions) -> SurfaceOptions:
     check_batchnorm(chosen["batchnorm"])
     check_precision(chosen["precision"])
     check_evaluation(chosen["evaluation"])
+    callables_of(chosen["quantities"])
     check_quantities(loss_quantities(chosen["quantities"]))
     check_tolerance(chosen["tolerance"])
     if asks_for_convexity(chosen["quantities"]):
@@ -42,13 +44,15 @@ def checked_options(options: SurfaceOptions) -> SurfaceOptions:
     return chosen
 
 
-def asks_for_convexity(quantities: Sequence[str] | None) -> bool:
+def asks_for_convexity(quantities: Quantities) -> bool:
     """Return True if the eigenvalues of the Hessian are among the quantities."""
-    return isinstance(quantities, Collection) and not isinstance(quantities, str) and CONVEXITY in quantities
+    names = named(quantities)
+    return isinstance(names, Collection) and not isinstance(names, str) and CONVEXITY in names
 
 
-def loss_quantities(quantities: Sequence[str] | None) -> Sequence[str] | None:
-    """Return the quantities without convexity: those that are measured without the Hessian."""
-    if quantities is None or not asks_for_convexity(quantities):
-        return quantities
-    return [name for name in quantities if name != CONVEXITY] or ["loss"]
+def loss_quantities(quantities: Quantities) -> Sequence[str] | None:
+    """Return the names without convexity: what is measured without the Hessian, and beside callables."""
+    names = named(quantities)
+    if names is None or not asks_for_convexity(quantities):
+        return names
+    return [name for name in names if name != CONVEXITY] or ["loss"]

@@ -38,14 +38,20 @@ def restore_points(
 
     Raises:
         ValueError: If it was computed in other directions, with another loss, other data, another treatment of
-            BatchNorm or another precision.
+            BatchNorm or another precision, or has quantities that were callables and were not passed again.
         RuntimeError: If the model fails at the point.
     """
     _check_recipe(dataset.attrs, session.recipe)
+    later = {name for names in session.further for name in names}
+    unasked = [name for name in str(dataset.attrs.get("callables", "")).split(", ") if name and name not in later]
+    if unasked:
+        raise ValueError(
+            f"expected the quantity {unasked[0]!r} to resume this result, got none; pass it again, as in "
+            f"quantities={{{unasked[0]!r}: f}}, or drop it from the result: result.drop_vars({unasked[0]!r}), without "
+            "the attribute 'callables'"
+        )
     missing = [
-        name
-        for name in session.names
-        if name not in dataset and not name.endswith("_stderr") and name not in session.further
+        name for name in session.names if name not in dataset and not name.endswith("_stderr") and name not in later
     ]
     if missing:
         raise ValueError(
@@ -62,16 +68,22 @@ def restore_points(
                 f"{surface[name].dims}; pass the result as it was computed"
             )
     values = {name: surface[name].values if name in surface else unknown for name in session.names}
-    first_stage = {name: values[name] for name in session.names if name not in session.further}
+    first_stage = {name: values[name] for name in session.names if name not in later}
     _check_values(surface, first_stage, evaluator, plane, reduced=_precision_option(dataset.attrs) == "auto")
     failed, reason = _failures(surface)
     # Where a point of a stage raised, none of its values is there: only the number of products is, which is 0.
     empty = np.all([np.isnan(array) | (name == "hvps") for name, array in first_stage.items()], axis=0)
     stages = [EarlierPoints(first_stage, evaluated, failed & evaluated & empty, reason)]
-    if session.further:
-        second_stage = {name: values[name] for name in session.further}
-        known = np.isfinite(second_stage["hvps"]) & (evaluated | ~failed)
-        stages.append(EarlierPoints(second_stage, known, failed & known & (second_stage["hvps"] == 0), reason))
+    for names in session.further:
+        part = {name: values[name] for name in names}
+        if "hvps" in part:
+            known = np.isfinite(part["hvps"]) & (evaluated | ~failed)
+            holes = failed & known & (part["hvps"] == 0)
+        else:
+            complete = np.all([np.isfinite(array) for array in part.values()], axis=0)
+            holes = failed & evaluated & ~complete & all(name in surface for name in names)
+            known = complete | holes
+        stages.append(EarlierPoints(part, known, holes, reason))
     attributes = {k: v for k, v in dataset.attrs.items() if str(k).startswith(("evaluation", "precision"))}
     session.inherit_from(dataset, stages, attributes)
 

@@ -17,12 +17,14 @@ from lljupyter.compute.prepare.notices import plane_notices
 from lljupyter.compute.prepare.restore import restore_points
 from lljupyter.compute.prepare.source import PlaneSource, fixed_plane, plane_source, random_plane_of
 from lljupyter.compute.signatures import takes
+from lljupyter.evaluate.callables import CallableEvaluator
 from lljupyter.evaluate.evaluator import Evaluator
 from lljupyter.geometry.parameters import unwrapped
 from lljupyter.geometry.plane import Plane
 from lljupyter.geometry.projection import project_trajectory
 from lljupyter.hessian.evaluator import HessianEvaluator
 from lljupyter.hessian.inspect import inspector
+from lljupyter.problem.callables import callables_of
 from lljupyter.problem.loaders import Loader
 from lljupyter.problem.problem import Problem, build_problem
 from lljupyter.process.notices import warn
@@ -83,11 +85,17 @@ def prepare(
         batchnorm=chosen["batchnorm"],
         parameters=source.names,
     )
-    return build_session(chosen, source, problem, convexity_may_miss)
+    callables = callables_of(chosen["quantities"])
+    own = CallableEvaluator(problem, callables, model) if callables else None
+    return build_session(chosen, source, problem, own, convexity_may_miss)
 
 
 def build_session(
-    chosen: SurfaceOptions, source: PlaneSource, problem: Problem, convexity_may_miss: bool = False
+    chosen: SurfaceOptions,
+    source: PlaneSource,
+    problem: Problem,
+    own: CallableEvaluator | None = None,
+    convexity_may_miss: bool = False,
 ) -> Prepared:
     """Put the problem, the plane, the grid and the recipe together.
 
@@ -95,6 +103,7 @@ def build_session(
         chosen: All options.
         source: What the plane is made from.
         problem: The copy of the model, the data, and what is measured.
+        own: Evaluates the quantities that are callables, or None.
         convexity_may_miss: If the Hessian can't be had, leave the convexity out with a warning, and measure the rest.
 
     Raises:
@@ -112,7 +121,7 @@ def build_session(
 
     marks = {} if fixed is None else dict(fixed.marks)
     path = None if source.checkpoints is None else project_trajectory(source.checkpoints, plane_for(source.seed))
-    only_convexity = list(chosen["quantities"] or ()) == ["convexity"]
+    only_convexity = chosen["quantities"] is not None and list(chosen["quantities"]) == ["convexity"]
     hessian, no_convexity = None, ""
     if asks_for_convexity(chosen["quantities"]):
         try:
@@ -140,9 +149,9 @@ def build_session(
         first,
         plane_for,
         request,
-        recipe_of(chosen, source, directions_recipe, marks, problem, hessian, notices),
+        recipe_of(chosen, source, directions_recipe, marks, problem, hessian, own, notices),
         checkpoint_losses=losses,
-        further=None if first is hessian else hessian,
+        further=[evaluator for evaluator in (own, hessian) if evaluator is not None and evaluator is not first],
         tolerance=chosen["tolerance"],
         autotuner=loss_evaluator,
         preview=None if loss_evaluator is None else Subsets(loss_evaluator.plain),
@@ -162,6 +171,7 @@ def recipe_of(
     marks: Mapping[str, tuple[float, float]],
     problem: Problem,
     hessian: HessianEvaluator | None,
+    own: CallableEvaluator | None,
     notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return how a surface is computed, as attributes of its Dataset.
@@ -173,6 +183,7 @@ def recipe_of(
         marks: The points that the plane names.
         problem: The copy of the model, the data, and what is measured.
         hessian: Evaluates the eigenvalues of the Hessian, or None.
+        own: Evaluates the quantities that are callables, or None.
         notices: What the person was warned of.
     """
     recipe = {"model": problem.title, "model_fingerprint": problem.fingerprint, **directions}
@@ -186,6 +197,8 @@ def recipe_of(
         recipe["outputs_precision"] = problem.outputs_precision
     if notices:
         recipe["warnings"] = "\n".join(" ".join(notice.split()) for notice in notices)
+    if own is not None:
+        recipe["callables"] = ", ".join(own.quantities)
     recipe["batchnorm"] = chosen["batchnorm"]
     if hessian is not None:
         recipe |= {"hessian_over": hessian.over, "hessian_tol": hessian.tol, "hessian_n_samples": hessian.n_samples}
