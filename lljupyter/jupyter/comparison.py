@@ -70,13 +70,13 @@ def compare(*landscapes: Comparable, names: Sequence[str] | None = None, columns
         *landscapes: Live widgets and Datasets such as ``loss_surface`` returns, in any mixture. A Dataset is shown as
             it is, without controls that would compute. A widget that is also shown elsewhere is drawn alike there.
         names: Their headings, in the same order; None for the names of the models.
-        columns: How many stand in a row; None for as many as have room.
+        columns: The number of landscapes per row; None for as many as fit.
 
     Returns:
         A widget; its ``landscapes`` are the single ones.
 
     Raises:
-        TypeError: If one is neither a widget nor a Dataset, or ``columns`` no whole number.
+        TypeError: If one is neither a widget nor a Dataset, or ``columns`` is not a whole number.
         ValueError: If there is none, one is passed twice, they have no quantity in common, there are more or fewer
             names, or ``columns`` is below 1.
 

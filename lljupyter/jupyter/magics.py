@@ -41,7 +41,7 @@ class LandscapeMagics(Magics):
 
     @no_var_expand
     @magic_arguments()
-    @argument("model", help="a trained torch.nn.Module: a name or an expression, in quotes where it has spaces")
+    @argument("model", help="a trained torch.nn.Module: a name or an expression, in quotes if it contains spaces")
     @argument("loader", help="yields (inputs, targets) batches: a name or an expression")
     @_option("seed", type=int)
     @argument("--range", type=float, default=1.0, help="alpha and beta go from -RANGE to RANGE")
@@ -75,14 +75,14 @@ class LandscapeMagics(Magics):
     @magic_arguments()
     @argument("name", help="a new variable, which then holds the folder of the checkpoints")
     @argument("--every", type=int, default=1, help="optimizer steps between checkpoints")
-    @argument("--model", default=None, help="the model, where the optimizer's parameters belong to several")
+    @argument("--model", default=None, help="the model, if the optimizer's parameters belong to several models")
     @argument("--folder", default=None, help="where to write; by default a folder of that name")
     @argument("--resume", action="store_true", help="continue after the checkpoints in the folder")
     @cell_magic
     def record_trajectory(self, line: str, cell: str) -> Any:
         """Record the training run in this cell, for LandscapeWidget(model, loader, trajectory=name).
 
-        The model is the one whose parameters the first optimizer to make a step has. Running the cell again replaces
+        The recorded model is the one that the first optimizer to take a step updates. Running the cell again replaces
         the checkpoints. lljupyter.TrajectoryRecorder does the same outside of notebooks.
 
             %%record_trajectory run --every 10

@@ -31,7 +31,7 @@ class ResultWidget(Landscape):
         seed: Which of several surfaces is shown; None if there is one.
 
     Raises:
-        TypeError: If it is no Dataset, or an option is unknown.
+        TypeError: If it is not a Dataset, or an option is unknown.
         ValueError: If the Dataset has no such dimensions or nothing to draw.
     """
 

@@ -35,7 +35,7 @@ def show(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If it is no Dataset, or an option is unknown.
+        TypeError: If it is not a Dataset, or an option is unknown.
         ValueError: If there is nothing to draw, the file is damaged, or an option is out of range.
 
     Example:

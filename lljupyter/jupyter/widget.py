@@ -40,8 +40,8 @@ class LandscapeWidget(Landscape):
     The constructor checks everything, copies the model and reads the loader once; then it returns, and the kernel is
     free for other cells. The model is not changed in any way. If the coarsest pass takes long, it is drawn from some
     of the samples first; ``surface`` never holds such values. Running the cell again ends what its earlier run was
-    computing. The saved notebook keeps a picture of a widget that was shown when it was done already; of one that was
-    shown while it was computed, ``w.snapshot()`` in a later cell keeps one.
+    computing. A saved notebook keeps a picture only of a widget displayed after it finished; otherwise call
+    ``w.snapshot()`` in a later cell.
 
     Args:
         model: A trained module.
@@ -54,10 +54,10 @@ class LandscapeWidget(Landscape):
         beta: Range along eta.
         seed: Seed of the random directions. An earlier seed comes back at once.
         resolution: (n_alpha, n_beta); a single number sets both.
-        probe: What was found at the point that was looked at closely last, by a click on the picture, the key Enter or
-            ``probe_at``; ``status`` is "computing" or "done".
-        view, scale and so on: How it is drawn; every option from ``title`` on is an attribute. Setting one, moving its
-            control and a linked ipywidgets control do the same.
+        probe: The result for the point inspected last (by click, Enter or ``probe_at``); its ``status`` is "computing"
+            or "done".
+        view, scale and so on: The drawing options, ``title`` and those after it. They can be set here, with the
+            controls, or through linked ipywidgets.
 
     Raises:
         TypeError: If an argument is of another kind than expected.
@@ -132,7 +132,7 @@ class LandscapeWidget(Landscape):
         return dataset_of(self._engine.snapshot())
 
     def wait(self, timeout: float | None = None) -> xarray.Dataset:
-        """Block until the surface is done or stopped, and return it. A pause is waited for as well.
+        """Block until the surface is done or stopped, and return it. While the session is paused, it keeps waiting.
 
         Args:
             timeout: Seconds to wait at most; None waits for ever.

@@ -78,7 +78,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def pinned(batch: Batch) -> Batch:
-    """Returns a batch in memory from which a CUDA device fetches by itself, or as it is where there is none left."""
+    """Return a batch in pinned memory, or unchanged if no pinned memory is left."""
 
     def pin(tensor: Tensor) -> Tensor:
         return tensor.pin_memory() if tensor.device.type == "cpu" else tensor

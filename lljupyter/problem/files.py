@@ -183,7 +183,7 @@ class _OutsidePickler:
 
 
 class _ImportablePickler(_OutsidePickler, pickle.Pickler):
-    """Refuses what it could only name although another process has no such name."""
+    """Refuses objects that would be stored by a name that another process cannot import."""
 
     def reducer_override(self, part: Any) -> Any:
         if isinstance(part, (type, FunctionType)) and part.__module__ == "__main__":

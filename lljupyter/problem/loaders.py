@@ -54,7 +54,7 @@ def read_loaders(
 
     Raises:
         TypeError: As ``read_batches``.
-        ValueError: As ``read_batches``, with the name of the loader; or if a name is none that quantities can have.
+        ValueError: As ``read_batches``, with the name of the loader; or if a name is not a valid prefix.
     """
     read = {}
     for position, (prefix, part) in enumerate(_by_prefix(loader).items()):

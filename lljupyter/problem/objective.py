@@ -169,7 +169,7 @@ def read(raw: Any) -> Reading:
 
 
 def sum_of(form: Measure, n_total: int) -> Measure:
-    """Return the measure of a loss that is a sum: that over N samples is N times their mean.
+    """Return the measure of a loss that is a sum: whose value over N samples is N times their mean.
 
     Args:
         form: One value per sample.

@@ -1,1 +1,1 @@
-"""What is computed next, by whom, and when it is shown."""
+"""Sessions: the order of the work, the thread that does it, and the updates it publishes."""

@@ -10,7 +10,7 @@ from lljupyter.session.tasks import Interrupted
 
 
 class Executor(Protocol):
-    """Runs functions, such as ``concurrent.futures`` has them."""
+    """Runs functions, like the executors of ``concurrent.futures``."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Run ``function(*args)``, now or later, and return its result as a future."""

@@ -44,9 +44,9 @@ class Claim(NamedTuple):
 class Schedule:
     """The points of a surface coarse to fine, its checkpoints after the coarsest pass, and more. Not thread-safe.
 
-    Any number of tasks may be claimed at a time. In order: a faster strategy is tried after each chunk of points; the
-    checkpoints once the coarsest pass is complete; a preview of that pass before it begins; the points; with a
-    tolerance, more points where they are needed; and once all of that is complete, the second stage, point by point.
+    Any number of tasks may be claimed at a time. The priorities are: a faster strategy, after each chunk of points;
+    checkpoints, after the coarsest pass; a preview, before that pass; the points; with a tolerance, more points where
+    they are needed; and once all of that is complete, the further stages, point by point.
 
     Args:
         names: The values of a point or a checkpoint, in this order everywhere.
@@ -245,7 +245,7 @@ class Schedule:
         return None if self._preview is None else self._preview.means()
 
     def trajectory(self) -> TrajectoryLosses | None:
-        """Return what is known of the checkpoints; None without any, or on another plane than theirs."""
+        """Return what is known of the checkpoints; None if there are none or they belong to another plane."""
         if self._checkpoint_losses is None or self.points.request.seed != self._projected:
             return None
         return self._checkpoint_losses.known()

@@ -168,7 +168,7 @@ class EvaluatePreview:
     before: Mapping[str, Sums]
 
     def run(self, engine: Engine, tick: Tick) -> PreviewValues | None:
-        """Return the value of the point, or None if the model fails: its points will tell what is wrong with it."""
+        """Return the value of the point, or None if the model fails; evaluating the points will report the error."""
         assert engine.preview is not None
         engine.on_plane(engine.evaluators[0], self.request.seed)
         began = _clock(tick)

@@ -177,7 +177,7 @@ def on_grid(dataset: Any, *, seeds: bool = False) -> tuple[Any, list[str]]:
         ``convexity``.
 
     Raises:
-        TypeError: If it is no Dataset.
+        TypeError: If it is not a Dataset.
         ValueError: If it has no such dimensions or nothing to draw, or an attribute is not what it has to be.
     """
     if not hasattr(dataset, "data_vars"):

@@ -23,8 +23,8 @@ PATTERN = "step-{:09d}.safetensors"
 class TrajectoryRecorder:
     """Writes the states of a model while it is trained, for ``loss_surface(..., trajectory=path)``.
 
-    A context manager: on entry it writes the present state, then one after every so many steps of the optimizer, and on
-    leaving, also because of an error or an interrupt, the final one. Each checkpoint is a safetensors file,
+    A context manager: on entry it writes the present state, then a checkpoint every ``every`` steps, and a final one on
+    exit, even after an error or an interrupt. Each checkpoint is a safetensors file,
     ``step-000001200.safetensors``, with the parameters and floating-point buffers; it is there whole or not at all.
     Nothing is kept in memory, except that for a model on an accelerator a thread writes one checkpoint while training
     goes on; all are there when the block is left. If a folder has checkpoints already, counting goes on from the last

@@ -143,7 +143,7 @@ def _inner(optimizer: Any) -> list[Any]:
 
 @contextmanager
 def evaluation_weights(optimizer: Any) -> Iterator[None]:
-    """Give the parameters the values that a schedule-free optimizer evaluates; bitwise those of before afterwards.
+    """Set the parameters to the values that a schedule-free optimizer evaluates; restore them bitwise on exit.
 
     While such an optimizer trains, the model does not hold the weights that training is for, which ``optimizer.eval()``
     puts in place. Going there and back by ``eval()`` and ``train()`` alone would leave rounding errors in training.

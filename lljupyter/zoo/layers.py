@@ -79,7 +79,7 @@ def layers_of(batchnorm: Any, dropout: Any, activation: Any) -> Layers:
 
 
 def check_sizes(**sizes: Any) -> None:
-    """Refuse numbers of classes, channels and pixels that are no whole numbers of at least 1.
+    """Refuse numbers of classes, channels and pixels that are not whole numbers of at least 1.
 
     Raises:
         ValueError: If one is not.

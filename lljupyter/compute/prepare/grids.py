@@ -72,7 +72,7 @@ def check_seed(seed: int) -> int:
     """Check the seed of random directions.
 
     Raises:
-        TypeError: If it is no whole number.
+        TypeError: If it is not a whole number.
         ValueError: If it is negative or above 2**53, the largest that a browser can hold exactly.
     """
     try:

@@ -1,4 +1,4 @@
-"""The private copy of a model, so that the person's is never touched, and of the loss as far as it uses the model."""
+"""Copies the model, and the parts of the loss that use it, so that the user's own are never changed."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def _of_object(value: Any) -> Iterator[Place]:
 
 
 def _of_frame(running: types.GeneratorType[Any, Any, Any]) -> Iterator[Place]:
-    """Return the variables of a function that yields; what it counts with can't be set."""
+    """Return the variables of a function that yields; its loop state cannot be set."""
     held = running.gi_frame.f_locals if running.gi_frame is not None else {}
     for key, part in list(held.items()):
         yield Place(f" {key}", None, None, part)

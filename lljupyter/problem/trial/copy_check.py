@@ -40,7 +40,7 @@ def check_copy(
         close: Compares two values.
 
     Raises:
-        ValueError: If the copy is not what is evaluated, computes something else, or never the same twice.
+        ValueError: If the copy is not what is evaluated, computes something else, or is not reproducible.
     """
     with StorageWatch(person) as of_theirs, StorageWatch(rehearsal.model) as of_ours:
         first = rehearsal.once(few).value

@@ -191,7 +191,7 @@ def _totals_and_weights(run: Run, form: int | None) -> Array:
 def _gathered(
     rehearsal: Rehearsal, batches: Sequence[Batch], few: Batch, known: Run | None = None, whole: bool = False
 ) -> tuple[list[Tried], bool]:
-    """Return what samples give together and in parts where the model is, and whether all of it could be had.
+    """Return the values of samples together and in parts at the current point, and whether all were computed.
 
     Args:
         rehearsal: Runs them.

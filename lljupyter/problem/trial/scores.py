@@ -1,4 +1,4 @@
-"""Whether outputs are scores of classes, which the target of a sample is the index of: found by changing them."""
+"""Finds out, by changing the outputs, whether they are class scores indexed by the targets."""
 
 from __future__ import annotations
 

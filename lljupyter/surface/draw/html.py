@@ -78,7 +78,7 @@ def to_html(
             ``LandscapeWidget``.
 
     Raises:
-        TypeError: If one is no Dataset, or an option is unknown.
+        TypeError: If one is not a Dataset, or an option is unknown.
         ValueError: If one has nothing to draw, they have no quantity in common, or an option is out of range.
 
     Example:

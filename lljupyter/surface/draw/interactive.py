@@ -24,7 +24,7 @@ def to_plotly(surface: xarray.Dataset, *, seed: int | None = None, title: str = 
 
     Raises:
         ImportError: If plotly is not installed.
-        TypeError: If it is no Dataset, or an option is unknown.
+        TypeError: If it is not a Dataset, or an option is unknown.
         ValueError: If it has nothing to draw, or an option is out of range.
     """
     try:

@@ -79,7 +79,7 @@ def to_matplotlib(
         A matplotlib Figure; ``figure.savefig("figure.pdf")`` writes vectors, ``.svg`` and ``.png`` as well.
 
     Raises:
-        TypeError: If one is no Dataset, or an option is unknown.
+        TypeError: If one is not a Dataset, or an option is unknown.
         ValueError: If one has nothing to draw, or an option is out of range.
 
     Example:

@@ -73,7 +73,7 @@ def to_plotly(surface: xarray.Dataset, *, seed: int | None = None, title: str = 
         A ``plotly.graph_objects.Figure``. Its button to upload to a cloud is off.
 
     Raises:
-        TypeError: If it is no Dataset, or an option is unknown.
+        TypeError: If it is not a Dataset, or an option is unknown.
         ValueError: If it has nothing to draw, or an option is out of range.
     """
     check_texts(title=title)

@@ -114,7 +114,7 @@ def make_scene(
         view: The view unless the style names one.
 
     Raises:
-        TypeError: If it is no Dataset, or an option is unknown.
+        TypeError: If it is not a Dataset, or an option is unknown.
         ValueError: If it has nothing to draw, several seeds, or an option is out of range.
     """
     check_names(style)

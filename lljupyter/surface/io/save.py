@@ -43,7 +43,7 @@ def save(
         zmax: For ParaView: cut the height off there, before the logarithm.
 
     Raises:
-        TypeError: If it is no Dataset, or no path, or a variable holds complex numbers or objects.
+        TypeError: If it is not a Dataset, or not a path, or a variable holds complex numbers or objects.
         ValueError: If the suffix is unknown, or the Dataset, one of its attributes or the directions do not fit the
             format.
     """
