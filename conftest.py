@@ -30,7 +30,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the cells of notebooks, keep the tests that share a page in one process, and start with what takes long.
 
-    Whatever uses JupyterLab shares one server, page and kernel; other files of browser tests have a page of their own.
+    Whatever uses JupyterLab shares one server; other files of browser tests have none.
     """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:

@@ -98,36 +98,36 @@ def open_notebook(server: Server, request: pytest.FixtureRequest) -> Iterator[Ca
 
 
 @pytest.fixture(scope="module")
-def _defined() -> list[Notebook]:
-    """The notebooks whose first cell was run for this file."""
-    return []
+def _pages() -> Iterator[dict[str, Notebook]]:
+    pages: dict[str, Notebook] = {}
+    yield pages
+    for notebook in pages.values():
+        notebook.page.context.close()
 
 
 @pytest.fixture
 def bench(
-    _defined: list[Notebook], chromium: Browser, server: Server, request: pytest.FixtureRequest
+    _pages: dict[str, Notebook], chromium: Browser, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Notebook]:
-    """A notebook with a small model, ``model``, and its ``loader``: one page and one kernel until a test fails on it.
+    """A notebook with a small model, ``model``, and its ``loader``; shared by a file until a test fails on it.
 
-    Each file defines the two anew.
+    Not by several files: a page that is loaded again asks for every widget that its kernel ever showed.
     """
     from support.jupyter import lab
 
-    if "bench" not in OPEN:
-        name = f"bench_{request.module.__name__}.ipynb"
+    if "bench" not in _pages:
+        name = f"{request.module.__name__}.ipynb"
         lab.write_bench(server.folder / name)
         page = chromium.new_context(viewport=SIZE).new_page()
-        OPEN["bench"] = lab.Notebook(page, server, name)
-    notebook = OPEN["bench"]
-    if notebook not in _defined:
-        notebook.run(0)
-        _defined.append(notebook)
+        _pages["bench"] = lab.Notebook(page, server, name)
+        _pages["bench"].run(0)
+    notebook = _pages["bench"]
     yield notebook
     failed = _photograph(request, notebook.page)
     if not failed:
         notebook.clear()
     else:
-        OPEN.pop("bench").page.context.close()
+        _pages.pop("bench").page.context.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -155,15 +155,24 @@ def test_frames_sharpen(bench):
     assert np.abs(before - pixels(viewer)).mean() > 0.1
 
 
-def test_error_names_the_point(bench):
-    bench.execute("Model.breaks_at = calls[0] + 100")
+def test_points_that_raise_are_holes(bench):
+    bench.execute("Model.breaks_at = calls[0] + 200")
+    viewer = show(bench)
+    viewer.until_complete()
+    assert bench.execute("int(w.surface.failed.sum()) > 0") == "True"
+    assert " failed" in viewer.root.locator(".ll-progress").inner_text()
+    assert "ArithmeticError: the model broke" in bench.execute("w.surface.attrs['failure']")
+    bench.execute("Model.breaks_at = None")
+
+
+def test_the_error_is_told_if_most_points_raise(bench):
+    bench.execute("Model.breaks_away_from = model.weight.tolist()")
     viewer = show(bench)
     viewer.until("data.status === 'error'")
     text = viewer.root.get_by_role("alert").inner_text()
-    assert "(alpha, beta) = (" in text
-    assert "ArithmeticError: the model broke" in text
-    assert viewer.number("n-done") > 0
-    bench.execute("Model.breaks_at = None")
+    assert "points of the coarsest pass" in text
+    assert "ArithmeticError: the model broke away" in text
+    bench.execute("Model.breaks_away_from = None")
 
 
 def test_second_view_follows_the_first(bench):

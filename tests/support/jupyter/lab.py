@@ -52,13 +52,15 @@ from IPython.display import display
 calls = array("q", [0])  # a number that the model keeps would be put back after every call
 
 class Model(torch.nn.Linear):
-    seconds, breaks_at = 0.0, None
+    seconds, breaks_at, breaks_away_from = 0.0, None, None
 
     def forward(self, x):
         calls[0] += 1
         time.sleep(Model.seconds)
         if Model.breaks_at is not None and calls[0] >= Model.breaks_at:
             raise ArithmeticError("the model broke")
+        if Model.breaks_away_from is not None and self.weight.tolist() != Model.breaks_away_from:
+            raise ArithmeticError("the model broke away")
         scores = super().forward(x)
         assert scores.isfinite().all()  # it looks at what it computes, so that every point takes a call of its own
         return scores
