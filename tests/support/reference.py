@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lljupyter.session.session import Session
 TESTS = Path(__file__).parents[1]
 SHARED = TESTS.parents[1] / "shared"
 PATIENCE = 30.0  # seconds after which something that should have happened counts as hanging
+NIGHTLY = "LLJUPYTER_NIGHTLY" in os.environ  # whether tests take their long form, see .ci/nightly
 
 
 def slow_mean(
