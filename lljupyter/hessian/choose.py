@@ -28,7 +28,7 @@ LARGEST_BATCH, BATCH_BYTES = 512, 256 << 20
 # Rough products pay if about this much is kept of all samples together; smaller ones are fast anyway.
 ROUGH_BYTES = 64 << 20
 # Products of single precision with so many other vectors are symmetric to 1e-6, those under autocast to about 1 %.
-ASYMMETRY, N_SYMMETRIC = 0.05, 3
+ASYMMETRY, N_SYMMETRIC, ROUNDINGS = 0.05, 3, 100.0
 # So many of the person's batches are compared with the same samples joined or split.
 N_COMPARED = 8
 # Two ways to compute the same thing round in another order, and to another side at a kink of the loss.
@@ -179,7 +179,10 @@ def _asymmetry(hessian: Hessian, vector: Tensor, image: Tensor) -> float:
         other = torch.randn(len(vector), generator=generator, device="cpu").to(vector)
         u, hu = other.double(), hessian.product(other).double()
         scale = float(u.norm() * hv.norm() + v.norm() * hu.norm()) / len(vector) ** 0.5
-        shares.append(abs(float(u @ hv - v @ hu)) / scale if scale else 0.0)
+        difference = abs(float(u @ hv - v @ hu))
+        # Where a loss has hardly any curvature, what is left of it is rounding.
+        rounding = ROUNDINGS * float(torch.finfo(image.dtype).eps * u.norm() * v.norm())
+        shares.append(difference / scale if difference > rounding else 0.0)
     return max(shares)
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from support.data import tiny
 from support.data.cifar import cifar_images
-from support.reference import SHARED
+from support.reference import NIGHTLY, SHARED
 from torch import nn
 
 from lljupyter import load_directions, loss_surface
@@ -87,6 +87,7 @@ def test_every_fifth_point_of_the_resnet_surface():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not NIGHTLY, reason="half a minute: in the nightly run")
 def test_some_points_of_the_deeper_resnet_surface():
     path = SHARED / "reference" / "resnet56_filter_biasbn.h5"
     if not path.exists():

@@ -87,3 +87,34 @@ def test_rounding_is_no_asymmetry(dtype):
     data = [(x.to(dtype), y) for x, y in batches()]
     found = convexity_map(perceptron().to(dtype), data, **AT_CENTER)
     assert found.lambda_max.item() > 0
+
+
+def test_weight_norm_is_right_or_refused():
+    """Torch 2.13 differentiates it wrongly the second time, on the CPU."""
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
+    nn.utils.parametrizations.weight_norm(model[0])
+    x, y = torch.eye(3).double()[:2], torch.tensor([0, 1])
+    names = [name for name, p in model.named_parameters() if p.dim() > 1]
+    weights = [dict(model.named_parameters())[name].detach() for name in names]
+
+    def gradient(flat):
+        pairs = zip(flat.split([w.numel() for w in weights]), weights, strict=True)
+        parts = [part.reshape(w.shape).requires_grad_() for part, w in pairs]
+        outputs = torch.func.functional_call(model, dict(zip(names, parts, strict=True)), (x,))
+        found = torch.autograd.grad(nn.functional.cross_entropy(outputs, y), parts)
+        return torch.cat([t.reshape(-1) for t in found])
+
+    center = torch.cat([w.reshape(-1) for w in weights])
+    units = torch.eye(len(center)).double() * 1e-5
+    dense = torch.stack([(gradient(center + u) - gradient(center - u)) / 2e-5 for u in units])
+    expected = torch.linalg.eigvalsh((dense + dense.T) / 2)
+    refused, found = "", None
+    try:
+        found = convexity_map(model, [(x, y)], tol=1e-6, **AT_CENTER)
+    except ValueError as error:
+        refused = str(error)
+    if found is None:
+        assert "expected second derivatives that are symmetric" in refused
+    else:
+        assert float(found.lambda_max[0, 0]) == pytest.approx(float(expected[-1]), rel=1e-4)
+        assert float(found.lambda_min[0, 0]) == pytest.approx(float(expected[0]), rel=1e-4)
