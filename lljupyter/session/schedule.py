@@ -162,7 +162,8 @@ class Schedule:
                 self.attributes = dict(result.strategy.attributes)
         ledger = self._stages[task.stage]
         ends = ledger.complete(task, result.values, result.reasons)
-        if result.reasons and not self._is_hopeless:
+        # Of a further stage, all holes are told at the end: what the first one found is not lost by them.
+        if result.reasons and ledger is self.points and not self._is_hopeless:
             self._give_up_on(ledger)
         return "pass" if ends else "some"
 

@@ -146,6 +146,22 @@ def test_one_that_raises_has_a_hole_of_its_own():
     assert found.attrs["failure"] == "quantity 'bounded': ValueError: expected weights within bounds"
 
 
+def test_one_that_raises_at_most_points_leaves_the_loss():
+    model = perceptron().double()
+    center = float(norm(model))
+
+    def at_the_center(net):
+        if float(norm(net)) != center:
+            raise ValueError("elsewhere")
+        return center
+
+    with pytest.warns(UserWarning, match="elsewhere"):
+        found = loss_surface(model, DATA, quantities={"q": at_the_center}, resolution=5, **QUIET)
+    assert found.loss.notnull().all()
+    assert int(found.q.notnull().sum()) == 1
+    assert int(found.failed.sum()) == 24
+
+
 def test_a_file_is_resumed_with_the_callable_and_refused_without(tmp_path):
     model = perceptron().double()
     calls = []
